@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The I/O port space: 64 Ki byte ports, looked up by index.
+ */
+#ifndef BUS_PIO_H
+#define BUS_PIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pio;
+struct pio_range;
+
+struct pio_ops {
+    /* port relative to the range's first; size 1, 2 or 4 */
+    uint32_t (*read)(void *opaque, uint16_t offset, unsigned size);
+    void (*write)(void *opaque, uint16_t offset, uint32_t value,
+                  unsigned size);
+};
+
+struct pio *pio_create(void);
+void pio_destroy(struct pio *pio);
+
+/*
+ * Claims ports.  sizes: bit mask of access sizes the device takes itself (1,
+ * 2, 4); others are split into smaller ones or, when only larger ones are
+ * taken, the bytes are picked out.  Later claims with a higher priority hide
+ * earlier ones.  Returns NULL when the range is not inside the port space.
+ */
+struct pio_range *pio_claim(struct pio *pio, const char *name, uint16_t first,
+                            uint32_t count, unsigned sizes, int priority,
+                            const struct pio_ops *ops, void *opaque);
+void pio_range_enable(struct pio_range *r, bool enabled);
+void pio_range_move(struct pio_range *r, uint16_t first);
+void pio_release(struct pio_range *r);
+
+/* Unclaimed ports read all ones, writes are dropped; both are counted.
+ * Accesses that run past port FFFF wrap.  [vcpu | lane] */
+uint32_t pio_read(struct pio *pio, uint16_t port, unsigned size);
+void pio_write(struct pio *pio, uint16_t port, uint32_t value, unsigned size);
+
+#endif

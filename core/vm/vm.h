@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One virtual machine: the object that owns everything of a guest.
+ *
+ * A process may hold several (tests do); there is no global state.
+ */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include <glib.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mem/map.h"
+#include "bus/pio.h"
+#include "sched/clock.h"
+#include "sched/lane.h"
+
+struct accel_ops;
+struct vcpu;
+struct vm_config;
+struct wires;
+struct pci_bus;
+struct device;
+
+enum vm_run_state {
+    VM_CREATED, VM_RUNNING, VM_PAUSED, VM_OFF,
+};
+
+/* Why the run loop ended; becomes the exit status of `backplane run`. */
+enum vm_end {
+    VM_END_NONE, VM_END_POWEROFF, VM_END_QUIT, VM_END_EXIT_PORT, VM_END_ERROR,
+};
+
+struct vm {
+    const struct vm_config *config;
+    const struct accel_ops *accel;
+    void *accel_data;           /* the engine's own */
+
+    struct map *map;
+    struct pio *pio;
+    struct clocks *clocks;
+    struct lanes *lanes;
+    struct wires *wires;        /* core/bus/wire.h: IRQ lines */
+    struct pci_bus *pci;        /* NULL on machines without PCI */
+
+    struct memory *ram;
+    uint64_t ram_below_4g;      /* bytes at 0; the rest starts at 4 GiB */
+
+    struct vcpu **vcpus;
+    unsigned vcpu_count;
+    bool deterministic;
+    uint64_t tsc_hz;            /* guest TSC frequency */
+    uint64_t a20_mask;          /* atomically replaced; ~0 or ~(1 << 20) */
+
+    GPtrArray *devices;         /* struct device *, in creation order */
+
+    /* The legacy interrupt controller's acknowledge cycle, set by the PIC
+     * plugin through the host API: returns the vector.  [vcpu] */
+    int (*pic_ack)(void *opaque);
+    void *pic_opaque;
+    /* Tells I/O APICs that a level-triggered vector was acknowledged. */
+    void (*ioapic_eoi)(void *opaque, uint8_t vector);
+    void *ioapic_opaque;
+
+    pthread_mutex_t lock;       /* run state below */
+    pthread_cond_t changed;
+    enum vm_run_state run_state;
+    enum vm_end end;
+    int end_status;             /* value of the exit port */
+};
+
+/*
+ * Life cycle, implemented in core/vm/lifecycle.c.  All but vm_request_* are
+ * for the control thread.  vm_stop returns when every vCPU is out of guest
+ * code and every lane is drained; vm_reset does the same, resets CPUs and
+ * devices, and goes on.
+ */
+void vm_start(struct vm *vm);
+void vm_stop(struct vm *vm);
+void vm_reset(struct vm *vm);
+/* From any thread, also device code inside a vCPU's access. */
+void vm_request_reset(struct vm *vm);
+void vm_request_poweroff(struct vm *vm);
+void vm_request_exit(struct vm *vm, enum vm_end end, int status);
+
+#endif
