@@ -58,9 +58,8 @@ core-y :=
 # Nothing that links in here is visible to plugins: they get tables.
 core-ldflags := -Wl,--exclude-libs,ALL
 kinds := unit dev cpu
-include $(wildcard $(addprefix $(S)/,core/build.mk hwaccel/build.mk \
-	ui/build.mk plugins/build.mk plugins/*/build.mk firmware/build.mk \
-	firmware/*/build.mk tests/build.mk tests/*/build.mk))
+include $(wildcard $(S)/core/build.mk $(foreach \
+	d,hwaccel ui plugins firmware tests,$(S)/$d/build.mk $(S)/$d/*/build.mk))
 
 core-objs := $(sort $(core-y:%=$(B)/%))
 plugin-objs-of = $(addprefix $(B)/,$(or $($(1)-objs),plugins/$(1).o))
@@ -147,7 +146,7 @@ check: $(call logs,$(check-names)) ## run all tests but the long ones
 check-long: $(call logs,$(check-names) $(long-tests-y)) ## run all tests
 	@$(run) sum $^
 check-list: ## name all tests; each runs alone by make check-NAME
-	@printf '%s\n' $(check-names) $(long-tests-y:%='%  (long)')
+	@printf '%s\n' $(check-names) $(patsubst %,'%  (long)',$(long-tests-y))
 # check-i8254 runs dev/i8254, and unit/i8254 too if there is one;
 # check-dev runs all of dev/.
 define check-one
@@ -165,8 +164,8 @@ lint: compile_commands.json $(generated-y:%=$(B)/%) ## check style, headers and 
 	@S=$(S) B=$(B) CC='$(CC)' $(S)/tools/lint
 lint-%: compile_commands.json $(generated-y:%=$(B)/%)
 	@S=$(S) B=$(B) CC='$(CC)' $(S)/tools/lint $*
-format: ## clang-format all C files in place
-	@cd $(S) && git ls-files '*.c' '*.h' | xargs -r clang-format -i
+format: ## clang-format in place: F='files', else all C files
+	@cd $(S) && clang-format -i $(or $(F),`git ls-files '*.c' '*.h'`)
 
 # One entry an object, so that editors and clang-tidy see the true flags.
 cc-entry = {"directory": "$(CURDIR)", "file": "$(abspath $(2))", "command": \
@@ -213,7 +212,8 @@ clean: ## remove what make made
 	rm -rf $(addprefix $(B)/,backplane libcore.a core hwaccel ui plugins \
 		firmware tests tools .flags compile_commands.json)
 distclean: clean ## remove what configure made too
-	rm -f $(addprefix $(B)/,config.mak config.h config.log config.status)
+	rm -f $(addprefix $(B)/,config.mak config.h config.log config.status bench.tsv)
+	@[ $(B) != $(CURDIR) ] || rm -f $(B)/Makefile
 	@rmdir $(B) 2>/dev/null || :
 help: ## print this list
 	@echo 'make [B=build-folder] [V=1] TARGET'

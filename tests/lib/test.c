@@ -148,15 +148,26 @@ void test_note(const char *fmt, ...)
 
 /* --- places -------------------------------------------------------------- */
 
+/* Kept on a list, for they live as long as the test's process. */
+struct path {
+    struct path *next;
+    char text[4096];
+};
+
 static const char *path_below(const char *root, const char *fmt, va_list ap)
 {
-    char *tail, *path;
+    static struct path *paths;
+    struct path *p = malloc(sizeof *p);
+    int n;
 
-    if (vasprintf(&tail, fmt, ap) < 0 ||
-        asprintf(&path, "%s/%s", root, tail) < 0)
+    if (!p)
         abort();
-    free(tail);
-    return path; /* the test's process is short-lived; it is not freed */
+    p->next = paths;
+    paths = p;
+    n = snprintf(p->text, sizeof p->text, "%s/", root);
+    if (n >= 0 && n < (int)sizeof p->text)
+        vsnprintf(p->text + n, sizeof p->text - (size_t)n, fmt, ap);
+    return p->text;
 }
 
 const char *test_build_path(const char *fmt, ...)

@@ -40,6 +40,7 @@ struct test {
 
 void test_register(struct test *t);
 
+/* clang-format off */
 #define TEST_ADD_(name, ...)                                                 \
     __attribute__((constructor)) static void test_add_##name(void)           \
     {                                                                        \
@@ -73,6 +74,7 @@ void test_register(struct test *t);
 #define CHECK_MEM_EQ(a, b, size)                                             \
     test_mem_eq(__FILE__, __LINE__, #a, #b, a, b, size)
 #define FAIL(...) TEST_FAIL_(__VA_ARGS__)
+/* clang-format on */
 
 /* Ends the test as one that this machine cannot run; counted apart. */
 #define SKIP(...) test_skip(__VA_ARGS__)
