@@ -53,6 +53,7 @@ CFLAGS = $(BASE_CFLAGS) $(PREFIX_MAP)
 HOST_CFLAGS = -std=gnu17 -O2 -g -Wall -Wextra -fno-strict-aliasing \
 	-fwrapv -D_GNU_SOURCE -I$(S)/include -I$(S)/core -I$(S)
 DEPFLAGS = -MMD -MP
+ONCE = $(WERROR) $(DEPFLAGS) -c
 
 core-y :=
 # Nothing that links in here is visible to plugins: they get tables.
@@ -77,22 +78,22 @@ plugins := $(plugins-y:%=$(B)/plugins/%.so)
 firmware := $(firmware-y:%=$(B)/firmware/%.bin)
 tests := $(program-names:%=$(B)/tests/%)
 
-all: $(program) $(plugins) $(firmware) $(tools-y:%=$(B)/tools/%) ## build everything
+all: $(program) $(plugins) $(firmware) ## build everything
 $(core-objs) $(program-objs): | $(generated-y:%=$(B)/%)
 
 $(B)/%.o: $(S)/%.c $(B)/.flags
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
 $(B)/%.o: $(B)/%.c $(B)/.flags
-	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
 $(B)/%.o: $(S)/%.S $(B)/.flags
 	@mkdir -p $(@D)
-	$(call say,AS)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(call say,AS)$(CC) $(CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
 $(B)/%.o: $(B)/%.S $(B)/.flags
-	$(call say,AS)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(call say,AS)$(CC) $(CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
 $(B)/plugins/%.o: $(S)/plugins/%.c $(B)/.flags
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(PLUGIN_CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(PLUGIN_CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
 
 # Build-time programs. What they write is made by rules in build.mk files.
 $(B)/tools/%: $(S)/tools/%.c $(B)/.flags
@@ -118,7 +119,7 @@ $(foreach p,$(plugins-y),$(eval $(call plugin-rule,$(p))))
 $(B)/.flags: force
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(CC) $(HOST_CC) $(CPPFLAGS) $(CFLAGS) $(BASE_LDFLAGS)' \
-		>$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+		>$@.$$$$; cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@
 
 # --- tests -----------------------------------------------------------------
 
@@ -160,7 +161,7 @@ $(foreach n,$(filter-out long list,$(sort \
 bench: all $(bench-names:%=$(B)/tests/bench/%) ## measure speed: name value unit
 	@$(run) bench $(bench-y)
 
-lint: compile_commands.json $(generated-y:%=$(B)/%) ## check style, headers and scripts
+lint: compile_commands.json $(generated-y:%=$(B)/%) ## check style, C, scripts
 	@S=$(S) B=$(B) CC='$(CC)' $(S)/tools/lint
 lint-%: compile_commands.json $(generated-y:%=$(B)/%)
 	@S=$(S) B=$(B) CC='$(CC)' $(S)/tools/lint $*
@@ -186,7 +187,7 @@ put = mkdir -p $(2) && install -m $(1) $(3) $(2)
 headers = $(wildcard $(S)/include/backplane/*.h)
 manuals = $(foreach n,1 5 7,$(wildcard $(S)/docs/man/*.$(n)))
 install: all install-dev ## install into DESTDIR
-	$(call put,755,$(DESTDIR)$(bindir)/,$(program))
+	$(if $(program),$(call put,755,$(DESTDIR)$(bindir)/,$(program)))
 	$(foreach p,$(plugins-y),$(call put,644,$(pkglib)/$(dir $(p)),\
 		$(B)/plugins/$(p).so) &&) :
 	$(if $(firmware),$(call put,644,$(DESTDIR)$(datadir)/backplane/firmware/,\

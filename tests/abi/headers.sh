@@ -12,7 +12,8 @@ code=0
 try() { # case, compiler and flags
     name=$1
     shift
-    if printf '#include <%s>\n#include <%s>\n' "$header" "$header" |
+    if printf '#include <%s>\n#include <%s>\nextern int not_empty;\n' \
+        "$header" "$header" |
         "$@" -I"$S/include" -Wall -Wextra -Werror -fsyntax-only -; then
         echo "ok $header $name"
     else
