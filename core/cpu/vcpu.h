@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One virtual processor: the architectural state, what every engine needs
+ * around it, and the software engine's caches.
+ *
+ * Threads: everything belongs to the vCPU's own thread, except the members
+ * marked [any], which are changed by atomic operations.
+ */
+#ifndef CPU_VCPU_H
+#define CPU_VCPU_H
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/features.h"
+#include "cpu/state.h"
+#include "mem/map.h"
+
+struct vm;
+struct lapic;
+struct block;
+struct block_cache;
+struct x86_insn;
+
+/*
+ * Software TLB.  One entry serves one 4 KiB page; `tag` is the linear page
+ * address and `host` where the page is.  (linear ^ tag) is the offset inside
+ * the page exactly when the entry matches, so one comparison with
+ * PAGE_BYTES - size checks the match and that the access stays in the page.
+ * An entry that needs care at each access (device, ROM, code, tracked pages)
+ * has TLB_SLOW flipped into its tag: it never matches inline, and the slow
+ * path finds it without a page walk.
+ */
+#define TLB_BITS    10
+#define TLB_ENTRIES (1u << TLB_BITS)
+#define TLB_SLOW    (1ull << 62)
+#define TLB_EMPTY   (1ull << 61)    /* no linear address is near this */
+#define TLB_INDEX(lin) ((lin) >> PAGE_SHIFT & (TLB_ENTRIES - 1))
+
+struct tlb_entry {
+    uint64_t tag;
+    uint8_t *host;
+};
+
+/* What the slow path knows of an entry. */
+struct tlb_info {
+    uint64_t phys;              /* guest-physical address of the page */
+    struct memory *mem;         /* NULL: device or hole */
+    uint64_t mem_page;
+    uint8_t kind;               /* enum tlb_kind */
+    bool global;
+};
+
+enum tlb_kind { TLB_RAM, TLB_ROM, TLB_IO, TLB_APIC };
+enum tlb_access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC, ACCESS_COUNT };
+/* Which rights an access has; SUPER_AC: supervisor that may touch user
+ * pages (SMAP off, or EFLAGS.AC set). */
+enum tlb_mode { TLB_USER, TLB_SUPER, TLB_SUPER_AC, TLB_MODES };
+
+struct tlb {
+    struct tlb_entry e[ACCESS_COUNT][TLB_ENTRIES];
+    struct tlb_info info[ACCESS_COUNT][TLB_ENTRIES];
+    bool used;                  /* something was entered since the flush */
+};
+
+/* The TLBs of one address space; several are kept while PCIDs are on. */
+#define TLB_SPACES 4
+struct tlb_space {
+    struct tlb *mode[TLB_MODES];
+    uint32_t gen;               /* raised by each flush: chains, jump cache */
+    uint16_t pcid;
+    bool valid;
+    uint64_t last_used;
+    uint64_t large_base, large_mask;    /* covers all large pages entered */
+};
+
+/*
+ * A segment as the inline paths need it.  An access of n bytes at `off` is
+ * allowed when off + n <= read_end (write_end); everything that needs a
+ * closer look has 0 there and goes through the slow path.
+ */
+struct seg_fast {
+    uint64_t base;
+    uint64_t read_end, write_end;
+    uint64_t unused;
+};
+
+/* vcpu.requests [any] */
+#define REQ_KICK        0x0001  /* leave run() */
+#define REQ_TLB         0x0002  /* drop all translations */
+#define REQ_BLOCKS      0x0004  /* drop all decoded blocks */
+#define REQ_INTR        0x0008  /* the local APIC or PIC may have something */
+#define REQ_NMI         0x0010
+#define REQ_SMI         0x0020
+#define REQ_INIT        0x0040
+#define REQ_SIPI        0x0080
+#define REQ_A20         0x0100
+#define REQ_SLOW        0x0200  /* own: TF, shadows, breakpoints: one step */
+#define REQ_LATE_CODE   0x0400  /* own: look again at late_code */
+#define REQ_TIMER       0x0800  /* own: APIC timer changed (deterministic) */
+
+/* vcpu.deny: why a floating-point or vector instruction cannot run now */
+#define DENY_X87 0x1
+#define DENY_MMX 0x2
+#define DENY_SSE 0x4
+#define DENY_AVX 0x8
+
+/*
+ * Mode bits: everything besides bytes and physical address that a decoded
+ * block depends on; also the argument mode_bits of x86_decode().
+ */
+#define MODE_CODE16  0x00
+#define MODE_CODE32  0x01       /* CS.D */
+#define MODE_CODE64  0x02       /* CS.L in long mode */
+#define MODE_CODE    0x03
+#define MODE_PROT    0x04       /* CR0.PE and not V86: "prot" rows are valid */
+#define MODE_USER    0x08       /* CPL 3; blocks of user and kernel differ */
+
+struct late_code {              /* a store that may hit code is under way */
+    struct memory *mem;
+    uint64_t page;
+    uint64_t lines;             /* one bit for each 64 bytes */
+};
+
+struct jump_entry {
+    uint64_t lin;
+    uint64_t key;
+    struct block *block;
+};
+#define JUMP_BITS 12
+
+struct vcpu {
+    struct x86_state st;        /* first: engines address it from the vcpu */
+
+    /* --- hot part of the software engine -------------------------------- */
+    struct seg_fast fast[SEG_COUNT];
+    struct tlb *tlb;            /* of the current space and mode */
+    uint64_t rip_mask;          /* of the current code size */
+    uint64_t key;               /* generation << 32 | mode bits */
+    uint32_t requests;          /* [any] REQ_* */
+    uint32_t in_guest;          /* [any] see guest_enter() in sync.h */
+    uint8_t cpl;
+    uint8_t deny;
+    uint8_t mode;               /* MODE_* */
+    uint8_t sp_size;            /* 2, 4, 8: width of the stack pointer */
+    bool long_mode;             /* EFER.LMA */
+    bool code64;                /* and CS.L */
+    uint64_t insns;             /* executed so far */
+    uint64_t insn_limit;        /* run() returns when insns reaches it */
+
+    struct block *cur;          /* the block that runs, or NULL */
+    uint64_t cur_rip;           /* rip at its start */
+    uint64_t gather_lin;        /* linear address of its start */
+
+    sigjmp_buf jump;            /* back to the run loop */
+    uint8_t exc_vector;         /* what cpu_raise() left */
+    bool exc_has_error;
+    uint32_t exc_error;
+    bool exc_rip_set;           /* fault address is exc_rip, not cur's */
+    uint64_t exc_rip;
+    uint64_t exc_rsp;           /* rsp to restore when exc_rsp_set */
+    bool exc_rsp_set;
+    bool delivering;            /* nested: an event is being delivered */
+    uint8_t deliver_vector;
+    bool deliver_ext;           /* ... caused by hardware: EXT bit */
+    uint8_t df_stage;           /* 1: delivering #DF */
+
+    struct tlb_space space[TLB_SPACES];
+    struct tlb_space *cur_space;
+    uint32_t gen_counter;
+    uint64_t space_clock;
+    struct jump_entry *jumps;   /* 1 << JUMP_BITS, by linear address */
+    struct block_cache *blocks;
+    struct late_code late[2];
+    unsigned late_count;
+    bool bp_enabled;            /* DR7 enables something */
+    uint8_t db_pending;         /* DR6 bits of a trap after this insn */
+    bool db_trap;
+    uint8_t bus_locked;
+
+    /* --- identity and surroundings --------------------------------------- */
+    struct vm *vm;
+    unsigned index;
+    const struct x86_model *model;
+    struct lapic *lapic;
+    void *accel_data;           /* of an engine that is not this one */
+    uint64_t phys_mask;         /* valid guest-physical address bits */
+
+    /* --- thread (core/sched/vcpu.c) -------------------------------------- */
+    pthread_t thread;
+    bool thread_valid;
+    bool is_kicked;             /* [lock of the scheduler] */
+    bool is_stopped;
+
+    /* --- counters [read by any] ------------------------------------------ */
+    uint64_t n_blocks_decoded, n_tlb_fills, n_tlb_flushes, n_exceptions;
+    uint64_t n_interrupts, n_mmio, n_pio, n_code_hits, n_halts;
+    uint32_t ud_reports;
+    uint32_t msr_reports;
+};
+
+#endif
