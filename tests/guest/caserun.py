@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the cases of a boot test.
+
+A test file marks its cases with @case(NAME) and ends in main().  A case that
+returns is ok; one that raises is not.  `make check` runs the file, which runs
+the cases marked short; under the name FILE_long, a link to it, it runs the
+others.  By hand:
+
+    FILE.py --list
+    FILE.py CASE...     (shell patterns)
+    FILE.py --all
+"""
+
+import fnmatch
+import os
+import sys
+import time
+import traceback
+
+from vmdriver import Failure, Skip
+
+CASES = []
+
+
+def case(name, short=False, rows=((),)):
+    """Marks a case, or one for each row of arguments: name % row."""
+    def mark(function):
+        for row in rows:
+            CASES.append((name % row if row else name, short, function, row))
+        return function
+    return mark
+
+
+def run(name, function, row):
+    begin = time.monotonic()
+    try:
+        said = function(*row)
+    except Skip as reason:
+        print('ok %s # SKIP %s' % (name, reason), flush=True)
+        return True
+    except Failure as problem:
+        print(getattr(problem, 'log', ''))
+        print('not ok %s: %s' % (name, problem), flush=True)
+        return False
+    except Exception as problem:
+        print(getattr(problem, 'log', ''))
+        traceback.print_exc(file=sys.stdout)
+        print('not ok %s: %r' % (name, problem), flush=True)
+        return False
+    print('# %s: %s%.1f s' % (name, '%s, ' % said if said else '',
+                              time.monotonic() - begin))
+    print('ok %s' % name, flush=True)
+    return True
+
+
+def main():
+    words = sys.argv[1:]
+    is_long = os.path.basename(sys.argv[0]).endswith('_long.py')
+    if words == ['--list']:
+        for name, short, function, row in CASES:
+            print(name if short else '%s  (long)' % name)
+        return
+    if words == ['--all']:
+        words = ['*']
+    chosen = [(name, function, row) for name, short, function, row in CASES
+              if any(fnmatch.fnmatchcase(name, word) for word in words)
+              or not words and short != is_long]
+    if not chosen:
+        sys.exit('no such case; see --list')
+    if not all([run(*one) for one in chosen]):
+        sys.exit(1)
