@@ -100,8 +100,7 @@ static void print_bytes(const char *side, const uint8_t *p, size_t n)
 }
 
 void test_mem_eq(const char *file, int line, const char *expr_a,
-                 const char *expr_b, const void *a, const void *b,
-                 size_t size)
+                 const char *expr_b, const void *a, const void *b, size_t size)
 {
     const uint8_t *pa = a, *pb = b;
     size_t at, n;
@@ -154,7 +153,8 @@ struct path {
     char text[4096];
 };
 
-static const char *path_below(const char *root, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static const char *path_below(
+    const char *root, const char *fmt, va_list ap)
 {
     static struct path *paths;
     struct path *p = malloc(sizeof *p);
@@ -347,8 +347,7 @@ int main(int argc, char **argv)
                 snprintf(name, sizeof name, "%s", t->name);
             else
                 snprintf(name, sizeof name, "%s/%zu", t->name, row);
-            if (!wanted(name, argv + optind) &&
-                !wanted(t->name, argv + optind))
+            if (!wanted(name, argv + optind) && !wanted(t->name, argv + optind))
                 continue;
             if (list)
                 puts(name);

@@ -96,11 +96,11 @@ const char *test_tmp_dir(void);
 #define TEST_FAIL_(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* 128 bits hold every int64_t and uint64_t, so mixed signs compare by value. */
-#define CHECK_INT_(a, op, b)                                                 \
-    do {                                                                     \
-        __int128 a_ = (a), b_ = (b);                                         \
-        if (!(a_ op b_))                                                     \
-            test_int(__FILE__, __LINE__, #a " " #op " " #b, a_, b_);         \
+#define CHECK_INT_(a, op, b)                                         \
+    do {                                                             \
+        __int128 a_ = (a), b_ = (b);                                 \
+        if (!(a_ op b_))                                             \
+            test_int(__FILE__, __LINE__, #a " " #op " " #b, a_, b_); \
     } while (0)
 
 _Noreturn void test_fail(const char *file, int line, const char *fmt, ...)
@@ -114,7 +114,6 @@ void test_str_eq(const char *file, int line, const char *expr_a,
 void test_ptr_eq(const char *file, int line, const char *expr_a,
                  const char *expr_b, const void *a, const void *b);
 void test_mem_eq(const char *file, int line, const char *expr_a,
-                 const char *expr_b, const void *a, const void *b,
-                 size_t size);
+                 const char *expr_b, const void *a, const void *b, size_t size);
 
 #endif
