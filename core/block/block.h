@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Drives and media.
+ *
+ * A `struct block_drive` is what a device's property is attached to: a disk,
+ * or a slot with or without a medium.  It checks the device's requests,
+ * counts them and brings completions to the device's lane.  A `struct
+ * block_medium` is an open image; its operations are a format's or a back
+ * end's.
+ *
+ * The device's own `struct bp_block_request` travels through both; host[] in
+ * it belongs to the drive (0, 1) and to the medium (2, 3).
+ */
+#ifndef BLOCK_BLOCK_H
+#define BLOCK_BLOCK_H
+
+#include <glib.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <backplane/block.h>
+
+struct block_medium;
+struct lane;
+struct state_writer;
+struct state_reader;
+
+struct block_medium_ops {
+    const char *name;           /* "raw" */
+    /*
+     * Starts a request.  The drive has checked it: a known op, inside the
+     * medium, multiples of 512, no write to a read-only medium.  Ends with
+     * block_request_done() from any thread, which may happen before submit
+     * returns.  Must not block.  [any]
+     */
+    void (*submit)(struct block_medium *m, struct bp_block_request *request);
+    /* Nothing is in flight.  Frees `m` and all that hangs on it. */
+    void (*close)(struct block_medium *m);
+    /*
+     * What the image file does not hold (the written blocks of a snapshot)
+     * goes into a saved machine; NULL when there is nothing of that kind.
+     * Nothing is in flight.
+     */
+    void (*save)(struct block_medium *m, struct state_writer *w);
+    bool (*load)(struct block_medium *m, struct state_reader *r,
+                 GError **error);
+};
+
+/* The head of a back end's own struct. */
+struct block_medium {
+    const struct block_medium_ops *ops;
+    char *path;                 /* as the user gave it */
+    uint64_t bytes;
+    uint32_t flags;             /* BP_BLOCK_READONLY */
+    uint32_t logical_block, physical_block;     /* bytes */
+};
+
+/* How an image is opened: the value of --disk, split. */
+struct block_options {
+    const char *path;
+    bool readonly;
+    bool snapshot;              /* writes go to memory and are forgotten */
+    bool cdrom;                 /* 2048-byte blocks, read-only */
+};
+
+/* NULL with one sentence.  (core/block/open.c) */
+struct block_medium *block_open(const struct block_options *options,
+                                GError **error);
+
+/* Completes a request of a medium.  status: 0 or a negative errno.  [any] */
+void block_request_done(struct bp_block_request *request, int32_t status);
+
+/* --- drives ---------------------------------------------------------------*/
+
+enum block_drive_kind { BLOCK_DISK, BLOCK_CDROM, BLOCK_FLOPPY };
+
+struct block_drive {
+    char *name;                 /* "disk0", "cd0" */
+    enum block_drive_kind kind;
+    bool removable;
+    char serial[21];
+
+    pthread_mutex_t lock;       /* all below */
+    pthread_cond_t idle;        /* in_flight became 0 */
+    struct block_medium *medium;        /* NULL: empty */
+    struct block_options options;       /* of the medium; path is owned */
+    bool tray_open;
+    bool locked;                /* by the guest */
+    unsigned in_flight;
+    uint64_t generation;
+    bool synchronous;           /* deterministic: submit waits */
+    uint64_t n_reads, n_writes, bytes_read, bytes_written, n_errors;
+
+    struct lane *lane;          /* of the device, once attached */
+    void (*changed)(void *ctx);
+    void (*eject_request)(void *ctx);
+    void *ctx;
+};
+
+struct block_drive *block_drive_create(const char *name,
+                                       enum block_drive_kind kind);
+void block_drive_destroy(struct block_drive *d);
+/* Opens and inserts; the drive must be empty or removable. */
+bool block_drive_insert(struct block_drive *d,
+                        const struct block_options *options, GError **error);
+/* The user takes the medium out.  Refused while the guest holds it locked,
+ * unless `force`; the guest is asked then.  [control thread] */
+bool block_drive_eject(struct block_drive *d, bool force, GError **error);
+void block_drive_attach(struct block_drive *d, struct lane *lane);
+/* Waits until nothing is in flight. */
+void block_drive_drain(struct block_drive *d);
+/* Removable media state and the medium's own, for a saved machine. */
+void block_drive_save(struct block_drive *d, struct state_writer *w);
+bool block_drive_load(struct block_drive *d, struct state_reader *r,
+                      GError **error);
+
+/* The device's side, as in bp.block/1.  [lane] */
+void block_drive_info(struct block_drive *d, struct bp_block_info *info);
+void block_drive_submit(struct block_drive *d,
+                        struct bp_block_request *request);
+void block_drive_lock(struct block_drive *d, bool locked);
+void block_drive_tray(struct block_drive *d, bool open);
+
+#endif

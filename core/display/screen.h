@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A screen of the machine: the core-side object of bp.display/1.
+ *
+ * The surface is shared memory (a memfd), so that a console process can map
+ * it.  Consumers (console server, screenshot) ask for a refresh; the device
+ * then draws and reports what changed, and all listeners are told.
+ */
+#ifndef DISPLAY_SCREEN_H
+#define DISPLAY_SCREEN_H
+
+#include <glib.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <backplane/display.h>
+
+struct lane;
+struct screen;
+
+#define SCREEN_MAX_CELLS (200u * 100u)
+
+/* Called inside screen_update() with the device's lane held, except
+ * pointer(), which may come whenever the device runs.  NULL members are
+ * skipped. */
+struct screen_listener {
+    /* The surface has a new size and new memory: fd holds it; the listener
+     * dups what it keeps. */
+    void (*mode)(void *opaque, const struct bp_surface *surface, int fd);
+    void (*dirty)(void *opaque, uint32_t x, uint32_t y, uint32_t width,
+                  uint32_t height);
+    void (*text)(void *opaque, const struct bp_text *text);
+    void (*pointer)(void *opaque, const uint32_t *argb, uint32_t width,
+                    uint32_t height, uint32_t hot_x, uint32_t hot_y,
+                    int32_t x, int32_t y);
+};
+
+struct screen *screen_create(const char *name, struct lane *lane,
+                             const struct bp_screen_ops *ops, void *ctx);
+void screen_destroy(struct screen *s);
+const char *screen_name(const struct screen *s);
+
+/* --- consumers, any thread that holds no lane ----------------------------*/
+
+/* The listener is told of the current mode at once.  False: too many. */
+bool screen_listen(struct screen *s, const struct screen_listener *listener,
+                   void *opaque);
+void screen_unlisten(struct screen *s, void *opaque);
+/* The device draws what changed; full: everything. */
+void screen_update(struct screen *s, bool full);
+/*
+ * Calls fn with the surface after an update, the lane held, so that nothing
+ * changes under it.  surface->width is 0 before the first mode.
+ */
+void screen_look(struct screen *s,
+                 void (*fn)(void *opaque, const struct bp_surface *surface,
+                            const struct bp_text *text),
+                 void *opaque);
+/* The text on screen as UTF-8 lines; NULL in graphics modes. */
+char *screen_text_lines(struct screen *s);
+void screen_hint_size(struct screen *s, uint32_t width, uint32_t height);
+
+/* --- the device's side, as in bp.display/1 [lane] ------------------------*/
+
+int32_t screen_set_mode(struct screen *s, uint32_t width, uint32_t height,
+                        struct bp_surface *out);
+void screen_dirty(struct screen *s, uint32_t x, uint32_t y, uint32_t width,
+                  uint32_t height);
+void screen_set_text(struct screen *s, const struct bp_text *text);
+void screen_set_pointer(struct screen *s, const uint32_t *argb,
+                        uint32_t width, uint32_t height, uint32_t hot_x,
+                        uint32_t hot_y, int32_t x, int32_t y);
+
+/* Writes the surface as a PNG file.  (core/display/png.c) */
+bool screen_save_png(struct screen *s, const char *path, GError **error);
+
+#endif
