@@ -10,6 +10,7 @@
 #   firmware-y   linuxboot makes firmware/linuxboot.bin, see firmware/build.mk
 #   testlib-y    objects of the test harness
 #   unit-tests-y dev-tests-y cpu-tests-y    x is the program tests/unit/x.c ...
+#                they link with the objects in unit/x-objs and with unit/x-libs
 #   script-tests-y long-tests-y  guest/x is tests/guest/x.sh or x.py
 #   bench-y      x is tests/bench/x.c, x.sh or x.py
 #
@@ -149,9 +150,10 @@ check-long: $(call logs,$(check-names) $(long-tests-y)) ## run all tests
 check-list: ## name all tests; each runs alone by make check-NAME
 	@printf '%s\n' $(check-names) $(patsubst %,'%  (long)',$(long-tests-y))
 # check-i8254 runs dev/i8254, and unit/i8254 too if there is one;
-# check-dev runs all of dev/.
+# check-dev runs all of dev/ but the long ones.
 define check-one
-check-$(1): $(call logs,$(filter %/$(1) $(1)/%,$(check-names) $(long-tests-y)))
+check-$(1): $(call logs,$(filter %/$(1),$(check-names) $(long-tests-y)) \
+		$(filter $(1)/%,$(check-names)))
 	@$$(run) sum $$^
 endef
 $(foreach n,$(filter-out long list,$(sort \

@@ -82,6 +82,9 @@ void test_register(struct test *t);
 /* What a later failed check prints with it, e.g. where in a loop it was. */
 void test_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Gives the test this long, from now, before it counts as hung. */
+void test_time_limit(unsigned seconds);
+
 /* Paths below the build folder and the sources; valid until the test ends. */
 const char *test_build_path(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
