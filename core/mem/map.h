@@ -36,6 +36,8 @@ struct memory {
     int fd;                     /* memfd behind it, for other processes */
     uint8_t *page_flags;        /* one byte a page */
     uint32_t *code_gen;         /* a page: raised when MEM_CODE is hit */
+    uint64_t *code_lines;       /* a page: a bit for each 64 bytes that hold
+                                 * cached code; the engine's */
 };
 
 struct region_ops {
