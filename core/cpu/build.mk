@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# --- the instruction table and what is made of it
+gen-x86-defs := $(wildcard $(S)/core/cpu/x86*.def)
+gen-x86-srcs := $(wildcard $(S)/tools/gen-x86*.c)
+gen-x86-out := $(addprefix $(B)/core/cpu/gen/,rows.c decode_tables.c \
+	handlers.c handlers.h vec.S)
+
+$(B)/tools/gen-x86: $(gen-x86-srcs) $(S)/tools/gen-x86.h \
+		$(S)/core/cpu/table.h $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)$(HOST_CC) $(HOST_CFLAGS) -o $@ $(gen-x86-srcs)
+$(gen-x86-out) &: $(B)/tools/gen-x86 $(gen-x86-defs) \
+		$(wildcard $(S)/core/cpu/features.h)
+	@mkdir -p $(B)/core/cpu/gen
+	$(call say,GEN)$(B)/tools/gen-x86 $(S)/core/cpu/x86.def \
+		$(S)/core/cpu/features.h $(B)/core/cpu/gen
+
+generated-y += core/cpu/gen/handlers.h
+core-y += core/cpu/gen/rows.o core/cpu/gen/decode_tables.o
+core-y += core/cpu/gen/handlers.o core/cpu/gen/vec.o
+core-y += core/cpu/decode.o core/cpu/disasm.o
+
+# --- processor state, execution environment, system instructions
+
+# --- x87, MMX, SSE, AVX
+
+# --- integer instructions
