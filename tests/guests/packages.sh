@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # Debian packages for the guests, by a private apt: its lists, status and
 # downloads are under $cache/.apt, and the machine's own apt is only read, for
 # the address of its mirror and its network settings.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # initramfs-*: a root file system in memory for one kernel.
 #
 #   initrd.img    gzip-compressed cpio archive

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # iso-*: CD images.
 #
 #   iso-amd64    boot.iso    boots GRUB from BIOS, then the kernel and initramfs

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # kernel-*: Debian's Linux kernels.
 #
 #   vmlinuz    the kernel

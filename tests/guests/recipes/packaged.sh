@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
 # Guests that a package holds ready to start.
 #
 #   memtest       memtest-{ia32,x64}.bin (Linux boot protocol), memtest.iso
