@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cpu/gen/handlers.h"
 #include "cpu/insn.h"
 #include "cpu/state.h"
 #include "cpu/vcpu.h"
@@ -31,7 +32,6 @@ _Noreturn void cpu_raise_err(struct vcpu *cpu, unsigned vector,
                              uint32_t error);
 _Noreturn void cpu_gp0(struct vcpu *cpu);
 _Noreturn void cpu_ud(struct vcpu *cpu);
-x86_handler h_ud, h_gp0;
 
 _Noreturn void cpu_fp_denied(struct vcpu *cpu, unsigned deny);
 
@@ -113,6 +113,14 @@ static inline uint64_t reg_addr(struct vcpu *cpu, unsigned n, unsigned asz)
     return reg_get(cpu, n, asz);
 }
 
+/* To the address size, as every computed offset is. */
+static inline uint64_t ea_trunc(const struct x86_insn *i, uint64_t a)
+{
+    if (likely(i->asz == 8))
+        return a;
+    return i->asz == 4 ? (uint32_t)a : (uint16_t)a;
+}
+
 static inline uint64_t ea(struct vcpu *cpu, const struct x86_insn *i)
 {
     /* rip follows gpr[15], so that number X86_RIP is it (checked in run.c) */
@@ -123,9 +131,7 @@ static inline uint64_t ea(struct vcpu *cpu, const struct x86_insn *i)
         a += reg[i->base];
     if (i->index != X86_NOREG)
         a += reg[i->index] << i->scale;
-    if (likely(i->asz == 8))
-        return a;
-    return i->asz == 4 ? (uint32_t)a : (uint16_t)a;
+    return ea_trunc(i, a);
 }
 
 /* --- memory -------------------------------------------------------------- */
