@@ -77,20 +77,20 @@ objs := $(core-objs) $(plugin-objs) $(testlib-y:%=$(B)/%) $(program-objs)
 program := $(if $(filter core/main.o,$(core-y)),$(B)/backplane)
 plugins := $(plugins-y:%=$(B)/plugins/%.so)
 firmware := $(firmware-y:%=$(B)/firmware/%.bin)
+generated := $(generated-y:%=$(B)/%)
 tests := $(program-names:%=$(B)/tests/%)
 
-all: $(program) $(plugins) $(firmware) ## build everything
-$(core-objs) $(program-objs): | $(generated-y:%=$(B)/%)
+all: $(B)/libcore.a $(program) $(plugins) $(firmware) ## build everything
 
-$(B)/%.o: $(S)/%.c $(B)/.flags
+$(B)/%.o: $(S)/%.c $(B)/.flags | $(generated)
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
-$(B)/%.o: $(B)/%.c $(B)/.flags
+$(B)/%.o: $(B)/%.c $(B)/.flags | $(generated)
 	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
-$(B)/%.o: $(S)/%.S $(B)/.flags
+$(B)/%.o: $(S)/%.S $(B)/.flags | $(generated)
 	@mkdir -p $(@D)
 	$(call say,AS)$(CC) $(CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
-$(B)/%.o: $(B)/%.S $(B)/.flags
+$(B)/%.o: $(B)/%.S $(B)/.flags | $(generated)
 	$(call say,AS)$(CC) $(CPPFLAGS) $(CFLAGS) $(ONCE) -o $@ $<
 $(B)/plugins/%.o: $(S)/plugins/%.c $(B)/.flags
 	@mkdir -p $(@D)
@@ -163,9 +163,9 @@ $(foreach n,$(filter-out long list,$(sort \
 bench: all $(bench-names:%=$(B)/tests/bench/%) ## measure speed: name value unit
 	@$(run) bench $(bench-y)
 
-lint: compile_commands.json $(generated-y:%=$(B)/%) ## check style, C, scripts
+lint: compile_commands.json $(generated) ## check style, C, scripts
 	@S=$(S) B=$(B) CC='$(CC)' $(S)/tools/lint
-lint-%: compile_commands.json $(generated-y:%=$(B)/%)
+lint-%: compile_commands.json $(generated)
 	@S=$(S) B=$(B) CC='$(CC)' $(S)/tools/lint $*
 format: ## clang-format in place: F='files', else all C files
 	@cd $(S) && clang-format -i $(or $(F),`git ls-files '*.c' '*.h'`)
