@@ -41,9 +41,9 @@ struct memory {
 };
 
 struct region_ops {
-    /* size is 1, 2, 4 or 8; offset is naturally aligned unless unaligned
-     * access was asked for at creation.  [vcpu | lane], lane lock NOT held:
-     * the implementation takes what it needs. */
+    /* size is 1, 2, 4 or 8; offset is naturally aligned: other accesses
+     * arrive in aligned pieces.  [vcpu | lane], lane lock NOT held: the
+     * implementation takes what it needs. */
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
     void (*write)(void *opaque, uint64_t offset, uint64_t value,
                   unsigned size);
@@ -70,11 +70,17 @@ void map_destroy(struct map *map);
 void map_set_engine(struct map *map, map_invalidate_fn *invalidate,
                     map_code_hit_fn *code_hit, void *opaque);
 
-/* NULL when the host has no memory left. */
+/* NULL with errno when the host has no memory left, or for a size that is 0
+ * or not made of whole pages. */
 struct memory *memory_create(const char *name, uint64_t size);
 void memory_destroy(struct memory *mem);
 
-/* `mem` part at `mem_offset`.  readonly: writes are dropped (ROM). */
+/*
+ * Of two regions with one priority the one added last wins.  Creators return
+ * NULL for a range that wraps around or leaves the memory.
+ *
+ * `mem` part at `mem_offset`.  readonly: writes are dropped (ROM).
+ */
 struct region *map_add_memory(struct map *map, const char *name, uint64_t gpa,
                               uint64_t size, struct memory *mem,
                               uint64_t mem_offset, int priority,
@@ -88,7 +94,11 @@ void region_set_write_ops(struct region *r, const struct region_ops *ops,
 void region_enable(struct region *r, bool enabled);     /* created enabled */
 void region_move(struct region *r, uint64_t gpa);
 void region_set_claims(struct region *r, unsigned claims);
-void region_destroy(struct region *r);
+void region_destroy(struct region *r);      /* nobody is in its ops */
+/* Where it is; for aliases and for saved state. */
+struct memory *region_memory(const struct region *r, uint64_t *mem_offset);
+uint64_t region_gpa(const struct region *r);
+uint64_t region_size(const struct region *r);
 
 /* Several changes in one invalidation; calls nest. */
 void map_begin(struct map *map);
@@ -130,6 +140,21 @@ void memory_written(struct map *map, struct memory *mem, uint64_t page);
 bool map_dma_read(struct map *map, uint64_t gpa, void *dst, size_t n);
 bool map_dma_write(struct map *map, uint64_t gpa, const void *src, size_t n);
 
+/*
+ * Direct access: stores a pointer to as many bytes from gpa on as are
+ * contiguous memory and returns their number (at most n), 0 when gpa is not
+ * memory, or for writing is read-only or trapped.  It stays valid while the
+ * machine runs, whatever the map does meanwhile.  After writing through it,
+ * map_dma_done says which bytes; the pages are then void as code and dirty.
+ */
+uint64_t map_dma_direct(struct map *map, uint64_t gpa, uint64_t n,
+                        bool write, void **host);
+void map_dma_done(struct map *map, const void *host, uint64_t n);
+
+/* Bytes of `mem` were written through its host pointer. */
+void memory_touched(struct map *map, struct memory *mem, uint64_t offset,
+                    uint64_t n);
+
 /* Dirty tracking: from now on (tracks all pages of the range)... */
 void memory_track(struct map *map, struct memory *mem, uint64_t first_page,
                   uint64_t pages, bool on);
@@ -138,7 +163,10 @@ void memory_track(struct map *map, struct memory *mem, uint64_t first_page,
 void memory_fetch_dirty(struct map *map, struct memory *mem,
                         uint64_t first_page, uint64_t pages, uint8_t *dirty);
 
-/* Prints the flattened map for `backplane ctl info map`. */
+/* Accesses to holes since the start. */
+uint64_t map_unassigned(struct map *map);
+
+/* g_free it.  Prints the flattened map for `backplane ctl info map`. */
 char *map_describe(struct map *map);
 
 #endif

@@ -24,30 +24,42 @@ enum clock_id { CLOCK_VIRTUAL, CLOCK_HOST, CLOCK_WALL };
 struct clocks;
 struct timer;
 struct lane;
+struct lanes;
 
 struct clocks *clocks_create(bool deterministic);
-void clocks_destroy(struct clocks *c);
+void clocks_destroy(struct clocks *c);      /* all timers are destroyed */
+/* Deterministic mode: whose queues clock_advance() runs.  Set-up only. */
+void clocks_set_lanes(struct clocks *c, struct lanes *lanes);
 uint64_t clock_now(struct clocks *c, enum clock_id id);
 /* Virtual time runs / stands.  Deterministic: gates timers only. */
 void clocks_start(struct clocks *c);
 void clocks_stop(struct clocks *c);
 void clock_set_virtual(struct clocks *c, uint64_t ns);      /* restore */
 void clock_set_wall_offset(struct clocks *c, int64_t ns);
+int64_t clock_wall_offset(const struct clocks *c);
 
 typedef void timer_fn(void *opaque);
 
 /*
  * lane NULL: fn runs on the timer thread itself and must be short and lock
  * free of lanes (the local APIC uses it).  name is the timer's name in saved
- * state; unique within owner.
+ * state; unique within owner; copied.
+ *
+ * With a lane: arm and cancel under that lane, and fn never runs for a
+ * deadline that was moved or cancelled before.  Without: fn may already be
+ * running while cancel returns and has to look for itself.
  */
 struct timer *timer_create_on(struct clocks *c, enum clock_id id,
                               struct lane *lane, const char *name,
                               timer_fn *fn, void *opaque);
 void timer_arm(struct timer *t, uint64_t deadline_ns);      /* absolute */
 void timer_cancel(struct timer *t);
+/* Still true for a timer that is due but whose fn did not start yet. */
 bool timer_deadline(const struct timer *t, uint64_t *deadline_ns);
-void timer_destroy(struct timer *t);        /* never runs after return */
+const char *timer_name(const struct timer *t);
+/* fn never runs after return (from inside fn: not again).  Before the lane
+ * is destroyed; the caller may take the lane or holds it. */
+void timer_destroy(struct timer *t);
 
 /* Deterministic mode, called by the vCPU loop only: */
 uint64_t clock_next_deadline(struct clocks *c);     /* UINT64_MAX: none */

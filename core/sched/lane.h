@@ -37,9 +37,19 @@ void lane_destroy(struct lane *lane);       /* runs what is queued first */
 void lane_enter(struct lane *lane);
 void lane_leave(struct lane *lane);
 bool lane_held(const struct lane *lane);    /* by this thread */
-/* Any thread, any context; allocation-free after the first few. */
+/* True when this thread may take it now: it does not hold it, nor a lane of
+ * the same or a higher rank.  Whoever may not posts, or refuses the access.
+ * lane_enter() without that right is logged and goes ahead. */
+bool lane_may_enter(const struct lane *lane);
+const char *lane_name(const struct lane *lane);
+/*
+ * Any thread, any context; allocation-free after the first few.  fn runs
+ * with the lane held, in the order of posting, never inside lane_post().
+ * When a lane is far behind, whoever leaves it works off its queue first.
+ */
 void lane_post(struct lane *lane, lane_fn *fn, void *opaque);
-/* Waits until everything queued so far on all lanes has run. */
+/* Waits until everything queued so far on all lanes has run, and what that
+ * queued in turn.  The caller holds no lane. */
 void lanes_drain(struct lanes *l);
 
 #endif
