@@ -7,7 +7,8 @@
 #
 # The kernel and initramfs are those of the kernel-* and initramfs-* guests;
 # the rest is Debian's essential packages with SysV init, put in place by
-# mmdebstrap, which needs no privileges.  disk-gcc adds a C compiler.
+# mmdebstrap, which needs no privileges.  Two short scripts stand in for the
+# many that would start and stop a bigger system.  disk-gcc adds a C compiler.
 
 disk_kernel()
 {
@@ -55,7 +56,9 @@ disk_debian()
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
         --customize-hook="copy-in $here/disk/inittab $here/disk/fstab /etc" \
-        --customize-hook="cat $here/disk/modules >>\"\$1/etc/modules\"" \
+        --customize-hook="copy-in $here/disk/rc.boot $here/disk/rc.down /etc" \
+        --customize-hook='chmod 755 "$1/etc/rc.boot" "$1/etc/rc.down"' \
+        --customize-hook='mkdir -p "$1/etc/inittab.d"' \
         --customize-hook='echo backplane >"$1/etc/hostname"' \
         --customize-hook='echo "127.0.0.1 localhost backplane" \
             >"$1/etc/hosts"' \
@@ -99,7 +102,8 @@ disk_make()
     cp "$here/disk/grub.cfg" boot/boot/grub/grub.cfg
     # The modules of the initramfs, and their indexes, are the disk's too.
     (cd boot && gzip -dc boot/initrd.img |
-        cpio --quiet -id "./lib/modules/$version/*")
+        cpio --quiet -id "lib/modules/$version/*")
+    [ -e "boot/lib/modules/$version/modules.dep" ]
 
     # The archive before the folder, so that lib stays a link to usr/lib.
     cat >fill <<'END'
