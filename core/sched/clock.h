@@ -27,7 +27,8 @@ struct lane;
 struct lanes;
 
 struct clocks *clocks_create(bool deterministic);
-void clocks_destroy(struct clocks *c);      /* all timers are destroyed */
+/* Frees what timers are left; their lanes are at rest or destroyed. */
+void clocks_destroy(struct clocks *c);
 /* Deterministic mode: whose queues clock_advance() runs.  Set-up only. */
 void clocks_set_lanes(struct clocks *c, struct lanes *lanes);
 uint64_t clock_now(struct clocks *c, enum clock_id id);
