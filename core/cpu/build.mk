@@ -24,5 +24,9 @@ core-y += core/cpu/decode.o core/cpu/disasm.o
 # --- processor state, execution environment, system instructions
 
 # --- x87, MMX, SSE, AVX
+core-y += $(addprefix core/cpu/interp/,vec.o vec_sse.o vec_avx.o vec_mmx.o \
+	vec_move.o vec_vmove.o)
 
 # --- integer instructions
+core-y += $(addprefix core/cpu/interp/,alu.o move.o shift.o bits.o muldiv.o \
+	bcd.o branch.o string.o)
