@@ -101,10 +101,29 @@ static unsigned groups_of(const struct row *r)
     return groups;
 }
 
-static struct candidate candidate_of(const struct row *r, unsigned number,
-                                     bool shadows_plus_r)
+/*
+ * Where W chooses between 32 and 64 bits, W1 is an only64 row of its own; the
+ * w0 row then takes both, because W is ignored outside of 64-bit mode.
+ */
+static bool ignores_w(const struct row *r, const struct row *rows, unsigned n)
 {
-    struct candidate c = { .row = r, .score = score_of(r) };
+    if (!r->vex || r->w != 0)
+        return false;
+    for (unsigned i = 0; i < n; i++) {
+        const struct row *o = &rows[i];
+
+        if (o->vex && o->w == 1 && o->valid == X86_VALID_ONLY64 &&
+            o->map == r->map && o->opcode == r->opcode &&
+            o->prefix == r->prefix && o->l == r->l && o->ext == r->ext)
+            return true;
+    }
+    return false;
+}
+
+static struct candidate candidate_of(const struct row *r, unsigned number,
+                                     bool shadows_plus_r, bool any_w)
+{
+    struct candidate c = { .row = r, .score = score_of(r) - any_w };
 
     c.match.row = (uint16_t)number;
     c.groups = groups_of(r);
@@ -112,7 +131,7 @@ static struct candidate candidate_of(const struct row *r, unsigned number,
         demand(&c.match, X86_KEY_MODRM, (uint32_t)r->exact);
     demand_prefix(&c.match, r);
     demand_osz(&c.match, r);
-    if (r->w >= 0)
+    if (r->w >= 0 && !any_w)
         demand(&c.match, X86_KEY_W, r->w ? X86_KEY_W : 0);
     if (r->l >= 0)
         demand(&c.match, X86_KEY_L, r->l ? X86_KEY_L : 0);
@@ -249,7 +268,8 @@ static unsigned collect(struct candidate *c, const struct row *rows,
     for (unsigned i = 0; i < n && count < 256; i++) {
         if (is_under(&rows[i], map, opcode)) {
             c[count++] = candidate_of(&rows[i], i + 1,
-                                      plus_r && !rows[i].plus_r);
+                                      plus_r && !rows[i].plus_r,
+                                      ignores_w(&rows[i], rows, n));
         }
     }
     qsort(c, count, sizeof *c, by_score);

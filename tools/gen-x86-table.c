@@ -274,6 +274,7 @@ static bool parse_code(struct x86_operand *op, const char *s)
     for (unsigned i = 0; i < COUNT(implied); i++) {
         if (strcmp(implied[i].text, s) == 0) {
             *op = implied[i].op;
+            op->mem_size = op->size;
             return true;
         }
     }

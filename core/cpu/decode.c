@@ -171,10 +171,8 @@ static uint8_t take_vex(struct decode *d, uint8_t b)
     d->vvvv = ~p2 >> 3 & 0xf;
     d->vex_l = p2 >> 2 & 1;
     d->vex_p = p2 & 3;
-    if (d->mode != X86_MODE_64) {
+    if (d->mode != X86_MODE_64)
         d->rex &= REX_W;
-        d->vvvv &= 7;
-    }
     return fetch8(d);
 }
 
@@ -266,6 +264,10 @@ static bool is_forbidden(const struct decode *d, const struct x86_form *f,
         return true;
     if ((f->flags & X86_F_NO_VVVV) && d->vvvv != 0)
         return true;
+    if (f->flags & X86_F_VSIB) {
+        return i->reg == i->vvvv || i->reg == i->index ||
+               i->vvvv == i->index;
+    }
     if (f->flags & X86_F_SEG_REG)
         return i->reg > SEG_GS;
     if (f->flags & X86_F_CTRL_REG)
@@ -427,7 +429,7 @@ static void fill(const struct decode *d, const struct x86_form *f,
     else
         i->asz = wide != d->adsize ? 4 : 2;
     i->seg = d->seg != NO_SEG ? d->seg : SEG_DS;
-    i->vvvv = d->vvvv;
+    i->vvvv = d->vvvv & (d->mode == X86_MODE_64 ? 15 : 7);
     i->vl = d->vex_l ? 32 : 16;
     i->vw = d->rex & REX_W ? 1 : 0;
     if (f->flags & X86_F_PLUS_R)
@@ -519,7 +521,7 @@ unsigned x86_operand_bytes(const struct x86_operand *op,
     case X86_SZ_QQ: return 32;
     case X86_SZ_V: return i->osz;
     case X86_SZ_Z: return i->osz == 2 ? 2 : 4;
-    case X86_SZ_Y: return i->osz == 8 ? 8 : 4;
+    case X86_SZ_Y: return i->osz == 8 || (i->osz == 1 && i->vw) ? 8 : 4;
     case X86_SZ_X: return i->vl;
     case X86_SZ_P: return i->osz + 2u;
     case X86_SZ_A: return i->osz * 2u;

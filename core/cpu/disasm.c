@@ -278,6 +278,8 @@ static void put_operand(struct line *l, const struct x86_operand *op)
 static const char *const sized_names[][3] = {
     { "cbw", "cwde", "cdqe" },
     { "cwd", "cdq", "cqo" },
+    { "pusha", "pushad", "" },
+    { "popa", "popad", "" },
 };
 
 /* Names by address size. */
