@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # One plugin a chip.
-plugins-y += legacy/i8254 legacy/i8259 legacy/i8237 legacy/mc146818 \
-	legacy/ioapic legacy/ns16550
+plugins-y += legacy/i440fx legacy/piix4_isa legacy/piix4_pm
+plugins-y += legacy/i8237 legacy/i8254 legacy/i8259 legacy/ioapic
+plugins-y += legacy/mc146818 legacy/ns16550
+plugins-y += legacy/fw_cfg legacy/debug_port legacy/exit_port
