@@ -29,8 +29,8 @@ disk_packages()
     i386) arch=i386 ;;
     *)    arch=amd64 ;;
     esac
-    for package in sysvinit-core sysv-rc initscripts util-linux-extra login \
-            passwd kmod kbd eject evtest e2fsprogs fdisk mount procps less; do
+    for package in sysvinit-core util-linux-extra login passwd kmod kbd eject \
+            evtest e2fsprogs fdisk mount procps less; do
         echo "$package:$arch"
     done
     case $1 in
