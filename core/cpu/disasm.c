@@ -24,7 +24,7 @@ struct line {
     const struct x86_insn *i;
     const struct x86_row *row;
     uint64_t rip;               /* behind the instruction */
-    bool long_mode;
+    unsigned mode;              /* X86_MODE_16, _32, _64 */
 };
 
 __attribute__((format(printf, 2, 3)))
@@ -77,12 +77,15 @@ static void put_vector(struct line *l, unsigned reg, unsigned size)
 
 /* --- memory --------------------------------------------------------------- */
 
-static void put_hex(struct line *l, int64_t v)
+static bool is_vector(const struct x86_row *row)
 {
-    if (v < 0)
-        put(&l->out, "-0x%" PRIx64, -(uint64_t)v);
-    else
-        put(&l->out, "0x%" PRIx64, (uint64_t)v);
+    for (unsigned k = 0; k < X86_MAX_OPERANDS; k++) {
+        switch (row->op[k].kind) {
+        case X86_OP_V: case X86_OP_W: case X86_OP_H: case X86_OP_U:
+            return true;
+        }
+    }
+    return false;
 }
 
 static void put_pointer_size(struct line *l, unsigned bytes)
@@ -96,7 +99,7 @@ static void put_pointer_size(struct line *l, unsigned bytes)
     case 6: name = "FWORD"; break;
     case 8: name = "QWORD"; break;
     case 10: name = "TBYTE"; break;
-    case 16: name = "XMMWORD"; break;
+    case 16: name = is_vector(l->row) ? "XMMWORD" : "OWORD"; break;
     case 32: name = "YMMWORD"; break;
     }
     if (name)
@@ -133,6 +136,16 @@ static void put_index(struct line *l, unsigned vector)
     put(&l->out, "*%u", 1u << i->scale);
 }
 
+/*
+ * A SIB without base and index is told from a bare disp32 by a pseudo index,
+ * where there is a bare disp32.
+ */
+static bool shows_lone_sib(const struct line *l)
+{
+    return l->mode == X86_MODE_32 ||
+           (l->mode == X86_MODE_64 && l->i->asz == 4);
+}
+
 static void put_address(struct line *l, unsigned vector)
 {
     const struct x86_insn *i = l->i;
@@ -140,9 +153,8 @@ static void put_address(struct line *l, unsigned vector)
     bool sib = i->asz != 2 && (i->modrm & 7) == 4;
     bool has_disp = mod == 1 || mod == 2 || i->disp != 0 ||
                     i->base == X86_NOREG || i->base == X86_RIP;
-    /* Without base and index SIB shows only where disp32 is the other. */
     bool bracket = i->base != X86_NOREG || i->index != X86_NOREG ||
-                   (sib && (i->scale != 0 || !l->long_mode || i->asz == 4));
+                   (sib && (i->scale != 0 || shows_lone_sib(l)));
 
     if (i->flags & X86_I_SEGOVR)
         put(&l->out, "%s:", seg_names[i->seg]);
@@ -150,7 +162,8 @@ static void put_address(struct line *l, unsigned vector)
         if (!(i->flags & X86_I_SEGOVR))
             put(&l->out, "ds:");
         put(&l->out, "0x%" PRIx64,
-            truncate_to((uint64_t)i->disp, l->long_mode ? 8 : i->asz));
+            truncate_to((uint64_t)i->disp,
+                        l->mode == X86_MODE_64 ? 8 : i->asz));
         return;
     }
     put(&l->out, "[");
@@ -160,11 +173,10 @@ static void put_address(struct line *l, unsigned vector)
         put_gpr(l, i->base, i->asz);
     if (sib || i->asz == 2)
         put_index(l, vector);
-    if (has_disp) {
-        if (i->disp >= 0)
-            put(&l->out, "+");
-        put_hex(l, i->disp);
-    }
+    if (has_disp && (i->disp >= 0 || i->base == X86_RIP))
+        put(&l->out, "+0x%" PRIx64, (uint64_t)i->disp);
+    else if (has_disp)
+        put(&l->out, "-0x%" PRIx64, -(uint64_t)i->disp);
     put(&l->out, "]");
 }
 
@@ -278,34 +290,125 @@ static void put_operand(struct line *l, const struct x86_operand *op)
 static const char *const sized_names[][3] = {
     { "cbw", "cwde", "cdqe" },
     { "cwd", "cdq", "cqo" },
-    { "pusha", "pushad", "" },
-    { "popa", "popad", "" },
 };
 
-/* Names by address size. */
-static const char *const address_names[][3] = {
-    { "jcxz", "jecxz", "jrcxz" },
+/*
+ * These get a suffix when their operand size is not the mode's, unless an
+ * operand shows it.
+ */
+static const char *const suffixed_names[] = {
+    "pusha", "popa", "push", "pushf", "popf", "call", "ret", "retf", "iret",
+    "enter", "leave",
 };
 
-static const char *by_size(const char *const names[3], unsigned bytes)
+static const char *const jcxz_names[3] = { "jcxz", "jecxz", "jrcxz" };
+
+/* Predicates of CMPPS and so on; without VEX there are eight. */
+static const char *const predicates[32] = {
+    "eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord",
+    "eq_uq", "nge", "ngt", "false", "neq_oq", "ge", "gt", "true",
+    "eq_os", "lt_oq", "le_oq", "unord_s", "neq_us", "nlt_uq", "nle_uq",
+    "ord_s", "eq_us", "nge_uq", "ngt_uq", "false_os", "neq_os", "ge_oq",
+    "gt_oq", "true_us",
+};
+
+/* PCLMULQDQ by bits 4 and 0 of its immediate. */
+static const char *const halves[4] = { "lql", "hql", "lqh", "hqh" };
+
+static unsigned size_index(unsigned bytes)
 {
-    return names[bytes == 2 ? 0 : bytes == 4 ? 1 : 2];
+    return bytes == 2 ? 0 : bytes == 4 ? 1 : 2;
 }
 
-static const char *mnemonic_of(const struct line *l)
+static unsigned default_size(const struct line *l)
 {
-    const struct x86_insn *i = l->i;
+    if (l->mode == X86_MODE_64)
+        return l->row->attrs & (X86_A_DF64 | X86_A_F64) ? 8 : 4;
+    return l->mode == X86_MODE_32 ? 4 : 2;
+}
+
+static bool put_sized_name(struct line *l)
+{
     const char *name = l->row->mnemonic;
 
     for (size_t k = 0; k < sizeof sized_names / sizeof *sized_names; k++) {
-        if (strcmp(sized_names[k][0], name) == 0)
-            return by_size(sized_names[k], i->osz);
+        if (strcmp(sized_names[k][0], name) == 0) {
+            put(&l->out, "%s", sized_names[k][size_index(l->i->osz)]);
+            return true;
+        }
     }
-    for (size_t k = 0; k < sizeof address_names / sizeof *address_names; k++) {
-        if (strcmp(address_names[k][0], name) == 0)
-            return by_size(address_names[k], i->asz);
+    for (size_t k = 0; k < sizeof suffixed_names / sizeof *suffixed_names;
+         k++) {
+        if (strcmp(suffixed_names[k], name) == 0 &&
+            l->row->op[0].kind != X86_OP_E &&
+            l->row->op[0].kind != X86_OP_Z &&
+            l->i->osz != default_size(l)) {
+            put(&l->out, "%s%c", name, "wdq"[size_index(l->i->osz)]);
+            return true;
+        }
     }
-    return name;
+    return false;
+}
+
+/*
+ * Vector comparisons and PCLMULQDQ have an immediate that is better read as
+ * part of the name; the operand is then not shown.
+ */
+static bool put_predicate_name(struct line *l)
+{
+    bool vex = l->i->flags & X86_I_VEX;
+    const char *name = l->row->mnemonic, *stem = vex ? name + 1 : name;
+    uint64_t imm = l->i->imm;
+
+    if (l->row->opcode == 0xc2 && l->row->map == 1 && imm < (vex ? 32 : 8)) {
+        put(&l->out, "%scmp%s%s", vex ? "v" : "", predicates[imm], stem + 3);
+        return true;
+    }
+    if (strcmp(stem, "pclmulqdq") == 0 && (imm & ~0x11ull) == 0) {
+        put(&l->out, "%spclmul%sqdq", vex ? "v" : "",
+            halves[(imm & 1) | (imm >> 3 & 2)]);
+        return true;
+    }
+    return false;
+}
+
+/* MOV with eight bytes of immediate or address */
+static bool is_movabs(const struct line *l)
+{
+    const struct x86_operand *op = l->row->op;
+
+    return (l->mode == X86_MODE_64 && l->i->asz == 8 &&
+            (op[0].kind == X86_OP_O || op[1].kind == X86_OP_O)) ||
+           (op[1].kind == X86_OP_I && op[1].size == X86_SZ_V &&
+            l->i->osz == 8);
+}
+
+static bool is_nop(const struct line *l)
+{
+    return l->row->plus_r && l->i->opcode == 0x90 && l->i->rm == 0 &&
+           l->row->map == 0 && l->i->osz == default_size(l);
+}
+
+/* Returns how many operands are to follow. */
+static unsigned put_name(struct line *l)
+{
+    unsigned n = 0;
+
+    while (n < X86_MAX_OPERANDS && l->row->op[n].kind)
+        n++;
+    if (is_nop(l)) {
+        put(&l->out, "nop");
+        return 0;
+    }
+    if (put_predicate_name(l))
+        return n - 1;
+    if (strcmp(l->row->mnemonic, jcxz_names[0]) == 0)
+        put(&l->out, "%s", jcxz_names[size_index(l->i->asz)]);
+    else if (is_movabs(l))
+        put(&l->out, "movabs");
+    else if (!put_sized_name(l))
+        put(&l->out, "%s", l->row->mnemonic);
+    return n;
 }
 
 static void put_prefixes(struct line *l)
@@ -331,18 +434,18 @@ int x86_disasm(char *buf, size_t n, const struct x86_insn *i, uint64_t rip,
         .i = i,
         .row = &x86_rows[i->row],
         .rip = rip + i->len,
-        .long_mode = (mode_bits & X86_MODE_SIZE) == X86_MODE_64,
+        .mode = mode_bits & X86_MODE_SIZE,
     };
+
+    unsigned operands;
 
     if (n)
         buf[0] = '\0';
     put_prefixes(&l);
-    put(&l.out, "%s", mnemonic_of(&l));
-    for (unsigned k = 0; k < X86_MAX_OPERANDS && l.row->op[k].kind; k++) {
-        if (k == 0) {
-            while (l.out.len < 6)
-                put(&l.out, " ");
-        }
+    operands = put_name(&l);
+    for (unsigned k = 0; k < operands; k++) {
+        while (k == 0 && l.out.len < 6)
+            put(&l.out, " ");
         put(&l.out, k == 0 ? " " : ",");
         put_operand(&l, &l.row->op[k]);
     }

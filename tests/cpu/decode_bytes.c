@@ -68,9 +68,12 @@ static uint8_t *put_legacy(struct byte_source *s, const struct x86_row *r,
     bool free_66 = r->prefix == X86_PFX_ANY || r->prefix == X86_PFX_NF;
 
     if (s->plain) {
+        /* 3E, DS, has another meaning before indirect branches. */
+        bool no_ds = r->map == 0 && r->opcode == 0xff;
+
         if (memory && below(s, 4) == 0)
-            *p++ = segs[s->mode == X86_MODE_64 ? 4 + below(s, 2)
-                                               : below(s, 6)];
+            *p++ = segs[s->mode == X86_MODE_64 || no_ds ? 4 + below(s, 2)
+                                                        : below(s, 6)];
         if (memory && below(s, 8) == 0)
             *p++ = 0x67;
         if (memory && (r->attrs & X86_A_LOCK) && below(s, 4) == 0)
