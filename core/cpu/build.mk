@@ -25,7 +25,7 @@ core-y += core/cpu/decode.o core/cpu/disasm.o
 
 # --- x87, MMX, SSE, AVX
 core-y += $(addprefix core/cpu/interp/,vec.o vec_sse.o vec_avx.o vec_mmx.o \
-	vec_move.o vec_vmove.o)
+	vec_move.o vec_vmove.o x87.o x87_fast.o)
 
 # --- integer instructions
 core-y += $(addprefix core/cpu/interp/,alu.o move.o shift.o bits.o muldiv.o \

@@ -200,7 +200,7 @@ static inline __m128i vec_ld1(struct vcpu *cpu, const struct x86_insn *i)
 
 /* --- MMX ----------------------------------------------------------------- */
 
-/* What every MMX instruction but EMMS does to the x87 unit. */
+/* What every MMX instruction does to the x87 unit. */
 static inline void mmx_enter(struct vcpu *cpu)
 {
     cpu->st.x87.sw &= (uint16_t)~0x3800u;

@@ -217,11 +217,12 @@ HANDLER_OF(movdq2q)
     mmx_set(cpu, i->reg, (uint64_t)_mm_cvtsi128_si64(xmm_get(cpu, i->rm)));
 }
 
-/* EMMS empties all registers and leaves TOP. */
+/* EMMS empties all registers; TOP becomes 0 as with the others (Zen 4). */
 HANDLER_OF(emms)
 {
     (void)i;
     check_mmx(cpu);
+    mmx_enter(cpu);
     cpu->st.x87.tag = 0;
 }
 
