@@ -88,7 +88,10 @@ uint32_t pci_function_get(const struct pci_function *f, uint32_t offset,
 /*
  * A memory region that was added disabled, or a disabled port range, is
  * placed and enabled as BAR and command register say.  bytes, ports: powers
- * of two, >= 16 and >= 4.  wide: a 64-bit BAR, takes index + 1 too.
+ * of two, >= 16 and >= 4.  wide: a 64-bit BAR, takes index + 1 too.  The
+ * decoding bit of the command register becomes writable with the first BAR of
+ * its kind, the interrupt line register with an interrupt pin; all other
+ * registers, bus mastering too, are up to pci_function_set.
  */
 bool pci_function_bar_memory(struct pci_function *f, unsigned index,
                              uint64_t bytes, bool prefetchable, bool wide,
