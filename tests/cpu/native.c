@@ -3,12 +3,15 @@
 #include "native.h"
 
 #include <cpuid.h>
+#include <execinfo.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 void native_enter(bool code32);
 extern const char native_leave[], native_low32[], native_low32_end[];
@@ -69,9 +72,14 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     struct native_regs *out = native_out;
     uint64_t rip = (uint64_t)g[REG_RIP];
 
-    if (!running) {             /* a fault of the test itself */
-        signal(sig, SIG_DFL);
-        return;
+    if (!running) {
+        /* Of the program under test or of the test itself. */
+        void *frames[32];
+        int n = backtrace(frames, 32);
+        printf("not ok signal %d outside of native code\n", sig);
+        fflush(stdout);
+        backtrace_symbols_fd(frames, n, STDOUT_FILENO);
+        _exit(1);
     }
     running = 0;
     store_context(uc);

@@ -4,8 +4,8 @@
  *
  * A repeated instruction works on runs of host memory up to the end of a
  * page. At a fault the registers tell exactly how far it came, because they
- * are brought up to date after each run; CMPS and SCAS leave the flags as
- * they were before (SDM volume 2, REP).
+ * are brought up to date after each run, and the flags, too, as AMD's do
+ * (Intel's restore the flags; no program can rely on either).
  *
  * One call does at most REP_WORK bytes and then lets the run loop have a
  * look, as if it had been interrupted: rip is set back to the instruction.
@@ -21,7 +21,6 @@
 
 /* What CMPS and SCAS pass from run to run. */
 struct compare {
-    uint32_t fl;                /* packed, of the last comparison */
     bool go_on_equal;           /* REPE; else REPNE */
     bool stop;
 };
@@ -68,8 +67,7 @@ static void *run_ptr(struct vcpu *cpu, const struct x86_insn *i, unsigned seg,
     return *n ? p : NULL;
 }
 
-/* False when the count was zero and nothing happened at all. */
-static inline bool repeat(struct vcpu *cpu, const struct x86_insn *i,
+static inline void repeat(struct vcpu *cpu, const struct x86_insn *i,
                           unsigned size, some_elements *some,
                           struct compare *c)
 {
@@ -80,7 +78,7 @@ static inline bool repeat(struct vcpu *cpu, const struct x86_insn *i,
     if (unlikely((cpu->st.rflags & FL_TF) || cpu->bp_enabled))
         work = 1;
     if (!left)
-        return false;
+        return;
     do {
         unsigned n = some(cpu, i, left < work ? (unsigned)left : work, c);
         left -= n;
@@ -89,7 +87,6 @@ static inline bool repeat(struct vcpu *cpu, const struct x86_insn *i,
     } while (left && work && !c->stop);
     if (left && !c->stop)
         cpu->st.rip = (cpu->st.rip - i->len) & cpu->rip_mask;
-    return true;
 }
 
 #define WIDTH 8

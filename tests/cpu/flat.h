@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest like a process on this host: one processor in long mode at CPL 3,
+ * flat segments with Linux's selectors, and the pages of native.h at the
+ * same linear addresses, with copies of their contents.
+ */
+#ifndef TESTS_CPU_FLAT_H
+#define TESTS_CPU_FLAT_H
+
+#include "native.h"
+
+struct vcpu;
+struct x86_insn;
+
+/* Sets up the machine; aborts the test when it cannot. */
+struct vcpu *flat_create(void);
+
+/* The guest's copy of a page-aligned part of the window or of the code. */
+uint8_t *flat_memory(uint64_t addr);
+
+/* Decodes at NATIVE_INSN.  Returns what x86_decode() did. */
+int flat_decode(struct vcpu *cpu, const uint8_t *insn, bool code32,
+                struct x86_insn *i);
+
+/*
+ * Executes the decoded instruction with the registers in; leaves out as
+ * native_run() does.
+ */
+void flat_run(struct vcpu *cpu, const struct x86_insn *i,
+              const struct native_regs *in, bool code32,
+              struct native_regs *out);
+
+/* Parts of it, for tests that run more than an instruction. */
+void flat_load(struct vcpu *cpu, const struct native_regs *in, bool code32);
+void flat_store(const struct vcpu *cpu, struct native_regs *out);
+
+#endif
