@@ -124,7 +124,8 @@ static void leave_stub(int sig, siginfo_t *info, void *context)
 static void catch_fpe(void)
 {
     struct sigaction sa = { .sa_sigaction = leave_stub,
-                            .sa_flags = SA_SIGINFO | SA_ONSTACK };
+                            .sa_flags = SA_SIGINFO | SA_ONSTACK |
+                                        SA_NODEFER };
 
     sigaction(SIGFPE, &sa, &next_fpe);
 }
