@@ -78,6 +78,7 @@ void char_port_break(struct char_port *p);
 
 /* --- the device's side, as in bp.char/1 [lane] ---------------------------*/
 
+/* NULL detaches, before the lane ends: nothing is posted to it any more. */
 void char_port_attach(struct char_port *p, struct lane *lane);
 void char_port_listen(struct char_port *p, const struct bp_char_events *ev,
                       void *ctx);

@@ -22,6 +22,9 @@ struct vcpu;
 struct vm_config;
 struct wires;
 struct pci_bus;
+struct isa_dma;
+struct inputs;
+struct plugins;
 struct device;
 
 enum vm_run_state {
@@ -54,7 +57,17 @@ struct vm {
     uint64_t tsc_hz;            /* guest TSC frequency */
     uint64_t a20_mask;          /* atomically replaced; ~0 or ~(1 << 20) */
 
+    const char *name;           /* for people */
+    struct plugins *plugins;    /* where device types come from; not owned */
     GPtrArray *devices;         /* struct device *, in creation order */
+
+    struct isa_dma *isa_dma;
+    struct inputs *inputs;
+    GPtrArray *drives;          /* struct block_drive * */
+    GPtrArray *ports;           /* struct char_port * */
+    GPtrArray *screens;         /* struct screen *, of the devices */
+    GPtrArray *memories;        /* struct vm_memory *: all but the RAM */
+    GPtrArray *firmware;        /* struct firmware_item *, vm/firmware.h */
 
     /* The legacy interrupt controller's acknowledge cycle, set by the PIC
      * plugin through the host API: returns the vector.  [vcpu] */
@@ -64,11 +77,43 @@ struct vm {
     void (*ioapic_eoi)(void *opaque, uint8_t vector);
     void *ioapic_opaque;
 
+    /* Where messages of I/O APICs go: apic_deliver(), or a test. */
+    void (*message)(void *opaque, uint32_t dest, bool logical,
+                    unsigned delivery_mode, uint8_t vector, bool level);
+    void *message_opaque;
+
+    /* The device that hears of the power button; NULL: none. */
+    struct device *button_device;
+    void (*button_fn)(void *ctx);
+    void *button_ctx;
+
+    /* Called after a request was recorded, from any thread: the control
+     * thread should call vm_serve_requests() soon. */
+    void (*wake)(void *opaque);
+    void *wake_opaque;
+    /* What happened, for the control socket: "RESET", "STOP", .. .  Control
+     * thread. */
+    void (*event)(void *opaque, const char *name);
+    void *event_opaque;
+
     pthread_mutex_t lock;       /* run state below */
     pthread_cond_t changed;
+    unsigned requests;          /* VM_REQUEST_*; also read without the lock */
     enum vm_run_state run_state;
     enum vm_end end;
     int end_status;             /* value of the exit port */
+    uint64_t resets;            /* since the start */
+};
+
+#define VM_REQUEST_RESET 1u
+#define VM_REQUEST_END   2u     /* see end, end_status */
+
+/* Memory that is not main memory: a device's, a ROM of the board. */
+struct vm_memory {
+    char *name;                 /* in saved state: "vga.vram" */
+    struct memory *mem;
+    struct region *region;
+    bool constant;              /* nobody writes to it: not saved */
 };
 
 /*
@@ -80,6 +125,11 @@ struct vm {
 void vm_start(struct vm *vm);
 void vm_stop(struct vm *vm);
 void vm_reset(struct vm *vm);
+/* Does what was requested.  True when the machine came to its end. */
+bool vm_serve_requests(struct vm *vm);
+/* The power button, as bp.power/1 tells the device that listens for it.
+ * False when no device does.  [any] */
+bool vm_press_power_button(struct vm *vm);
 /* From any thread, also device code inside a vCPU's access. */
 void vm_request_reset(struct vm *vm);
 void vm_request_poweroff(struct vm *vm);

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+core-y += core/input/input.o core/input/keys.o
