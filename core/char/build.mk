@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-core-y += core/char/port.o
+core-y += $(addprefix core/char/,escape.o file.o open.o port.o socket.o \
+	stdio.o stream.o terminal.o)
