@@ -69,17 +69,22 @@ static bool can_fetch(struct decode *d, unsigned n)
     return false;
 }
 
+/* n is 1, 2, 4 or 8. */
 static uint64_t fetch(struct decode *d, unsigned n)
 {
+    const uint8_t *p = d->bytes + d->pos;
+    bool ok = can_fetch(d, n);
     uint64_t v = 0;
 
-    if (!can_fetch(d, n)) {
-        d->pos += n;
-        return 0;
-    }
-    memcpy(&v, d->bytes + d->pos, n);
     d->pos += n;
-    return v;
+    if (!ok)
+        return 0;
+    switch (n) {                /* fixed sizes: each is one load */
+    case 1: return *p;
+    case 2: memcpy(&v, p, 2); return v;
+    case 4: memcpy(&v, p, 4); return v;
+    default: memcpy(&v, p, 8); return v;
+    }
 }
 
 static uint8_t fetch8(struct decode *d)

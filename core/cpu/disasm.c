@@ -298,7 +298,7 @@ static const char *const sized_names[][3] = {
  */
 static const char *const suffixed_names[] = {
     "pusha", "popa", "push", "pushf", "popf", "call", "ret", "retf", "iret",
-    "enter", "leave",
+    "enter", "leave", "fldenv", "fnstenv", "frstor", "fnsave",
 };
 
 static const char *const jcxz_names[3] = { "jcxz", "jecxz", "jrcxz" };
@@ -322,6 +322,10 @@ static unsigned size_index(unsigned bytes)
 
 static unsigned default_size(const struct line *l)
 {
+    bool x87 = (l->i->opcode & ~7) == 0xd8 && l->row->map == 0;
+
+    if (x87 && l->i->osz == 8)
+        return 8;               /* W means nothing there */
     if (l->mode == X86_MODE_64)
         return l->row->attrs & (X86_A_DF64 | X86_A_F64) ? 8 : 4;
     return l->mode == X86_MODE_32 ? 4 : 2;

@@ -175,6 +175,19 @@ static const struct {
     { "xlat", "objdump shows the implied operand" },
     { "pcmpestri", "objdump shows REX.W, which does nothing" },
     { "pcmpestrm", "objdump shows REX.W, which does nothing" },
+    { "vpcmpestri", "objdump shows REX.W, which does nothing" },
+    { "vpcmpestrm", "objdump shows REX.W, which does nothing" },
+    { "fneni", "objdump adds (8087 only)" },
+    { "fndisi", "objdump adds (8087 only)" },
+    { "fnsetpm", "objdump adds (287 only)" },
+    { "fstpnce", "objdump does not know it" },
+    { "fcom2", "objdump does not know it" },
+    { "fcomp3", "objdump does not know it" },
+    { "fxch4", "objdump does not know it" },
+    { "fcomp5", "objdump does not know it" },
+    { "fxch7", "objdump does not know it" },
+    { "fstp8", "objdump does not know it" },
+    { "fstp9", "objdump does not know it" },
     { "vpclmulqdq", "objdump takes bit 1 of the immediate for bit 4" },
     { "pclmulqdq", "objdump takes bit 1 of the immediate for bit 4" },
 };
@@ -189,6 +202,10 @@ static bool is_documented(const struct x86_row *row, const struct x86_insn *i,
     if ((i->flags & X86_I_MEM) && i->base == X86_NOREG && i->disp < 0 &&
         i->asz == 4 && i->index == X86_NOREG)
         return strncmp(ours, theirs, strcspn(ours, " ")) == 0;
+    /* objdump lets 66 win over REX.W for the x87 environment. */
+    if (i->osz == 8 && (row->op[0].size == X86_SZ_ENV ||
+                        row->op[0].size == X86_SZ_SAVE))
+        return true;
     for (size_t k = 0; k < sizeof documented / sizeof *documented; k++) {
         if (strcmp(documented[k].mnemonic, row->mnemonic) == 0)
             return true;

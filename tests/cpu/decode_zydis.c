@@ -12,7 +12,6 @@
 #include <Zydis/Zydis.h>
 
 #include "cpu/decode.h"
-#include "cpu/disasm.h"
 #include "cpu/state.h"
 #include "tests/cpu/decode_bytes.h"
 
@@ -72,8 +71,17 @@ static const char *const conditions[][2] = {
     { "ge", "nl" }, { "g", "nle" },
 };
 
+/* One row of ours, several names of theirs. */
 static const char *const names[][2] = {
-    { "", "" },
+    { "cbw", "cwde" }, { "cbw", "cdqe" }, { "cwd", "cdq" }, { "cwd", "cqo" },
+    { "jcxz", "jecxz" }, { "jcxz", "jrcxz" },
+    { "xchg", "nop" },
+    { "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" },
+    { "fnsetpm", "fsetpm287_nop" },
+    /* Second encodings of the 8087 that the names tell apart. */
+    { "fcom2", "fcom" }, { "fcomp3", "fcomp" }, { "fcomp5", "fcomp" },
+    { "fxch4", "fxch" }, { "fxch7", "fxch" }, { "fstp8", "fstp" },
+    { "fstp9", "fstp" },
 };
 
 static bool same_condition(const char *ours, const char *theirs)
@@ -95,11 +103,12 @@ static bool same_condition(const char *ours, const char *theirs)
     return false;
 }
 
-static bool same_name(const struct zydis_case *c, const char *ours,
-                      const char *theirs)
+/* Strings, PUSHF, IRET and the like carry their size as a suffix. */
+static bool same_name(const struct x86_row *row, const char *theirs)
 {
-    const struct x86_row *row = &x86_rows[c->insn->row];
-    bool string = row->attrs & (X86_A_REP | X86_A_REPZ);
+    const char *ours = row->mnemonic;
+    bool suffix = row->op[0].kind == X86_OP_NONE ||
+                  (row->attrs & (X86_A_REP | X86_A_REPZ));
     size_t n = strlen(ours);
 
     if (strcmp(ours, theirs) == 0 || same_condition(ours, theirs))
@@ -108,20 +117,8 @@ static bool same_name(const struct zydis_case *c, const char *ours,
         if (strcmp(names[k][0], ours) == 0 && strcmp(names[k][1], theirs) == 0)
             return true;
     }
-    return string && strncmp(ours, theirs, n) == 0 && theirs[n] != '\0' &&
-           theirs[n + 1] == '\0';
-}
-
-/* The mnemonic of our text, without prefixes. */
-static void our_name(const struct zydis_case *c, char *name, size_t n)
-{
-    char text[X86_DISASM_MAX], *save, *t;
-
-    x86_disasm(text, sizeof text, c->insn, 0, c->mode);
-    t = strtok_r(text, " ", &save);
-    while (t && (strcmp(t, "lock") == 0 || strncmp(t, "rep", 3) == 0))
-        t = strtok_r(NULL, " ", &save);
-    snprintf(name, n, "%s", t ? t : "");
+    return suffix && strncmp(ours, theirs, n) == 0 &&
+           strchr("bwdq", theirs[n]) && theirs[n] && !theirs[n + 1];
 }
 
 /* --- operands ------------------------------------------------------------- */
@@ -228,6 +225,10 @@ static const char *compare_memory(const struct zydis_case *c,
     if ((int)z->mem.segment != ZYDIS_REGISTER_ES + i->seg &&
         z->mem.type != ZYDIS_MEMOP_TYPE_AGEN)
         return "segment";
+    /* Zydis 4.0: [EDI * 2 + 8] with REX.B is [R13D + EDI * 2]. */
+    if (i->base == X86_NOREG && z->mem.base == ZYDIS_REGISTER_R13D &&
+        i->asz == 4)
+        return NULL;
     if (z->mem.base != base_of(c))
         return "base";
     if (z->mem.index != index)
@@ -285,6 +286,32 @@ static const char *compare_operand(const struct zydis_case *c,
     return z->reg.value == register_of(c, op) ? NULL : "register";
 }
 
+/*
+ * Known differences: for Zydis, a 66 prefix makes the relative near branches
+ * of AMD's processors 16 bits wide, but not the indirect ones; and MOVSXD
+ * then has a 16-bit source. REX.W widens the destination of MOVMSKPS, but not
+ * of PMOVMSKB.
+ */
+static bool is_known_operand(const struct zydis_case *c)
+{
+    const struct x86_row *row = &x86_rows[c->insn->row];
+
+    if (strstr(row->mnemonic, "movmsk"))
+        return c->mode == X86_MODE_64 && c->insn->osz == 8;
+    return c->mode == X86_MODE_64 && c->insn->osz == 2 &&
+           ((row->map == 0 && row->opcode == 0xff && row->ext != 6) ||
+            strcmp(row->mnemonic, "movsxd") == 0);
+}
+
+/*
+ * Known differences: Zydis gives UD0, UD1 and some NOPs other operands and
+ * does not show those of XCHG when it is a NOP.
+ */
+static bool has_idle_operands(const struct x86_row *row)
+{
+    return strcmp(row->handler, "ud") == 0 || strcmp(row->mnemonic, "nop") == 0;
+}
+
 static void compare_operands(const struct zydis_case *c, const char *name,
                              const ZydisDecodedInstruction *z,
                              const ZydisDecodedOperand *zops)
@@ -293,20 +320,27 @@ static void compare_operands(const struct zydis_case *c, const char *name,
     unsigned n = 0;
     char what[80];
 
+    if (has_idle_operands(&x86_rows[c->insn->row]) ||
+        z->mnemonic == ZYDIS_MNEMONIC_NOP)
+        return;
     /* String operands are implied by the mnemonic for Zydis. */
     while (n < X86_MAX_OPERANDS && op[n].kind) {
         if (op[n].kind == X86_OP_X || op[n].kind == X86_OP_Y)
             return;
         n++;
     }
-    if (n != z->operand_count_visible) {
+    /* Zydis names the ST0 of comparisons that the manual leaves out. */
+    if (n == 1 && z->operand_count_visible == 2 &&
+        op[0].kind == X86_OP_STI && zops[0].reg.value == ZYDIS_REGISTER_ST0)
+        zops++;
+    else if (n != z->operand_count_visible) {
         difference(c, "operand count", name, x86_rows[c->insn->row].operands);
         return;
     }
     for (unsigned k = 0; k < n; k++) {
         const char *bad = compare_operand(c, &op[k], &zops[k]);
 
-        if (!bad)
+        if (!bad || is_known_operand(c))
             continue;
         snprintf(what, sizeof what, "operand %u %s", k, bad);
         difference(c, what, name, x86_rows[c->insn->row].operands);
@@ -314,6 +348,12 @@ static void compare_operands(const struct zydis_case *c, const char *name,
 }
 
 /* --- flags ---------------------------------------------------------------- */
+
+/* Zydis: VPTEST, VTESTPS and VTESTPD do not clear the other flags. */
+static bool has_known_flags(const struct x86_row *row)
+{
+    return row->vex && strstr(row->mnemonic, "test");
+}
 
 static void compare_flags(const struct zydis_case *c, const char *name,
                           const ZydisDecodedInstruction *z)
@@ -328,6 +368,8 @@ static void compare_flags(const struct zydis_case *c, const char *name,
 
     snprintf(theirs, sizeof theirs, "%03x:%03x ours %03x:%03x", written,
              undefined, row->fl_written & all, row->fl_undefined & all);
+    if (has_known_flags(row))
+        return;
     if (((row->fl_written | row->fl_undefined) & all) != changed)
         difference(c, "flags changed", name, theirs);
     else if (f && (f->tested & all & ~row->fl_read))
@@ -349,7 +391,8 @@ static bool is_foreign(const ZydisDecodedInstruction *z)
     case ZYDIS_ISA_EXT_CLZERO: case ZYDIS_ISA_EXT_ENQCMD:
     case ZYDIS_ISA_EXT_FMA4: case ZYDIS_ISA_EXT_HRESET:
     case ZYDIS_ISA_EXT_KEYLOCKER: case ZYDIS_ISA_EXT_KEYLOCKER_WIDE:
-    case ZYDIS_ISA_EXT_KNC: case ZYDIS_ISA_EXT_MCOMMIT:
+    case ZYDIS_ISA_EXT_KNC: case ZYDIS_ISA_EXT_KNCE:
+    case ZYDIS_ISA_EXT_KNCV: case ZYDIS_ISA_EXT_MCOMMIT:
     case ZYDIS_ISA_EXT_MONITORX: case ZYDIS_ISA_EXT_MOVDIR:
     case ZYDIS_ISA_EXT_PADLOCK: case ZYDIS_ISA_EXT_PCONFIG:
     case ZYDIS_ISA_EXT_PKU: case ZYDIS_ISA_EXT_PREFETCHWT1:
@@ -363,10 +406,22 @@ static bool is_foreign(const ZydisDecodedInstruction *z)
     case ZYDIS_ISA_EXT_VMFUNC: case ZYDIS_ISA_EXT_VTX:
     case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_XSAVES:
     case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_CET:
+    case ZYDIS_ISA_EXT_XOP:
         return true;
     default:
         return z->meta.isa_set == ZYDIS_ISA_SET_LWP;
     }
+}
+
+/*
+ * Known differences in what is valid: Zydis refuses gathers in 16-bit code
+ * even with 32-bit addresses.
+ */
+static bool is_known_invalid(const struct zydis_case *c)
+{
+    const struct x86_row *row = &x86_rows[c->insn->row];
+
+    return c->mode == X86_MODE_16 && is_vsib(&row->op[1]);
 }
 
 static ZydisDecoder decoders[3];
@@ -406,11 +461,12 @@ void zydis_compare(struct zydis_totals *totals, unsigned mode,
     bool valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder_for(mode), bytes,
                                                      CASE_BYTES, &z, zops));
     const char *theirs = valid ? ZydisMnemonicGetString(z.mnemonic) : "-";
-    char name[64] = "-", lengths[2][24];
+    const char *name = "-";
+    char lengths[2][24];
 
     totals->cases++;
     if (len > 0)
-        our_name(&c, name, sizeof name);
+        name = x86_rows[insn.row].mnemonic;
     if (valid && is_foreign(&z)) {
         totals->foreign++;
         if (len > 0)
@@ -418,6 +474,8 @@ void zydis_compare(struct zydis_totals *totals, unsigned mode,
     } else if (!valid && len < 0) {
         totals->both_invalid++;
     } else if (valid != (len > 0)) {
+        if (len > 0 && is_known_invalid(&c))
+            return;
         difference(&c, "validity", name, theirs);
     } else if (len != z.length) {
         snprintf(lengths[0], sizeof lengths[0], "%.16s %d", name, len);
@@ -427,7 +485,7 @@ void zydis_compare(struct zydis_totals *totals, unsigned mode,
         totals->valid++;
         if (!whole)
             return;
-        if (!same_name(&c, name, theirs))
+        if (!same_name(&x86_rows[insn.row], theirs))
             difference(&c, "name", name, theirs);
         compare_operands(&c, name, &z, zops);
         compare_flags(&c, name, &z);
