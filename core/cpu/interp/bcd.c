@@ -2,7 +2,8 @@
 /*
  * DAA DAS AAA AAS AAM AAD and SALC, which 64-bit processors run in 16- and
  * 32-bit code only.  Here the flags are computed, as the pseudo-code in
- * SDM volume 2 has it.
+ * SDM volume 2 has it; the undefined ones as AMD's Zen 4 leaves them, which
+ * are those of the addition or subtraction of the adjustment.
  */
 #include "cpu/gen/handlers.h"
 #include "cpu/interp/flags.h"
@@ -29,6 +30,7 @@ static void decimal_adjust(struct vcpu *cpu, int sign)
 {
     uint32_t old = (uint32_t)cpu->st.rflags, fl = 0;
     uint8_t al = (uint8_t)cpu->st.gpr[RAX], result = al;
+    int signed_result;
 
     if ((al & 15) > 9 || (old & FL_AF)) {
         fl |= FL_AF;
@@ -41,6 +43,9 @@ static void decimal_adjust(struct vcpu *cpu, int sign)
         fl |= FL_CF;
         result = (uint8_t)(result + sign * 0x60);
     }
+    signed_result = (int8_t)al + sign * (uint8_t)(sign * (result - al));
+    if (signed_result != (int8_t)result)
+        fl |= FL_OF;
     set_al(cpu, result);
     flags_put(cpu, FL_ARITH, fl | result_flags(result));
 }
@@ -57,16 +62,22 @@ void h_das(struct vcpu *cpu, const struct x86_insn *i)
 
 static void ascii_adjust(struct vcpu *cpu, int sign)
 {
-    uint16_t ax = (uint16_t)cpu->st.gpr[RAX];
+    int16_t ax = (int16_t)cpu->st.gpr[RAX];
     uint32_t fl = 0;
+    int sum = ax;
 
     if ((ax & 15) > 9 || (cpu->st.rflags & FL_AF)) {
-        ax = (uint16_t)(ax + sign * 0x106);
+        sum += sign * 0x106;
         fl = FL_AF | FL_CF;
     }
-    ax &= 0xff0f;
-    set_ax(cpu, ax);
-    flags_put(cpu, FL_ARITH, fl | result_flags((uint8_t)ax));
+    ax = (int16_t)sum;
+    if (sum != ax)
+        fl |= FL_OF;
+    fl |= ax < 0 ? FL_SF : 0;
+    fl |= ax ? 0 : FL_ZF;
+    fl |= __builtin_parity((uint8_t)ax) ? 0 : FL_PF;
+    set_ax(cpu, (uint16_t)ax & 0xff0f);
+    flags_put(cpu, FL_ARITH, fl);
 }
 
 void h_aaa(struct vcpu *cpu, const struct x86_insn *i)
@@ -92,10 +103,12 @@ void h_aam(struct vcpu *cpu, const struct x86_insn *i)
 void h_aad(struct vcpu *cpu, const struct x86_insn *i)
 {
     uint16_t ax = (uint16_t)cpu->st.gpr[RAX];
-    uint8_t al = (uint8_t)((ax & 0xff) + (ax >> 8) * (uint8_t)i->imm);
+    uint8_t al = (uint8_t)ax, tens = (uint8_t)((ax >> 8) * (uint8_t)i->imm);
+    uint32_t fl = 0;
 
+    __asm__("add %2, %1" FLAGS_SAVE : "+&a"(fl), "+r"(al) : "r"(tens) : "cc");
     set_ax(cpu, al);
-    flags_put(cpu, FL_ARITH, result_flags(al));
+    flags_set(cpu, fl);
 }
 
 void h_salc(struct vcpu *cpu, const struct x86_insn *i)
