@@ -377,7 +377,8 @@ static uint64_t gather_address(struct vcpu *cpu, const struct x86_insn *i,
 /*
  * Elements are read in order.  One that faults leaves those before it in the
  * destination with their masks cleared, so that the instruction goes on from
- * there when it is restarted (SDM volume 2, VGATHERDPS).
+ * there when it is restarted (SDM volume 2, VGATHERDPS). The other masks stay
+ * as they are, as on AMD's; Intel's spread their sign bits first.
  */
 static void gather(struct vcpu *cpu, const struct x86_insn *i,
                    unsigned index_size, unsigned size)
@@ -388,8 +389,6 @@ static void gather(struct vcpu *cpu, const struct x86_insn *i,
     check_avx(cpu);
     if (i->reg == i->vvvv || i->reg == i->index || i->vvvv == i->index)
         cpu_ud(cpu);
-    for (unsigned k = 0; k < count; k++)
-        element_set(mask, k, size, mask_of(mask, k, size) ? ~0ull : 0);
     for (unsigned k = 0; k < count; k++) {
         if (!mask_of(mask, k, size))
             continue;
