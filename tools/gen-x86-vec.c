@@ -38,7 +38,7 @@ static unsigned reg_field(const struct row *r)
 {
     if (r->ext >= 0)
         return (unsigned)r->ext;
-    return strcmp(r->handler, "sse_x0") == 0 ? 2 : 0;
+    return strncmp(r->handler, "sse_x0", 6) == 0 ? 2 : 0;
 }
 
 static unsigned modrm(const struct row *r)

@@ -65,6 +65,7 @@ static inline void ssef_op(struct vcpu *cpu, const struct x86_insn *i,
         op(cpu, i, load(cpu, i));                                            \
     }
 SSE_VW(sse_16, sse_op, vec_ld16a)
+SSE_VW(sse_16u, sse_op, vec_ld16u)
 SSE_VW(sse_8, sse_op, vec_ld8)
 SSE_VW(sse_4, sse_op, vec_ld4)
 SSE_VW(sse_2, sse_op, vec_ld2)
@@ -94,6 +95,7 @@ static void sse_x0(struct vcpu *cpu, const struct x86_insn *i, __m128i s)
     xmm_set(cpu, i->reg, _mm_loadu_si128((__m128i *)o.x[2]));
 }
 SSE_VW(sse_x0, sse_x0, vec_ld16a)
+SSE_VW(sse_x0u, sse_x0, vec_ld16u)
 
 /*
  * INSERTPS from memory has one element to choose from; the bits of the
