@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-core-y += core/display/screen.o
+core-y += $(addprefix core/display/,png.o screen.o)

@@ -21,20 +21,24 @@ struct lane;
 struct screen;
 
 #define SCREEN_MAX_CELLS (200u * 100u)
+/* The side of a hardware pointer; a larger one is not shown. */
+#define SCREEN_MAX_POINTER 128u
 
-/* Called inside screen_update() with the device's lane held, except
- * pointer(), which may come whenever the device runs.  NULL members are
- * skipped. */
+/* Called with the device's lane held: while a screen is brought up to date,
+ * whoever asked for that, except pointer(), which may come whenever the
+ * device runs.  Must not block.  NULL members are skipped. */
 struct screen_listener {
     /* The surface has a new size and new memory: fd holds it; the listener
-     * dups what it keeps. */
+     * dups what it keeps.  Others can map it for reading only, and cannot
+     * change its size. */
     void (*mode)(void *opaque, const struct bp_surface *surface, int fd);
     void (*dirty)(void *opaque, uint32_t x, uint32_t y, uint32_t width,
                   uint32_t height);
     void (*text)(void *opaque, const struct bp_text *text);
+    /* width 0: hidden */
     void (*pointer)(void *opaque, const uint32_t *argb, uint32_t width,
-                    uint32_t height, uint32_t hot_x, uint32_t hot_y,
-                    int32_t x, int32_t y);
+                    uint32_t height, uint32_t hot_x, uint32_t hot_y, int32_t x,
+                    int32_t y);
 };
 
 struct screen *screen_create(const char *name, struct lane *lane,
@@ -47,6 +51,7 @@ const char *screen_name(const struct screen *s);
 /* The listener is told of the current mode at once.  False: too many. */
 bool screen_listen(struct screen *s, const struct screen_listener *listener,
                    void *opaque);
+/* No callback runs any more when it returns. */
 void screen_unlisten(struct screen *s, void *opaque);
 /* The device draws what changed; full: everything. */
 void screen_update(struct screen *s, bool full);
@@ -69,9 +74,9 @@ int32_t screen_set_mode(struct screen *s, uint32_t width, uint32_t height,
 void screen_dirty(struct screen *s, uint32_t x, uint32_t y, uint32_t width,
                   uint32_t height);
 void screen_set_text(struct screen *s, const struct bp_text *text);
-void screen_set_pointer(struct screen *s, const uint32_t *argb,
-                        uint32_t width, uint32_t height, uint32_t hot_x,
-                        uint32_t hot_y, int32_t x, int32_t y);
+void screen_set_pointer(struct screen *s, const uint32_t *argb, uint32_t width,
+                        uint32_t height, uint32_t hot_x, uint32_t hot_y,
+                        int32_t x, int32_t y);
 
 /* Writes the surface as a PNG file.  (core/display/png.c) */
 bool screen_save_png(struct screen *s, const char *path, GError **error);

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events wait in a ring of the receiver, of fixed size, until its lane takes
+ * them.  When a device does not keep up, movements are added up and presses
+ * of keys are dropped; that a key was released, and which buttons are held,
+ * always arrives.  So a part of the ring is kept for releases: as many as
+ * there are keys.
+ */
 #include "input/input.h"
 
 #include <pthread.h>
@@ -6,12 +13,24 @@
 
 #include "sched/lane.h"
 
-/* Events that wait for a device.  Beyond the first limit movements are
- * dropped, beyond the second everything. */
-#define MAX_WAITING_MOTION 64u
-#define MAX_WAITING 1024u
+#define KEYS 256u
+#define RING 512u
+/* Events of other kinds than a release are taken while there are fewer. */
+#define RING_LIMIT (RING - KEYS)
+
+/* Usages that are keys: 0..3 are errors of a real keyboard. */
+#define FIRST_KEY 0x04u
+#define LAST_KEY  0xe7u
 
 enum kind { KIND_KEY, KIND_MOTION, KIND_POSITION };
+
+struct event {
+    enum kind kind;
+    uint32_t usage;
+    int32_t down;
+    int32_t x, y, wheel;
+    uint32_t buttons;
+};
 
 struct receiver {
     struct inputs *in;
@@ -21,27 +40,23 @@ struct receiver {
     void *ctx;
 
     /* Lock of the inputs: */
-    uint64_t enabled_at;        /* order of enabling; 0: disabled */
+    uint64_t enabled_at; /* order of enabling; 0: disabled */
     uint32_t leds;
-    unsigned waiting;
+    uint8_t held[KEYS / 8]; /* presses it got without a release */
+    struct event ring[RING];
+    unsigned first, count;
+    bool posted;         /* deliver() is on its way */
+    bool missed;         /* an event of the pointer did not fit: */
+    struct event latest; /* the latest such */
 };
 
 struct inputs {
     pthread_mutex_t lock;
     GPtrArray *receivers;
     uint64_t clock;
-    uint8_t held[256 / 8];
+    uint32_t leds; /* as on_leds was told */
     void (*on_leds)(void *opaque, uint32_t leds);
     void *leds_opaque;
-};
-
-struct event {
-    struct receiver *to;
-    enum kind kind;
-    uint32_t usage;
-    int32_t down;
-    int32_t x, y, wheel;
-    uint32_t buttons;
 };
 
 struct inputs *inputs_create(void)
@@ -62,46 +77,7 @@ void inputs_destroy(struct inputs *in)
     g_free(in);
 }
 
-/* --- the device's side ----------------------------------------------------*/
-
-struct receiver *receiver_create(struct inputs *in, const char *name,
-                                 struct lane *lane,
-                                 const struct bp_receiver_ops *ops,
-                                 void *ctx)
-{
-    struct receiver *r = g_new0(struct receiver, 1);
-
-    r->in = in;
-    r->name = g_strdup(name);
-    r->lane = lane;
-    r->ops = ops;
-    r->ctx = ctx;
-    pthread_mutex_lock(&in->lock);
-    r->enabled_at = ++in->clock;
-    g_ptr_array_add(in->receivers, r);
-    pthread_mutex_unlock(&in->lock);
-    return r;
-}
-
-/* Its lane is drained: nothing waits for it. */
-void receiver_destroy(struct receiver *r)
-{
-    pthread_mutex_lock(&r->in->lock);
-    g_ptr_array_remove(r->in->receivers, r);
-    pthread_mutex_unlock(&r->in->lock);
-    g_free(r->name);
-    g_free(r);
-}
-
-void receiver_enable(struct receiver *r, bool enabled)
-{
-    pthread_mutex_lock(&r->in->lock);
-    if (!enabled)
-        r->enabled_at = 0;
-    else if (!r->enabled_at)
-        r->enabled_at = ++r->in->clock;
-    pthread_mutex_unlock(&r->in->lock);
-}
+/* --- who gets what; with the lock held -----------------------------------*/
 
 static bool takes(const struct receiver *r, enum kind kind)
 {
@@ -113,7 +89,6 @@ static bool takes(const struct receiver *r, enum kind kind)
     return false;
 }
 
-/* With the lock held. */
 static struct receiver *current(struct inputs *in, enum kind kind)
 {
     struct receiver *best = NULL;
@@ -127,87 +102,236 @@ static struct receiver *current(struct inputs *in, enum kind kind)
     return best;
 }
 
-void receiver_set_leds(struct receiver *r, uint32_t leds)
+static bool holds(const struct receiver *r, uint32_t usage)
 {
-    struct inputs *in = r->in;
+    return r->held[usage / 8] >> (usage % 8) & 1;
+}
 
-    pthread_mutex_lock(&in->lock);
-    bool told = r->leds != leds && current(in, KIND_KEY) == r;
-    r->leds = leds;
-    void (*fn)(void *, uint32_t) = told ? in->on_leds : NULL;
+static void deliver(void *opaque);
+
+static void post(struct receiver *r)
+{
+    if (r->posted)
+        return;
+    r->posted = true;
+    lane_post(r->lane, deliver, r);
+}
+
+static void push(struct receiver *r, const struct event *e)
+{
+    r->ring[(r->first + r->count) % RING] = *e;
+    r->count++;
+    post(r);
+}
+
+static void release(struct receiver *r, uint32_t usage)
+{
+    struct event e = { .kind = KIND_KEY, .usage = usage };
+
+    if (!holds(r, usage))
+        return;
+    r->held[usage / 8] &= (uint8_t) ~(1u << (usage % 8));
+    push(r, &e);
+}
+
+static void release_keys(struct receiver *r)
+{
+    for (uint32_t usage = FIRST_KEY; usage <= LAST_KEY; usage++)
+        release(r, usage);
+}
+
+/* Another keyboard, or none, may be the current one now.  Leaves the lock. */
+static void keyboard_changed(struct inputs *in)
+{
+    struct receiver *keyboard = current(in, KIND_KEY);
+    uint32_t leds = keyboard ? keyboard->leds : 0;
+    void (*fn)(void *opaque, uint32_t leds) = NULL;
     void *opaque = in->leds_opaque;
+
+    for (guint i = 0; i < in->receivers->len; i++) {
+        struct receiver *r = in->receivers->pdata[i];
+        if (r != keyboard)
+            release_keys(r);
+    }
+    if (in->leds != leds)
+        fn = in->on_leds;
+    in->leds = leds;
     pthread_mutex_unlock(&in->lock);
     if (fn)
         fn(opaque, leds);
 }
 
-/* --- events ---------------------------------------------------------------*/
+/* --- the device's side ----------------------------------------------------*/
+
+struct receiver *receiver_create(struct inputs *in, const char *name,
+                                 struct lane *lane,
+                                 const struct bp_receiver_ops *ops, void *ctx)
+{
+    struct receiver *r = g_new0(struct receiver, 1);
+
+    r->in = in;
+    r->name = g_strdup(name);
+    r->lane = lane;
+    r->ops = ops;
+    r->ctx = ctx;
+    pthread_mutex_lock(&in->lock);
+    r->enabled_at = ++in->clock;
+    g_ptr_array_add(in->receivers, r);
+    keyboard_changed(in);
+    return r;
+}
+
+/* Nothing comes any more once it is off the list, but deliver() may be on its
+ * way: the queue's order makes the free come after it. */
+static void free_receiver(void *opaque)
+{
+    struct receiver *r = opaque;
+
+    g_free(r->name);
+    g_free(r);
+}
+
+void receiver_destroy(struct receiver *r)
+{
+    static const struct bp_receiver_ops none;
+    struct inputs *in;
+
+    if (!r)
+        return;
+    in = r->in;
+    pthread_mutex_lock(&in->lock);
+    g_ptr_array_remove(in->receivers, r);
+    r->ops = &none;
+    r->count = 0;
+    lane_post(r->lane, free_receiver, r);
+    keyboard_changed(in);
+}
+
+void receiver_enable(struct receiver *r, bool enabled)
+{
+    struct inputs *in = r->in;
+
+    pthread_mutex_lock(&in->lock);
+    if (!enabled)
+        r->enabled_at = 0;
+    else if (!r->enabled_at)
+        r->enabled_at = ++in->clock;
+    keyboard_changed(in);
+}
+
+void receiver_set_leds(struct receiver *r, uint32_t leds)
+{
+    struct inputs *in = r->in;
+
+    pthread_mutex_lock(&in->lock);
+    r->leds = leds;
+    keyboard_changed(in);
+}
+
+static void hand_over(struct receiver *r, const struct bp_receiver_ops *ops,
+                      const struct event *e)
+{
+    if (e->kind == KIND_KEY && ops->key)
+        ops->key(r->ctx, e->usage, e->down);
+    else if (e->kind == KIND_MOTION && ops->motion)
+        ops->motion(r->ctx, e->x, e->y, e->wheel, e->buttons);
+    else if (e->kind == KIND_POSITION && ops->position)
+        ops->position(r->ctx, (uint32_t)e->x, (uint32_t)e->y, e->wheel,
+                      e->buttons);
+}
 
 /* [lane] */
 static void deliver(void *opaque)
 {
-    struct event *e = opaque;
-    struct receiver *r = e->to;
+    struct receiver *r = opaque;
+    const struct bp_receiver_ops *ops;
+    struct event e;
 
-    switch (e->kind) {
-    case KIND_KEY:
-        r->ops->key(r->ctx, e->usage, e->down);
-        break;
-    case KIND_MOTION:
-        r->ops->motion(r->ctx, e->x, e->y, e->wheel, e->buttons);
-        break;
-    case KIND_POSITION:
-        r->ops->position(r->ctx, (uint32_t)e->x, (uint32_t)e->y, e->wheel,
-                         e->buttons);
-        break;
-    }
     pthread_mutex_lock(&r->in->lock);
-    r->waiting--;
+    /* No more than were there at the start: a flood must not keep the lane. */
+    for (unsigned n = r->count; n && r->count; n--) {
+        e = r->ring[r->first];
+        r->first = (r->first + 1) % RING;
+        r->count--;
+        ops = r->ops;
+        pthread_mutex_unlock(&r->in->lock);
+        hand_over(r, ops, &e);
+        pthread_mutex_lock(&r->in->lock);
+    }
+    r->posted = false;
+    if (r->missed && r->count < RING_LIMIT) {
+        r->missed = false;
+        push(r, &r->latest);
+    }
+    if (r->count)
+        post(r);
     pthread_mutex_unlock(&r->in->lock);
-    g_free(e);
 }
 
-/* With the lock held. */
-static void send(struct inputs *in, const struct event *event)
-{
-    struct receiver *r = current(in, event->kind);
-
-    if (!r || r->waiting >= (event->kind == KIND_KEY ? MAX_WAITING
-                                                     : MAX_WAITING_MOTION))
-        return;
-    struct event *copy = g_memdup2(event, sizeof(*event));
-    copy->to = r;
-    r->waiting++;
-    lane_post(r->lane, deliver, copy);
-}
-
-static void key_locked(struct inputs *in, uint32_t usage, bool down)
-{
-    struct event e = { .kind = KIND_KEY, .usage = usage, .down = down };
-    uint8_t bit = (uint8_t)(1u << (usage & 7));
-
-    if (down)
-        in->held[usage >> 3] |= bit;
-    else
-        in->held[usage >> 3] &= (uint8_t)~bit;
-    send(in, &e);
-}
+/* --- events ---------------------------------------------------------------*/
 
 void inputs_key(struct inputs *in, uint32_t usage, bool down)
 {
-    if (usage > 0xff)
+    struct event e = { .kind = KIND_KEY, .usage = usage, .down = 1 };
+    struct receiver *r;
+
+    if (usage < FIRST_KEY || usage > LAST_KEY)
         return;
     pthread_mutex_lock(&in->lock);
-    key_locked(in, usage, down);
+    r = current(in, KIND_KEY);
+    if (down && r && !holds(r, usage) && r->count < RING_LIMIT) {
+        r->held[usage / 8] |= (uint8_t)(1u << (usage % 8));
+        push(r, &e);
+    }
+    for (guint i = 0; !down && i < in->receivers->len; i++)
+        release(in->receivers->pdata[i], usage);
     pthread_mutex_unlock(&in->lock);
 }
 
 void inputs_release_all(struct inputs *in)
 {
     pthread_mutex_lock(&in->lock);
-    for (uint32_t usage = 0; usage < 256; usage++) {
-        if (in->held[usage >> 3] & 1u << (usage & 7))
-            key_locked(in, usage, false);
+    for (guint i = 0; i < in->receivers->len; i++)
+        release_keys(in->receivers->pdata[i]);
+    pthread_mutex_unlock(&in->lock);
+}
+
+static int32_t add_clamped(int32_t a, int32_t b)
+{
+    int32_t sum;
+
+    if (__builtin_add_overflow(a, b, &sum))
+        return a < 0 ? INT32_MIN : INT32_MAX;
+    return sum;
+}
+
+/* True when the event became a part of the last one in the ring. */
+static bool merge(struct receiver *r, const struct event *e)
+{
+    struct event *last = &r->ring[(r->first + r->count - 1) % RING];
+
+    if (!r->count || last->kind != e->kind || last->buttons != e->buttons)
+        return false;
+    last->x = e->kind == KIND_MOTION ? add_clamped(last->x, e->x) : e->x;
+    last->y = e->kind == KIND_MOTION ? add_clamped(last->y, e->y) : e->y;
+    last->wheel = add_clamped(last->wheel, e->wheel);
+    return true;
+}
+
+static void pointer(struct inputs *in, const struct event *e)
+{
+    struct receiver *r;
+
+    pthread_mutex_lock(&in->lock);
+    r = current(in, e->kind);
+    if (r && !merge(r, e)) {
+        if (r->count < RING_LIMIT) {
+            push(r, e);
+            r->missed = false;
+        } else {
+            r->missed = true;
+            r->latest = *e;
+        }
     }
     pthread_mutex_unlock(&in->lock);
 }
@@ -215,24 +339,25 @@ void inputs_release_all(struct inputs *in)
 void inputs_motion(struct inputs *in, int32_t dx, int32_t dy, int32_t wheel,
                    uint32_t buttons)
 {
-    struct event e = { .kind = KIND_MOTION, .x = dx, .y = dy, .wheel = wheel,
+    struct event e = { .kind = KIND_MOTION,
+                       .x = dx,
+                       .y = dy,
+                       .wheel = wheel,
                        .buttons = buttons };
 
-    pthread_mutex_lock(&in->lock);
-    send(in, &e);
-    pthread_mutex_unlock(&in->lock);
+    pointer(in, &e);
 }
 
-void inputs_position(struct inputs *in, uint32_t x, uint32_t y,
-                     int32_t wheel, uint32_t buttons)
+void inputs_position(struct inputs *in, uint32_t x, uint32_t y, int32_t wheel,
+                     uint32_t buttons)
 {
-    struct event e = { .kind = KIND_POSITION, .x = (int32_t)MIN(x, 32767u),
-                       .y = (int32_t)MIN(y, 32767u), .wheel = wheel,
+    struct event e = { .kind = KIND_POSITION,
+                       .x = (int32_t)MIN(x, 32767u),
+                       .y = (int32_t)MIN(y, 32767u),
+                       .wheel = wheel,
                        .buttons = buttons };
 
-    pthread_mutex_lock(&in->lock);
-    send(in, &e);
-    pthread_mutex_unlock(&in->lock);
+    pointer(in, &e);
 }
 
 bool inputs_take_position(struct inputs *in)
@@ -246,8 +371,7 @@ bool inputs_take_position(struct inputs *in)
 uint32_t inputs_leds(struct inputs *in)
 {
     pthread_mutex_lock(&in->lock);
-    struct receiver *r = current(in, KIND_KEY);
-    uint32_t leds = r ? r->leds : 0;
+    uint32_t leds = in->leds;
     pthread_mutex_unlock(&in->lock);
     return leds;
 }

@@ -22,18 +22,21 @@ void inputs_destroy(struct inputs *in);
 
 /* --- from the console and the control socket, any thread -----------------*/
 
-/* usage: USB HID page 7 */
+/* usage: USB HID page 7.  A press of a key that is held does nothing: to
+ * repeat is the device's business.  A release goes to the receiver that got
+ * the press. */
 void inputs_key(struct inputs *in, uint32_t usage, bool down);
 /* Keys that are held now are released (the window lost the focus). */
 void inputs_release_all(struct inputs *in);
 void inputs_motion(struct inputs *in, int32_t dx, int32_t dy, int32_t wheel,
                    uint32_t buttons);
 /* 0..32767 over the whole screen */
-void inputs_position(struct inputs *in, uint32_t x, uint32_t y,
-                     int32_t wheel, uint32_t buttons);
+void inputs_position(struct inputs *in, uint32_t x, uint32_t y, int32_t wheel,
+                     uint32_t buttons);
 /* True when a receiver takes positions: the pointer needs no grab. */
 bool inputs_take_position(struct inputs *in);
-/* BP_LED_* of the keyboard in use; told of changes from any thread. */
+/* BP_LED_* of the keyboard in use; told of changes from any thread, which may
+ * hold a lane. */
 uint32_t inputs_leds(struct inputs *in);
 void inputs_on_leds(struct inputs *in, void (*fn)(void *opaque, uint32_t),
                     void *opaque);
@@ -42,8 +45,7 @@ void inputs_on_leds(struct inputs *in, void (*fn)(void *opaque, uint32_t),
 
 struct receiver *receiver_create(struct inputs *in, const char *name,
                                  struct lane *lane,
-                                 const struct bp_receiver_ops *ops,
-                                 void *ctx);
+                                 const struct bp_receiver_ops *ops, void *ctx);
 void receiver_destroy(struct receiver *r);
 void receiver_enable(struct receiver *r, bool enabled);
 void receiver_set_leds(struct receiver *r, uint32_t leds);

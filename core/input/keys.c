@@ -5,11 +5,13 @@
 
 #include <string.h>
 
+/* clang-format off */
 static const struct key_name {
     const char *name;
     uint32_t usage;
 } names[] = {
     { "ret", 0x28 },           { "enter", 0x28 },
+    { "return", 0x28 },        { "escape", 0x29 },
     { "esc", 0x29 },           { "backspace", 0x2a },
     { "tab", 0x2b },           { "spc", 0x2c },
     { "space", 0x2c },         { "minus", 0x2d },
@@ -41,11 +43,14 @@ static const struct key_name {
     { "kp_8", 0x60 },          { "kp_9", 0x61 },
     { "kp_0", 0x62 },          { "kp_decimal", 0x63 },
     { "less", 0x64 },          { "menu", 0x65 },
+    { "del", 0x4c },           { "control", 0xe0 },
+    { "altgr", 0xe6 },         { "win", 0xe3 },
     { "ctrl", 0xe0 },          { "shift", 0xe1 },
     { "alt", 0xe2 },           { "meta_l", 0xe3 },
     { "ctrl_r", 0xe4 },        { "shift_r", 0xe5 },
     { "alt_r", 0xe6 },         { "meta_r", 0xe7 },
 };
+/* clang-format on */
 
 /* Keys whose name is what is printed on them. */
 static bool usage_of_letter(char c, uint32_t *usage)
@@ -74,8 +79,8 @@ static bool usage_of(const char *name, uint32_t *usage)
             return true;
         }
     }
-    if (name[0] && !name[1] &&
-        keys_for_char(name[0], &found, &shift) && !shift) {
+    if (name[0] && !name[1] && keys_for_char(name[0], &found, &shift) &&
+        !shift) {
         *usage = found;
         return true;
     }
@@ -104,6 +109,7 @@ bool keys_for_char(char c, uint32_t *usage, bool *shift)
         char plain, shifted;
         uint8_t usage;
     } keys[] = {
+        /* clang-format off */
         { '1', '!', 0x1e },  { '2', '@', 0x1f },  { '3', '#', 0x20 },
         { '4', '$', 0x21 },  { '5', '%', 0x22 },  { '6', '^', 0x23 },
         { '7', '&', 0x24 },  { '8', '*', 0x25 },  { '9', '(', 0x26 },
@@ -113,6 +119,7 @@ bool keys_for_char(char c, uint32_t *usage, bool *shift)
         { ';', ':', 0x33 },  { '\'', '"', 0x34 }, { '`', '~', 0x35 },
         { ',', '<', 0x36 },  { '.', '>', 0x37 },  { '/', '?', 0x38 },
         { '\b', '\b', 0x2a }, { 27, 27, 0x29 },
+        /* clang-format on */
     };
 
     *shift = c >= 'A' && c <= 'Z';
