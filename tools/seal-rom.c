@@ -9,6 +9,7 @@
  */
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { BLOCK = 512, MAX_BLOCKS = 127 };
 
@@ -16,6 +17,19 @@ static int fail(const char *file, const char *why)
 {
     fprintf(stderr, "seal-rom: '%s': %s\n", file, why);
     return 1;
+}
+
+/* A Plug and Play header (16 bytes times its length) sums to 0 as well. */
+static void seal_pnp(uint8_t *rom, size_t len)
+{
+    size_t at = len > 0x1b ? rom[0x1a] | rom[0x1b] << 8 : 0;
+    uint8_t sum = 0;
+
+    if (!at || at + 32 > len || memcmp(rom + at, "$PnP", 4) != 0)
+        return;
+    for (size_t i = 0; i < rom[at + 5] * 16u && at + i < len; i++)
+        sum += rom[at + i];
+    rom[at + 9] -= sum;
 }
 
 int main(int argc, char **argv)
@@ -42,6 +56,7 @@ int main(int argc, char **argv)
     if (blocks > MAX_BLOCKS)
         return fail(argv[1], "is longer than 127 blocks of 512 bytes");
     rom[2] = (uint8_t)blocks;
+    seal_pnp(rom, len);
     for (size_t i = 0; i < len; i++)
         sum = (uint8_t)(sum + rom[i]);
     rom[blocks * BLOCK - 1] = (uint8_t)-sum;

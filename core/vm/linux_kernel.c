@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Source: Linux Documentation/x86/boot.rst, "THE REAL-MODE KERNEL HEADER".
+ */
+#include "vm/linux_kernel.h"
+
+#include <string.h>
+
+#include "vm/error.h"
+#include "vm/firmware.h"
+#include "vm/vm.h"
+
+/* fw_cfg items, as firmware/bios/linuxboot.S fetches them. */
+enum {
+    ITEM_KERNEL_ADDR = 0x07, ITEM_KERNEL_SIZE = 0x08,
+    ITEM_INITRD_ADDR = 0x0a, ITEM_INITRD_SIZE = 0x0b,
+    ITEM_KERNEL_DATA = 0x11, ITEM_INITRD_DATA = 0x12,
+    ITEM_CMDLINE_ADDR = 0x13, ITEM_CMDLINE_SIZE = 0x14,
+    ITEM_CMDLINE_DATA = 0x15, ITEM_SETUP_ADDR = 0x16,
+    ITEM_SETUP_SIZE = 0x17, ITEM_SETUP_DATA = 0x18,
+};
+
+#define ROM_FILE "genroms/linuxboot.bin"
+
+#define SETUP_SECTS    0x1f1
+#define BOOT_FLAG      0x1fe
+#define HEADER_MAGIC   0x202
+#define VERSION        0x206
+#define LOADER_TYPE    0x210
+#define LOAD_FLAGS     0x211
+#define RAMDISK_IMAGE  0x218
+#define RAMDISK_SIZE   0x21c
+#define HEAP_END_PTR   0x224
+#define CMD_LINE_PTR   0x228
+#define INITRD_ADDR_MAX 0x22c
+#define CMDLINE_SIZE   0x238
+#define HEADER_END     0x268
+
+#define LOADED_HIGH    0x01
+#define CAN_USE_HEAP   0x80
+#define LOADER_UNKNOWN 0xff
+
+#define SETUP_AT       0x10000u
+#define CMDLINE_AT     0x20000u
+#define KERNEL_AT      0x100000u
+#define SETUP_MOST     0x10000u     /* up to the command line */
+#define CMDLINE_MOST   0x4000u
+#define HEAP_END       0xfe00u      /* end of the setup segment - 200h */
+/* SeaBIOS keeps its tables in the last pages of low memory. */
+#define FIRMWARE_TOP   (1u << 20)
+#define INITRD_MAX_OLD 0x37ffffffu  /* protocol before 2.03 */
+#define CMDLINE_MOST_OLD 255u       /* protocol before 2.06 */
+
+static uint16_t get16(const uint8_t *p)
+{
+    return p[0] | p[1] << 8;
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+    return get16(p) | (uint32_t)get16(p + 2) << 16;
+}
+
+static void put16(uint8_t *p, uint16_t v)
+{
+    p[0] = v;
+    p[1] = v >> 8;
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+    put16(p, v);
+    put16(p + 2, v >> 16);
+}
+
+static void add_number(struct vm *vm, uint32_t key, uint32_t v)
+{
+    uint8_t le[4];
+
+    put32(le, v);
+    firmware_add_item(vm, key, NULL, le, sizeof(le));
+}
+
+static bool read_file(const char *what, const char *path, GBytes **out,
+                      GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    gchar *data;
+    gsize n;
+
+    if (!g_file_get_contents(path, &data, &n, &why))
+        return vm_fail(error, VM_ERROR_CONFIG, "cannot read %s '%s': %s",
+                       what, path, why->message);
+    *out = g_bytes_new_take(data, n);
+    return true;
+}
+
+static bool check_header(const char *path, const uint8_t *k, size_t n,
+                         size_t *setup, GError **error)
+{
+    size_t sectors;
+
+    if (n < HEADER_END || get16(k + BOOT_FLAG) != 0xaa55 ||
+        memcmp(k + HEADER_MAGIC, "HdrS", 4) != 0)
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "'%s' is no Linux kernel image", path);
+    if (get16(k + VERSION) < 0x202 || !(k[LOAD_FLAGS] & LOADED_HIGH))
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "kernel '%s' is too old (boot protocol %u.%02u; 2.02 "
+                       "and a bzImage are needed)",
+                       path, k[VERSION + 1], k[VERSION]);
+    sectors = k[SETUP_SECTS] ? k[SETUP_SECTS] : 4;
+    *setup = (sectors + 1) * 512;
+    if (*setup > n || *setup > SETUP_MOST)
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "kernel '%s' is cut short: its setup code takes %zu "
+                       "bytes, the file has %zu",
+                       path, *setup, n);
+    return true;
+}
+
+static bool place_initrd(const char *path, const uint8_t *k, size_t kernel,
+                         size_t initrd, uint64_t low_memory, uint32_t *at,
+                         GError **error)
+{
+    uint64_t top = get16(k + VERSION) >= 0x203 ? get32(k + INITRD_ADDR_MAX)
+                                               : INITRD_MAX_OLD;
+
+    if (low_memory > FIRMWARE_TOP && top >= low_memory - FIRMWARE_TOP)
+        top = low_memory - FIRMWARE_TOP - 1;
+    if (KERNEL_AT + kernel + initrd > top)
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "kernel and initrd '%s' (%zu bytes) do not fit in "
+                       "%" G_GUINT64_FORMAT " MiB of memory",
+                       path, initrd, low_memory >> 20);
+    *at = (top + 1 - initrd) & ~(uint64_t)0xfff;
+    return true;
+}
+
+static bool add_initrd(struct vm *vm, const char *initrd, uint8_t *setup,
+                       size_t kernel_bytes, uint64_t low_memory,
+                       GError **error)
+{
+    GBytes *data = NULL;
+    uint32_t at = 0;
+    gsize n = 0;
+
+    if (initrd) {
+        if (!read_file("initrd", initrd, &data, error))
+            return false;
+        n = g_bytes_get_size(data);
+        if (!place_initrd(initrd, setup, kernel_bytes, n, low_memory, &at,
+                          error)) {
+            g_bytes_unref(data);
+            return false;
+        }
+        put32(setup + RAMDISK_IMAGE, at);
+        put32(setup + RAMDISK_SIZE, n);
+    } else {
+        data = g_bytes_new(NULL, 0);
+    }
+    add_number(vm, ITEM_INITRD_ADDR, at);
+    add_number(vm, ITEM_INITRD_SIZE, n);
+    firmware_add_bytes(vm, ITEM_INITRD_DATA, NULL, data);
+    return true;
+}
+
+static bool add_command_line(struct vm *vm, const uint8_t *setup,
+                             const char *append, GError **error)
+{
+    size_t most = get16(setup + VERSION) >= 0x206
+                      ? get32(setup + CMDLINE_SIZE)
+                      : CMDLINE_MOST_OLD;
+    size_t n = strlen(append);
+
+    if (most > CMDLINE_MOST - 1)
+        most = CMDLINE_MOST - 1;
+    if (n > most)
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "the kernel command line has %zu bytes, this kernel "
+                       "takes %zu",
+                       n, most);
+    add_number(vm, ITEM_CMDLINE_ADDR, CMDLINE_AT);
+    add_number(vm, ITEM_CMDLINE_SIZE, n + 1);
+    firmware_add_item(vm, ITEM_CMDLINE_DATA, NULL, append, n + 1);
+    return true;
+}
+
+bool linux_kernel_add(struct vm *vm, const char *kernel, const char *initrd,
+                      const char *append, uint64_t low_memory,
+                      const char *rom, GError **error)
+{
+    g_autoptr(GBytes) image = NULL;
+    g_autofree uint8_t *setup = NULL;
+    GBytes *rom_image;
+    const uint8_t *k;
+    size_t setup_bytes = 0;
+    gsize n;
+
+    if (!read_file("kernel", kernel, &image, error))
+        return false;
+    k = g_bytes_get_data(image, &n);
+    if (!check_header(kernel, k, n, &setup_bytes, error))
+        return false;
+    setup = g_malloc(setup_bytes);
+    memcpy(setup, k, setup_bytes);
+    setup[LOADER_TYPE] = LOADER_UNKNOWN;
+    setup[LOAD_FLAGS] |= CAN_USE_HEAP;
+    put16(setup + HEAP_END_PTR, HEAP_END);
+    put32(setup + CMD_LINE_PTR, CMDLINE_AT);
+    if (!add_initrd(vm, initrd, setup, n - setup_bytes, low_memory, error) ||
+        !add_command_line(vm, setup, append ? append : "", error) ||
+        !read_file("option ROM", rom, &rom_image, error))
+        return false;
+
+    add_number(vm, ITEM_SETUP_ADDR, SETUP_AT);
+    add_number(vm, ITEM_SETUP_SIZE, setup_bytes);
+    firmware_add_item(vm, ITEM_SETUP_DATA, NULL, setup, setup_bytes);
+    add_number(vm, ITEM_KERNEL_ADDR, KERNEL_AT);
+    add_number(vm, ITEM_KERNEL_SIZE, n - setup_bytes);
+    firmware_add_bytes(vm, ITEM_KERNEL_DATA, NULL,
+                       g_bytes_new_from_bytes(image, setup_bytes,
+                                              n - setup_bytes));
+    firmware_add_bytes(vm, FIRMWARE_FILE, ROM_FILE, rom_image);
+    return true;
+}
