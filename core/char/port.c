@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "sched/lane.h"
+#include "state/stream.h"
+#include "vm/error.h"
 
 #define CHUNK 256u
 
@@ -219,4 +221,34 @@ uint32_t char_port_get_lines(struct char_port *p)
     uint32_t lines = p->lines;
     pthread_mutex_unlock(&p->lock);
     return lines;
+}
+
+/* --- saved state ----------------------------------------------------------*/
+
+void char_port_save(struct char_port *p, struct state_writer *w)
+{
+    uint8_t waiting[CHAR_PORT_BUFFER];
+
+    pthread_mutex_lock(&p->lock);
+    uint32_t n = peek(p, waiting, CHAR_PORT_BUFFER);
+    state_put_bytes(w, "waiting", waiting, n);
+    pthread_mutex_unlock(&p->lock);
+}
+
+bool char_port_load(struct char_port *p, struct state_reader *r,
+                    GError **error)
+{
+    size_t n;
+    const uint8_t *waiting = state_get_bytes(r, "waiting", &n);
+
+    if (!waiting || n > CHAR_PORT_BUFFER)
+        return vm_fail(error, VM_ERROR_RUN, "port '%s': what it saved is "
+                       "damaged", p->name);
+    pthread_mutex_lock(&p->lock);
+    memcpy(p->in, waiting, n);
+    p->in_first = 0;
+    p->in_count = (uint32_t)n;
+    post_delivery(p);
+    pthread_mutex_unlock(&p->lock);
+    return true;
 }

@@ -16,6 +16,8 @@
 
 struct lane;
 struct char_port;
+struct state_writer;
+struct state_reader;
 
 /* Calls come from the device's lane and must not block; NULL members are not
  * of interest to the back end. */
@@ -64,6 +66,11 @@ void char_port_destroy(struct char_port *p);
 bool char_port_open(struct char_port *p, const char *spec, GError **error);
 void char_port_connect(struct char_port *p,
                        const struct char_backend_ops *ops, void *backend);
+
+/* What arrived and was not taken yet.  Machine stopped. */
+void char_port_save(struct char_port *p, struct state_writer *w);
+bool char_port_load(struct char_port *p, struct state_reader *r,
+                    GError **error);
 
 /* --- from back ends, any thread ------------------------------------------*/
 

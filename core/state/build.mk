@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-core-y += core/state/field.o core/state/stream.o
+core-y += $(addprefix core/state/,board.o field.o stream.o)
