@@ -161,7 +161,7 @@ static void load_mxcsr(struct vcpu *cpu, const struct x86_insn *i)
 {
     uint32_t v = ld32(cpu, i->seg, ea(cpu, i));
 
-    if (v & ~MXCSR_VALID)
+    if (v & ~mxcsr_valid(cpu))
         cpu_gp0(cpu);
     cpu->st.mxcsr = v;
 }

@@ -34,6 +34,7 @@ extern const uint32_t x86_vec_at[];     /* by row: offset in x86_vec_code */
 #define MXCSR_MASK_SHIFT 7
 #define MXCSR_DEFAULT 0x1f80u
 #define MXCSR_VALID   0xffffu
+#define MXCSR_MM      0x20000u  /* AMD: no #GP for unaligned sources */
 
 #define HANDLER_OF(name) \
     void h_##name(struct vcpu *cpu, const struct x86_insn *i)
@@ -90,6 +91,14 @@ static inline bool fp_plain(const struct vcpu *cpu)
 static inline bool fp_quiet(const struct vcpu *cpu, uint32_t host_mxcsr)
 {
     return likely(!(host_mxcsr & MXCSR_FLAGS & ~cpu->st.mxcsr));
+}
+
+/* The bits that LDMXCSR, FXRSTOR and XRSTOR accept. */
+static inline uint32_t mxcsr_valid(const struct vcpu *cpu)
+{
+    return x86_has(&cpu->model->features, X86_F_misalignsse)
+               ? MXCSR_VALID | MXCSR_MM
+               : MXCSR_VALID;
 }
 
 static inline void vec_flags(struct vcpu *cpu, uint64_t host)
@@ -165,11 +174,13 @@ static inline void check_align(struct vcpu *cpu, const struct x86_insn *i,
         cpu_gp0(cpu);
 }
 
+/* Source of an operation.  MXCSR.MM does not apply to moves. */
 static inline __m128i vec_ld16a(struct vcpu *cpu, const struct x86_insn *i)
 {
     uint64_t off = ea(cpu, i);
 
-    check_align(cpu, i, off, 16);
+    if (likely(!(cpu->st.mxcsr & MXCSR_MM)))
+        check_align(cpu, i, off, 16);
     return ld128(cpu, i->seg, off);
 }
 

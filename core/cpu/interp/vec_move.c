@@ -40,8 +40,11 @@ HANDLER_OF(mova_VW_r)
 
 HANDLER_OF(mova_VW_m)
 {
+    uint64_t off = ea(cpu, i);
+
     check_sse(cpu);
-    xmm_set(cpu, i->reg, vec_ld16a(cpu, i));
+    check_align(cpu, i, off, 16);
+    xmm_set(cpu, i->reg, ld128(cpu, i->seg, off));
 }
 
 HANDLER_OF(mova_WV_r)

@@ -390,11 +390,10 @@ static void gather(struct vcpu *cpu, const struct x86_insn *i,
     if (i->reg == i->vvvv || i->reg == i->index || i->vvvv == i->index)
         cpu_ud(cpu);
     for (unsigned k = 0; k < count; k++) {
-        if (!mask_of(mask, k, size))
-            continue;
-        element_set(dest, k, size,
-                    ld_n(cpu, i->seg, gather_address(cpu, i, k, index_size),
-                         size));
+        if (mask_of(mask, k, size))
+            element_set(dest, k, size,
+                        ld_n(cpu, i->seg,
+                             gather_address(cpu, i, k, index_size), size));
         element_set(mask, k, size, 0);
     }
     memset(mask, 0, 32);

@@ -412,6 +412,30 @@ static void env_get(struct vcpu *cpu, const struct x86_insn *i,
         env_get32(f, selector_form(cpu), e);
 }
 
+/*
+ * Across two pages the first word faults first, then the last byte (measured
+ * on Zen 4).
+ */
+static void env_load(struct vcpu *cpu, const struct x86_insn *i, uint8_t *e,
+                     unsigned size)
+{
+    uint64_t off = ea(cpu, i);
+
+    ld16(cpu, i->seg, off);
+    ld8(cpu, i->seg, off + size - 1);
+    ld_bytes(cpu, i->seg, off, e, size);
+}
+
+static void env_store(struct vcpu *cpu, const struct x86_insn *i,
+                      const uint8_t *e, unsigned size)
+{
+    uint64_t off = ea(cpu, i);
+
+    probe_write(cpu, i->seg, off, 2);
+    probe_write(cpu, i->seg, off + size - 1, 1);
+    st_bytes(cpu, i->seg, off, e, size);
+}
+
 HANDLER_OF(fnstenv)
 {
     struct x86_x87 *f = &cpu->st.x87;
@@ -419,18 +443,8 @@ HANDLER_OF(fnstenv)
 
     check_fpu_nowait(cpu);
     env_put(cpu, i, e);
-    st_bytes(cpu, i->seg, ea(cpu, i), e, env_size(i));
+    env_store(cpu, i, e, env_size(i));
     x87_set_cw(f, f->cw | X87_CW_MASKS);
-}
-
-/* The last byte is the first to fault (measured on Zen 4). */
-static void env_load(struct vcpu *cpu, const struct x86_insn *i, uint8_t *e,
-                     unsigned size)
-{
-    uint64_t off = ea(cpu, i);
-
-    ld8(cpu, i->seg, off + size - 1);
-    ld_bytes(cpu, i->seg, off, e, size);
 }
 
 HANDLER_OF(fldenv)
@@ -451,7 +465,7 @@ HANDLER_OF(fnsave)
     env_put(cpu, i, e);
     for (unsigned k = 0; k < 8; k++)
         memcpy(e + size + k * 10, x87_reg(cpu, k), 10);
-    st_bytes(cpu, i->seg, ea(cpu, i), e, size + 80);
+    env_store(cpu, i, e, size + 80);
     x87_init(&cpu->st.x87);
 }
 
