@@ -146,6 +146,7 @@ void flat_load(struct vcpu *cpu, const struct native_regs *in, bool code32)
     st->x87.opcode = x->fop;
     st->x87.ip = x->fip;
     st->x87.dp = x->fdp;
+    st->x87.ip_sel = st->x87.dp_sel = 0;
     for (unsigned n = 0; n < 8; n++)
         memcpy(st->x87.st[(top + n) & 7], x->st[n], 10);
     for (unsigned n = 0; n < 16; n++) {

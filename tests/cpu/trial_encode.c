@@ -298,9 +298,12 @@ static void add_legacy_prefixes(struct trial *t, struct random *r)
     const struct x86_row *row = t->row;
     static const uint8_t harmless[] = { 0x26, 0x2e, 0x36, 0x3e };
 
+    /* What a masked store of nothing may do to CS is the processor's. */
+    bool no_segment = t->code32 && strstr(row->mnemonic, "maskmov");
+
     if (t->gs)
         add(t, 0x65);
-    else if (percent(r, 3))
+    else if (!no_segment && percent(r, 3))
         add(t, harmless[random_below(r, 4)]);
     if (t->addr32)
         add(t, 0x67);
@@ -388,8 +391,6 @@ bool trial_encode(struct trial *t, const struct x86_row *row, bool code32,
     t->row = row;
     t->code32 = code32;
     if (row->valid == (code32 ? X86_VALID_ONLY64 : X86_VALID_NO64))
-        return false;
-    if (code32 && row->w == 1 && !row->vex)
         return false;
     choose(t, r);
     if (t->has_mem)
