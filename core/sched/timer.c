@@ -451,16 +451,19 @@ static void destroy_without_lane(struct timer *t)
 
 void timer_destroy(struct timer *t)
 {
+    struct lane *lane;
+
     if (!t)
         return;
-    if (!t->lane) {
+    lane = t->lane;
+    if (!lane) {
         destroy_without_lane(t);
-    } else if (lane_held(t->lane)) {
+    } else if (lane_held(lane)) {
         destroy_in_lane(t);
     } else {
-        lane_enter(t->lane);
+        lane_enter(lane);
         destroy_in_lane(t);
-        lane_leave(t->lane);
+        lane_leave(lane);
     }
 }
 

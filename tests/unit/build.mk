@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 unit-tests-y += harness
+unit-tests-y += map dirty pio wire pci isa_dma clock lane log
