@@ -165,6 +165,7 @@ static unsigned form_flags(const struct row *r)
            (ctrl || debug ? X86_F_ANY_MOD : 0) |
            (r->prefix >= X86_PFX_F3 ? X86_F_TOOK_REP : 0) |
            (row_has_kind(r, X86_OP_S) ? X86_F_SEG_REG : 0) |
+           (r->op[0].kind == X86_OP_S ? X86_F_SEG_DEST : 0) |
            (ctrl ? X86_F_CTRL_REG : 0) | (debug ? X86_F_DEBUG_REG : 0) |
            (r->plus_r ? X86_F_PLUS_R : 0);
 }

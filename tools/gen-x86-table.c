@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cpu/state.h"
 
@@ -423,15 +422,17 @@ static bool parse_handler(struct row *r, const char *text)
             return false;
         }
     }
-    for (const char *s = r->handler; s && *s; s++) {
+    if (!r->handler || r->handler[0] == '-') {
+        row_error(r, "no handler; an undefined opcode has 'ud'");
+        return false;
+    }
+    for (const char *s = r->handler; *s; s++) {
         if (!isalnum((unsigned char)*s) && *s != '_') {
             row_error(r, "handler '%s' is not a C name", text);
             return false;
         }
     }
-    if (!r->handler || r->handler[0] == '-')
-        row_error(r, "no handler; an undefined opcode has 'ud'");
-    return r->handler && r->handler[0] != '-';
+    return true;
 }
 
 static bool parse_attrs(struct row *r)
@@ -650,10 +651,6 @@ static bool read_included(struct table *t, const char *path, const char *name)
 
     if (asprintf(&full, "%.*s%s", dir, path, name) < 0)
         return false;
-    if (access(full, R_OK) != 0) {
-        fprintf(stderr, "gen-x86: %s is not there yet\n", full);
-        return true;
-    }
     return read_file(t, full);
 }
 

@@ -35,14 +35,6 @@ static bool finish(FILE *f, bool ok)
     return ok;
 }
 
-__attribute__((weak)) void gen_vec(const struct row *rows, unsigned n,
-                                   FILE *out)
-{
-    (void)rows;
-    (void)n;
-    (void)out;
-}
-
 typedef void generator(const struct row *rows, unsigned n, FILE *out);
 
 static bool generate(const struct table *t, const char *folder,

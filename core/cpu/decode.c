@@ -273,6 +273,8 @@ static bool is_forbidden(const struct decode *d, const struct x86_form *f,
         return i->reg == i->vvvv || i->reg == i->index ||
                i->vvvv == i->index;
     }
+    if ((f->flags & X86_F_SEG_DEST) && i->reg == SEG_CS)
+        return true;
     if (f->flags & X86_F_SEG_REG)
         return i->reg > SEG_GS;
     if (f->flags & X86_F_CTRL_REG)
@@ -530,7 +532,7 @@ unsigned x86_operand_bytes(const struct x86_operand *op,
     case X86_SZ_X: return i->vl;
     case X86_SZ_P: return i->osz + 2u;
     case X86_SZ_A: return i->osz * 2u;
-    case X86_SZ_S: return i->asz == 8 ? 10 : 6;
+    case X86_SZ_S: return i->osz == 8 ? 10 : 6;
     case X86_SZ_ENV: return i->osz == 2 ? 14 : 28;
     case X86_SZ_SAVE: return i->osz == 2 ? 94 : 108;
     case X86_SZ_FX: return 512;

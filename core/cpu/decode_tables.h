@@ -80,7 +80,8 @@ enum x86_osz_rule {
 #define X86_F_SEG_REG    0x0200         /* reg is a segment register */
 #define X86_F_CTRL_REG   0x0400
 #define X86_F_DEBUG_REG  0x0800
-#define X86_F_PLUS_R     0x2000
+#define X86_F_PLUS_R     0x1000
+#define X86_F_SEG_DEST   0x2000         /* loads it: not CS */
 
 #define X86_NO_FEATURE 0xffff
 

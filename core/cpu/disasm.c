@@ -184,7 +184,7 @@ static void put_memory(struct line *l, const struct x86_operand *op)
 {
     bool vsib = op->kind == X86_OP_VSIB_X || op->kind == X86_OP_VSIB_Y;
 
-    if (op->mem_size != X86_SZ_S && op->mem_size != X86_SZ_A)
+    if (op->mem_size != X86_SZ_S)
         put_pointer_size(l, x86_operand_bytes(op, l->i));
     put_address(l, vsib ? op->kind : 0);
 }
@@ -273,7 +273,7 @@ static void put_operand(struct line *l, const struct x86_operand *op)
     case X86_OP_S: put(t, "%s", seg_names[i->reg]); break;
     case X86_OP_SEG: put(t, "%s", seg_names[op->reg]); break;
     case X86_OP_C: put(t, "cr%u", i->reg); break;
-    case X86_OP_D: put(t, "db%u", i->reg); break;
+    case X86_OP_D: put(t, "dr%u", i->reg); break;
     case X86_OP_V: put_vector(l, i->reg, op->size); break;
     case X86_OP_H: put_vector(l, i->vvvv, op->size); break;
     case X86_OP_L: put_vector(l, i->is4, op->size); break;
@@ -293,12 +293,20 @@ static const char *const sized_names[][3] = {
 };
 
 /*
- * These get a suffix when their operand size is not the mode's, unless an
- * operand shows it.
+ * These get a suffix when their operand size is not the mode's: the first
+ * ones unless an operand shows it.
  */
 static const char *const suffixed_names[] = {
-    "pusha", "popa", "push", "pushf", "popf", "call", "ret", "retf", "iret",
-    "enter", "leave", "fldenv", "fnstenv", "frstor", "fnsave",
+    "pusha", "popa", "push", "pop", "pushf", "popf", "call", "jmp", "ret",
+    "retf", "iret", "enter", "leave",
+};
+static const char *const suffixed_x87_names[] = {
+    "fldenv", "fnstenv", "frstor", "fnsave",
+};
+
+/* These get "64" with REX.W. */
+static const char *const wide_names[] = {
+    "fxsave", "fxrstor", "xsave", "xrstor", "xsaveopt", "xsavec",
 };
 
 static const char *const jcxz_names[3] = { "jcxz", "jecxz", "jrcxz" };
@@ -322,18 +330,34 @@ static unsigned size_index(unsigned bytes)
 
 static unsigned default_size(const struct line *l)
 {
-    bool x87 = (l->i->opcode & ~7) == 0xd8 && l->row->map == 0;
-
-    if (x87 && l->i->osz == 8)
-        return 8;               /* W means nothing there */
     if (l->mode == X86_MODE_64)
         return l->row->attrs & (X86_A_DF64 | X86_A_F64) ? 8 : 4;
     return l->mode == X86_MODE_32 ? 4 : 2;
 }
 
+static bool is_among(const char *name, const char *const *names, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (strcmp(names[k], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+#define IS_AMONG(name, names) \
+    is_among(name, names, sizeof(names) / sizeof *(names))
+
+static bool shows_size(const struct x86_operand *op)
+{
+    return op->kind == X86_OP_E || op->kind == X86_OP_Z ||
+           op->kind == X86_OP_M;
+}
+
 static bool put_sized_name(struct line *l)
 {
     const char *name = l->row->mnemonic;
+    char suffix = "wdq"[size_index(l->i->osz)];
+    bool odd = l->i->osz != default_size(l);
 
     for (size_t k = 0; k < sizeof sized_names / sizeof *sized_names; k++) {
         if (strcmp(sized_names[k][0], name) == 0) {
@@ -341,17 +365,16 @@ static bool put_sized_name(struct line *l)
             return true;
         }
     }
-    for (size_t k = 0; k < sizeof suffixed_names / sizeof *suffixed_names;
-         k++) {
-        if (strcmp(suffixed_names[k], name) == 0 &&
-            l->row->op[0].kind != X86_OP_E &&
-            l->row->op[0].kind != X86_OP_Z &&
-            l->i->osz != default_size(l)) {
-            put(&l->out, "%s%c", name, "wdq"[size_index(l->i->osz)]);
-            return true;
-        }
-    }
-    return false;
+    if (IS_AMONG(name, wide_names) && l->i->vw)
+        put(&l->out, "%s64", name);
+    else if (odd && IS_AMONG(name, suffixed_x87_names) && l->i->osz != 8)
+        put(&l->out, "%s%c", name, suffix);
+    else if (odd && IS_AMONG(name, suffixed_names) &&
+             !shows_size(&l->row->op[0]))
+        put(&l->out, "%s%c", name, suffix);
+    else
+        return false;
+    return true;
 }
 
 /*

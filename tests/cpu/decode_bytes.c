@@ -63,7 +63,8 @@ static uint8_t *put_legacy(struct byte_source *s, const struct x86_row *r,
                            uint8_t modrm, uint8_t *p)
 {
     static const uint8_t segs[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
-    bool memory = r->has_modrm && modrm < 0xc0;
+    bool memory = r->has_modrm && modrm < 0xc0 && !has_kind(r, X86_OP_C) &&
+                  !has_kind(r, X86_OP_D);
     bool string = r->attrs & (X86_A_REP | X86_A_REPZ);
     bool free_66 = r->prefix == X86_PFX_ANY || r->prefix == X86_PFX_NF;
 
