@@ -10,13 +10,13 @@ struct isa_dma_channel {
     struct isa_dma *dma;
     unsigned number;
 
-    struct lane *lane;              /* the device's; NULL: not attached */
+    struct lane *lane; /* the device's; NULL: not attached */
     isa_dma_ready_fn *became_ready;
     void *opaque;
-    bool posted;                    /* atomic: became_ready is queued */
+    bool posted; /* atomic: became_ready is queued */
 
     struct lane *server_lane;
-    const struct bp_isa_dma_controller *server;     /* NULL: nobody */
+    const struct bp_isa_dma_controller *server; /* NULL: nobody */
     void *server_opaque;
 };
 

@@ -142,7 +142,7 @@ static void store(struct pci_function *f, uint32_t offset, uint32_t value,
         uint8_t v = (uint8_t)value;
 
         *byte = (uint8_t)((*byte & ~writable) | (v & writable));
-        *byte &= (uint8_t)~(v & f->now.clear[i]);
+        *byte &= (uint8_t) ~(v & f->now.clear[i]);
     }
 }
 
@@ -297,15 +297,17 @@ static bool check_place(struct pci_bus *bus, const char *name, unsigned slot,
                         GError **error)
 {
     if (slot >= PCI_SLOTS || function >= PCI_FUNCTIONS)
-        return vm_fail(error, VM_ERROR_CONFIG, "there is no PCI slot for "
-                       "'%s'", name);
+        return vm_fail(error, VM_ERROR_CONFIG, "there is no PCI slot for '%s'",
+                       name);
     if (bus->functions[slot * PCI_FUNCTIONS + function])
-        return vm_fail(error, VM_ERROR_CONFIG, "PCI slot %u.%u of '%s' is "
-                       "taken by '%s'", slot, function, name,
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "PCI slot %u.%u of '%s' is taken by '%s'", slot,
+                       function, name,
                        bus->functions[slot * PCI_FUNCTIONS + function]->name);
     if (ids->interrupt_pin > 4)
-        return vm_fail(error, VM_ERROR_CONFIG, "PCI function '%s' has no "
-                       "interrupt pin %u", name, ids->interrupt_pin);
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "PCI function '%s' has no interrupt pin %u", name,
+                       ids->interrupt_pin);
     return true;
 }
 
@@ -419,13 +421,14 @@ bool pci_function_load(struct pci_function *f,
                        const struct pci_function_state *in, GError **error)
 {
     if (memcmp(in->config, f->at_reset.value, PCI_COMMAND) != 0)
-        return vm_fail(error, VM_ERROR_CONFIG, "PCI function '%s' is another "
-                       "chip in the saved state", f->name);
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "PCI function '%s' is another chip in the saved state",
+                       f->name);
     for (uint32_t i = 0; i < PCI_CONFIG_BYTES; i++) {
         uint8_t keep = is_fixed(i) ? (uint8_t)~f->now.writable[i] : 0;
 
-        f->now.value[i] = (uint8_t)((f->now.value[i] & keep) |
-                                    (in->config[i] & ~keep));
+        f->now.value[i] =
+            (uint8_t)((f->now.value[i] & keep) | (in->config[i] & ~keep));
     }
     f->wants_intx = in->intx && f->intx;
     derive(f);

@@ -32,31 +32,43 @@ enum { PCI_SLOT_ANY = BP_PCI_ANY };
 
 /* Configuration registers that the bus itself knows. */
 enum {
-    PCI_VENDOR_ID = 0x00, PCI_DEVICE_ID = 0x02, PCI_COMMAND = 0x04,
-    PCI_STATUS = 0x06, PCI_REVISION = 0x08, PCI_PROG_IF = 0x09,
-    PCI_SUBCLASS = 0x0a, PCI_BASE_CLASS = 0x0b, PCI_CACHE_LINE = 0x0c,
-    PCI_LATENCY = 0x0d, PCI_HEADER_TYPE = 0x0e, PCI_BAR0 = 0x10,
-    PCI_SUBSYSTEM_VENDOR = 0x2c, PCI_SUBSYSTEM = 0x2e, PCI_ROM_BAR = 0x30,
-    PCI_INTERRUPT_LINE = 0x3c, PCI_INTERRUPT_PIN = 0x3d,
+    PCI_VENDOR_ID = 0x00,
+    PCI_DEVICE_ID = 0x02,
+    PCI_COMMAND = 0x04,
+    PCI_STATUS = 0x06,
+    PCI_REVISION = 0x08,
+    PCI_PROG_IF = 0x09,
+    PCI_SUBCLASS = 0x0a,
+    PCI_BASE_CLASS = 0x0b,
+    PCI_CACHE_LINE = 0x0c,
+    PCI_LATENCY = 0x0d,
+    PCI_HEADER_TYPE = 0x0e,
+    PCI_BAR0 = 0x10,
+    PCI_SUBSYSTEM_VENDOR = 0x2c,
+    PCI_SUBSYSTEM = 0x2e,
+    PCI_ROM_BAR = 0x30,
+    PCI_INTERRUPT_LINE = 0x3c,
+    PCI_INTERRUPT_PIN = 0x3d,
 };
 enum {
-    PCI_COMMAND_IO = 0x0001, PCI_COMMAND_MEMORY = 0x0002,
-    PCI_COMMAND_MASTER = 0x0004, PCI_COMMAND_INTX_OFF = 0x0400,
+    PCI_COMMAND_IO = 0x0001,
+    PCI_COMMAND_MEMORY = 0x0002,
+    PCI_COMMAND_MASTER = 0x0004,
+    PCI_COMMAND_INTX_OFF = 0x0400,
 };
 
 /* Called in the owner's lane after a guest's write was stored. */
-typedef void pci_config_write_fn(void *opaque, uint32_t offset,
-                                 uint32_t width);
+typedef void pci_config_write_fn(void *opaque, uint32_t offset, uint32_t width);
 
 /* Claims CF8..CFF of `pio`; BARs go to `map` and `pio`, INTx to `wires`. */
 struct pci_bus *pci_bus_create(struct map *map, struct pio *pio,
                                struct wires *wires);
-void pci_bus_destroy(struct pci_bus *bus);      /* and its functions */
+void pci_bus_destroy(struct pci_bus *bus); /* and its functions */
 
 /* CONFIG_ADDRESS, for saved state. */
 uint32_t pci_bus_address(const struct pci_bus *bus);
 void pci_bus_set_address(struct pci_bus *bus, uint32_t address);
-void pci_bus_reset(struct pci_bus *bus);        /* CONFIG_ADDRESS only */
+void pci_bus_reset(struct pci_bus *bus); /* CONFIG_ADDRESS only */
 
 /*
  * slot PCI_SLOT_ANY: the first free one from 3 up (0 to 2 are the board's).
@@ -96,12 +108,11 @@ uint32_t pci_function_get(const struct pci_function *f, uint32_t offset,
 bool pci_function_bar_memory(struct pci_function *f, unsigned index,
                              uint64_t bytes, bool prefetchable, bool wide,
                              struct region *region, GError **error);
-bool pci_function_bar_io(struct pci_function *f, unsigned index,
-                         uint32_t ports, struct pio_range *range,
-                         GError **error);
+bool pci_function_bar_io(struct pci_function *f, unsigned index, uint32_t ports,
+                         struct pio_range *range, GError **error);
 /* The bus makes memory and region of the ROM from a copy of the image. */
-bool pci_function_rom(struct pci_function *f, const void *image,
-                      uint32_t bytes, GError **error);
+bool pci_function_rom(struct pci_function *f, const void *image, uint32_t bytes,
+                      GError **error);
 
 /* End of set-up: values and masks of now are those of reset. */
 void pci_function_seal(struct pci_function *f);
@@ -119,7 +130,7 @@ bool pci_function_is_master(const struct pci_function *f);
  */
 struct pci_function_state {
     uint8_t config[PCI_CONFIG_BYTES];
-    uint8_t intx;               /* what the device asked for: 0 or 1 */
+    uint8_t intx; /* what the device asked for: 0 or 1 */
 };
 void pci_function_save(const struct pci_function *f,
                        struct pci_function_state *out);

@@ -123,24 +123,24 @@ static bool is_power_of_two(uint64_t n)
 }
 
 /* Checks what all kinds have in common. */
-static bool check_new(const struct pci_function *f, unsigned index,
-                      bool wide, uint64_t bytes, uint64_t least,
-                      GError **error)
+static bool check_new(const struct pci_function *f, unsigned index, bool wide,
+                      uint64_t bytes, uint64_t least, GError **error)
 {
     unsigned last = index + wide;
 
     if (index >= PCI_BARS || last >= PCI_BARS)
-        return vm_fail(error, VM_ERROR_CONFIG, "PCI function '%s' has no "
-                       "BAR %u", f->name, index);
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "PCI function '%s' has no BAR %u", f->name, index);
     if (f->bars[index].bytes || f->bars[last].bytes ||
         (index > 0 && f->bars[index - 1].wide))
-        return vm_fail(error, VM_ERROR_CONFIG, "BAR %u of PCI function '%s' "
-                       "is taken", index, f->name);
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "BAR %u of PCI function '%s' is taken", index, f->name);
     if (!is_power_of_two(bytes) || bytes < least ||
         (!wide && bytes > UINT32_MAX))
-        return vm_fail(error, VM_ERROR_CONFIG, "BAR %u of PCI function '%s' "
-                       "cannot have a size of %" PRIu64, index, f->name,
-                       bytes);
+        return vm_fail(
+            error, VM_ERROR_CONFIG,
+            "BAR %u of PCI function '%s' cannot have a size of %" PRIu64, index,
+            f->name, bytes);
     return true;
 }
 
@@ -153,14 +153,16 @@ bool pci_function_bar_memory(struct pci_function *f, unsigned index,
                              uint64_t bytes, bool prefetchable, bool wide,
                              struct region *region, GError **error)
 {
-    uint32_t type = (prefetchable ? BAR_PREFETCHABLE : 0) |
-                    (wide ? BAR_WIDE : 0);
+    uint32_t type =
+        (prefetchable ? BAR_PREFETCHABLE : 0) | (wide ? BAR_WIDE : 0);
     uint64_t writable = ~(bytes - 1);
 
     if (!check_new(f, index, wide, bytes, 16, error))
         return false;
     f->bars[index] = (struct pci_bar){
-        .bytes = bytes, .wide = wide, .region = region,
+        .bytes = bytes,
+        .wide = wide,
+        .region = region,
     };
     pci_function_set(f, offset_of(index), 4, type, (uint32_t)writable, 0);
     if (wide)
@@ -171,15 +173,15 @@ bool pci_function_bar_memory(struct pci_function *f, unsigned index,
     return true;
 }
 
-bool pci_function_bar_io(struct pci_function *f, unsigned index,
-                         uint32_t ports, struct pio_range *range,
-                         GError **error)
+bool pci_function_bar_io(struct pci_function *f, unsigned index, uint32_t ports,
+                         struct pio_range *range, GError **error)
 {
     if (!check_new(f, index, false, ports, 4, error))
         return false;
     if (ports > 0x8000)
-        return vm_fail(error, VM_ERROR_CONFIG, "BAR %u of PCI function '%s' "
-                       "has too many ports", index, f->name);
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "BAR %u of PCI function '%s' has too many ports", index,
+                       f->name);
     f->bars[index] = (struct pci_bar){ .bytes = ports, .range = range };
     pci_function_set(f, offset_of(index), 4, BAR_IO, ~(ports - 1), 0);
     allow_command(f, PCI_COMMAND_IO);
@@ -196,28 +198,29 @@ static uint64_t rom_bytes(uint32_t image_bytes)
     return bytes;
 }
 
-bool pci_function_rom(struct pci_function *f, const void *image,
-                      uint32_t bytes, GError **error)
+bool pci_function_rom(struct pci_function *f, const void *image, uint32_t bytes,
+                      GError **error)
 {
     struct pci_bar *bar = &f->bars[PCI_ROM];
     uint64_t size = rom_bytes(bytes);
 
     if (bar->bytes || bytes == 0 || size > UINT32_MAX)
-        return vm_fail(error, VM_ERROR_CONFIG, "PCI function '%s' cannot "
-                       "have a ROM of %u bytes", f->name, bytes);
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "PCI function '%s' cannot have a ROM of %u bytes",
+                       f->name, bytes);
     f->rom = memory_create(f->name, size);
     if (!f->rom)
-        return vm_fail(error, VM_ERROR_RUN, "no memory for the ROM of PCI "
-                       "function '%s'", f->name);
+        return vm_fail(error, VM_ERROR_RUN,
+                       "no memory for the ROM of PCI function '%s'", f->name);
     memcpy(f->rom->host, image, bytes);
     map_begin(f->bus->map);
     *bar = (struct pci_bar){
         .bytes = size,
-        .region = map_add_memory(f->bus->map, f->rom->name, 0, size, f->rom,
-                                 0, ROM_PRIORITY, true),
+        .region = map_add_memory(f->bus->map, f->rom->name, 0, size, f->rom, 0,
+                                 ROM_PRIORITY, true),
     };
-    pci_function_set(f, PCI_ROM_BAR, 4, 0,
-                     (uint32_t)~(size - 1) | ROM_ENABLE, 0);
+    pci_function_set(f, PCI_ROM_BAR, 4, 0, (uint32_t) ~(size - 1) | ROM_ENABLE,
+                     0);
     allow_command(f, PCI_COMMAND_MEMORY);
     pci_bars_update(f);
     map_commit(f->bus->map);

@@ -10,11 +10,11 @@ struct wire_output;
 enum { PCI_BARS = 6, PCI_ROM = PCI_BARS, PCI_PLACES = PCI_BARS + 1 };
 
 struct pci_bar {
-    uint64_t bytes;             /* or ports; 0: there is no such BAR */
+    uint64_t bytes; /* or ports; 0: there is no such BAR */
     bool wide;
     bool placed;
-    struct region *region;      /* memory and ROM */
-    struct pio_range *range;    /* I/O */
+    struct region *region;   /* memory and ROM */
+    struct pio_range *range; /* I/O */
 };
 
 /* Configuration bytes with what a guest may do to them. */
@@ -35,9 +35,9 @@ struct pci_function {
     struct pci_registers now, at_reset;
     struct pci_bar bars[PCI_PLACES];
     struct memory *rom;
-    struct wire_output *intx;   /* NULL: no pin */
+    struct wire_output *intx; /* NULL: no pin */
     bool wants_intx;
-    bool is_master;             /* atomic copy of the command bit */
+    bool is_master; /* atomic copy of the command bit */
 };
 
 struct pci_bus {
@@ -45,7 +45,7 @@ struct pci_bus {
     struct pio *pio;
     struct wires *wires;
     struct pio_range *ports;
-    uint32_t address;           /* atomic: CONFIG_ADDRESS */
+    uint32_t address; /* atomic: CONFIG_ADDRESS */
     struct pci_function *functions[PCI_SLOTS * PCI_FUNCTIONS];
 };
 

@@ -17,22 +17,22 @@
 struct pio_range {
     struct pio *pio;
     char *name;
-    uint32_t first;             /* atomic; the rest is under pio->lock */
+    uint32_t first; /* atomic; the rest is under pio->lock */
     uint32_t count;
     unsigned sizes;
     int priority;
-    uint64_t order;             /* of claiming */
+    uint64_t order; /* of claiming */
     bool enabled;
     const struct pio_ops *ops;
     void *opaque;
 };
 
 struct pio {
-    struct pio_range *slots[PORTS];     /* atomic pointers */
+    struct pio_range *slots[PORTS]; /* atomic pointers */
     pthread_mutex_t lock;
     GPtrArray *ranges;
     uint64_t claims;
-    uint64_t unassigned;        /* atomic */
+    uint64_t unassigned; /* atomic */
 };
 
 /* --- resolution ---------------------------------------------------------- */
@@ -163,11 +163,10 @@ static uint32_t ones(unsigned size)
 }
 
 /* The range at the port; *offset is inside it, *room bytes before its end. */
-static struct pio_range *find(struct pio *pio, uint16_t port,
-                              uint32_t *offset, uint32_t *room)
+static struct pio_range *find(struct pio *pio, uint16_t port, uint32_t *offset,
+                              uint32_t *room)
 {
-    struct pio_range *r = __atomic_load_n(&pio->slots[port],
-                                          __ATOMIC_ACQUIRE);
+    struct pio_range *r = __atomic_load_n(&pio->slots[port], __ATOMIC_ACQUIRE);
 
     if (!r)
         return NULL;
@@ -214,8 +213,8 @@ static void count_unassigned(struct pio *pio, const char *what, uint16_t port,
                              unsigned size)
 {
     __atomic_fetch_add(&pio->unassigned, 1, __ATOMIC_RELAXED);
-    log_debug("pio", "%s of %u bytes at port %04x: nobody is there", what,
-              size, port);
+    log_debug("pio", "%s of %u bytes at port %04x: nobody is there", what, size,
+              port);
 }
 
 static uint32_t read_part(const struct pio_range *r, uint32_t offset,
@@ -296,8 +295,8 @@ char *pio_describe(struct pio *pio)
         for (end = port + 1; end < PORTS && pio->slots[end] == r; end++)
             ;
         if (r)
-            g_string_append_printf(text, "  %04x-%04x %5d %s\n", port,
-                                   end - 1, r->priority, r->name);
+            g_string_append_printf(text, "  %04x-%04x %5d %s\n", port, end - 1,
+                                   r->priority, r->name);
     }
     pthread_mutex_unlock(&pio->lock);
     return g_string_free(text, FALSE);

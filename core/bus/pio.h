@@ -14,8 +14,7 @@ struct pio_range;
 struct pio_ops {
     /* port relative to the range's first; size 1, 2 or 4 */
     uint32_t (*read)(void *opaque, uint16_t offset, unsigned size);
-    void (*write)(void *opaque, uint16_t offset, uint32_t value,
-                  unsigned size);
+    void (*write)(void *opaque, uint16_t offset, uint32_t value, unsigned size);
 };
 
 struct pio *pio_create(void);
@@ -35,7 +34,7 @@ struct pio_range *pio_claim(struct pio *pio, const char *name, uint16_t first,
                             const struct pio_ops *ops, void *opaque);
 void pio_range_enable(struct pio_range *r, bool enabled);
 void pio_range_move(struct pio_range *r, uint16_t first);
-void pio_release(struct pio_range *r);      /* nobody is in its ops */
+void pio_release(struct pio_range *r); /* nobody is in its ops */
 
 /* Unclaimed ports read all ones, writes are dropped; both are counted.
  * Accesses that run past port FFFF wrap.  [vcpu | lane] */

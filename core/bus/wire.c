@@ -17,22 +17,22 @@ struct input {
     struct lane *lane;
     wire_input_fn *fn;
     void *opaque;
-    bool seen;              /* level of the last call; lane, or `calls` */
-    bool posted;            /* atomic: is in the lane's queue */
-    uint32_t calls;         /* atomic; no lane: not zero while one calls */
+    bool seen;      /* level of the last call; lane, or `calls` */
+    bool posted;    /* atomic: is in the lane's queue */
+    uint32_t calls; /* atomic; no lane: not zero while one calls */
 };
 
 struct wire {
     const struct group *group;
     unsigned number;
-    int32_t high;           /* atomic: outputs that are high */
+    int32_t high; /* atomic: outputs that are high */
     GPtrArray *inputs;
 };
 
 struct wire_output {
     struct wires *owner;
     struct wire *wire;
-    bool level;             /* atomic */
+    bool level; /* atomic */
 };
 
 static const struct group {
@@ -46,7 +46,7 @@ static const struct group {
 enum { ALL_LINES = 16 + 4 + 24 + 5 };
 
 struct wires {
-    struct wire lines[ALL_LINES];   /* in the order of groups[] */
+    struct wire lines[ALL_LINES]; /* in the order of groups[] */
     GPtrArray *outputs;
 };
 
@@ -65,8 +65,7 @@ static struct wire *find(struct wires *w, const char *group, unsigned number)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(groups); i++) {
         if (strcmp(groups[i].name, group) == 0)
-            return number < groups[i].lines ? &w->lines[first + number]
-                                            : NULL;
+            return number < groups[i].lines ? &w->lines[first + number] : NULL;
         first += groups[i].lines;
     }
     return NULL;
@@ -125,8 +124,7 @@ static void call_without_lane(struct input *in)
     do {
         calls = __atomic_load_n(&in->calls, __ATOMIC_SEQ_CST);
         call_if_changed(in);
-    } while (__atomic_fetch_sub(&in->calls, calls, __ATOMIC_SEQ_CST) !=
-             calls);
+    } while (__atomic_fetch_sub(&in->calls, calls, __ATOMIC_SEQ_CST) != calls);
 }
 
 static void call_from_queue(void *opaque)
@@ -214,8 +212,7 @@ void wire_output_set(struct wire_output *o, bool level)
 
     if (__atomic_exchange_n(&o->level, level, __ATOMIC_SEQ_CST) == level)
         return;
-    before = __atomic_fetch_add(&line->high, level ? 1 : -1,
-                                __ATOMIC_SEQ_CST);
+    before = __atomic_fetch_add(&line->high, level ? 1 : -1, __ATOMIC_SEQ_CST);
     if (before != (level ? 0 : 1))
         return;
     for (unsigned i = 0; i < line->inputs->len; i++)

@@ -22,7 +22,7 @@ struct wire_output;
 typedef void wire_input_fn(void *opaque, unsigned number, bool level);
 
 struct wires *wires_create(void);
-void wires_destroy(struct wires *w);        /* and all outputs and inputs */
+void wires_destroy(struct wires *w); /* and all outputs and inputs */
 
 /* Lines in a group; 0 when there is no such group. */
 unsigned wires_in_group(const char *group);
@@ -33,7 +33,7 @@ unsigned wires_in_group(const char *group);
  */
 struct wire_output *wire_output_add(struct wires *w, const char *group,
                                     unsigned number);
-void wire_output_remove(struct wire_output *o);     /* drives low first */
+void wire_output_remove(struct wire_output *o); /* drives low first */
 
 /*
  * Any thread; setting the same level again does nothing.  The inputs were

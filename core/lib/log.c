@@ -15,8 +15,8 @@ static const char *const level_names[] = { "error", "warning", "info",
 
 /* The process's log: messages have no machine they could be kept with. */
 static struct {
-    pthread_mutex_t lock;       /* file, and the content of all limits */
-    FILE *file;                 /* NULL: standard error */
+    pthread_mutex_t lock; /* file, and the content of all limits */
+    FILE *file;           /* NULL: standard error */
     atomic_int max_level;
 } sink = { PTHREAD_MUTEX_INITIALIZER, NULL, LOG_INFO };
 
@@ -27,8 +27,8 @@ void log_set_level(enum log_level max)
 
 bool log_wants(enum log_level level)
 {
-    return (int)level <= atomic_load_explicit(&sink.max_level,
-                                              memory_order_relaxed);
+    return (int)level <=
+           atomic_load_explicit(&sink.max_level, memory_order_relaxed);
 }
 
 int log_set_file(const char *path)

@@ -17,9 +17,9 @@
 #include <stdint.h>
 
 enum log_level {
-    LOG_ERROR,              /* the machine, or a part of it, cannot go on */
-    LOG_WARN,               /* guest or host misbehaves */
-    LOG_INFO,               /* life cycle only */
+    LOG_ERROR, /* the machine, or a part of it, cannot go on */
+    LOG_WARN,  /* guest or host misbehaves */
+    LOG_INFO,  /* life cycle only */
     LOG_DEBUG,
 };
 
@@ -34,10 +34,10 @@ int log_set_file(const char *path);
 #define LOG_PERIOD_NS (5ull * 1000 * 1000 * 1000)
 
 struct log_limit {
-    uint64_t period_start;  /* CLOCK_MONOTONIC ns */
-    uint32_t used;          /* messages let through in this period */
-    uint32_t held_back;     /* since the last one let through */
-    uint64_t total;         /* all, ever */
+    uint64_t period_start; /* CLOCK_MONOTONIC ns */
+    uint32_t used;         /* messages let through in this period */
+    uint32_t held_back;    /* since the last one let through */
+    uint64_t total;        /* all, ever */
 };
 
 /* Counts one message; false: hold it back.  *held_back is the number that
@@ -51,11 +51,11 @@ void log_line_va(struct log_limit *limit, enum log_level level,
                  const char *area, const char *format, va_list ap)
     __attribute__((format(printf, 4, 0)));
 
-#define LOG_LIMITED_(level, area, ...)                                        \
-    do {                                                                      \
-        static struct log_limit limit_;                                       \
-        if (log_wants(level))                                                 \
-            log_line(&limit_, level, area, __VA_ARGS__);                      \
+#define LOG_LIMITED_(level, area, ...)                   \
+    do {                                                 \
+        static struct log_limit limit_;                  \
+        if (log_wants(level))                            \
+            log_line(&limit_, level, area, __VA_ARGS__); \
     } while (0)
 
 #define log_error(area, ...) LOG_LIMITED_(LOG_ERROR, area, __VA_ARGS__)

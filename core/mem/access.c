@@ -54,18 +54,14 @@ static void store(uint8_t *p, uint64_t value, unsigned size)
         return;
     }
     switch (size) {
-    case 1:
-        __atomic_store_n(p, (uint8_t)value, __ATOMIC_RELAXED);
-        break;
+    case 1: __atomic_store_n(p, (uint8_t)value, __ATOMIC_RELAXED); break;
     case 2:
         __atomic_store_n((uint16_t *)p, (uint16_t)value, __ATOMIC_RELAXED);
         break;
     case 4:
         __atomic_store_n((uint32_t *)p, (uint32_t)value, __ATOMIC_RELAXED);
         break;
-    default:
-        __atomic_store_n((uint64_t *)p, value, __ATOMIC_RELAXED);
-        break;
+    default: __atomic_store_n((uint64_t *)p, value, __ATOMIC_RELAXED); break;
     }
 }
 
@@ -78,15 +74,14 @@ static uint64_t device_read(const struct range *r, uint64_t offset,
     uint64_t low;
 
     if (offset % size == 0)
-        return r->ops->read ? r->ops->read(r->opaque, offset, size) &
-                                  ones(size)
+        return r->ops->read ? r->ops->read(r->opaque, offset, size) & ones(size)
                             : ones(size);
     low = device_read(r, offset, half);
     return low | device_read(r, offset + half, half) << (8 * half);
 }
 
-static void device_write(const struct range *r, uint64_t offset,
-                         uint64_t value, unsigned size)
+static void device_write(const struct range *r, uint64_t offset, uint64_t value,
+                         unsigned size)
 {
     unsigned half = size / 2;
 
@@ -129,8 +124,7 @@ static void memory_write(struct map *map, const struct range *r, uint64_t gpa,
     memory_touched(map, r->mem, r->mem_offset + (gpa - r->start), size);
 }
 
-void map_io_write(struct map *map, uint64_t gpa, uint64_t value,
-                  unsigned size)
+void map_io_write(struct map *map, uint64_t gpa, uint64_t value, unsigned size)
 {
     unsigned half = size / 2;
     struct range r;
@@ -239,8 +233,8 @@ bool map_dma_write(struct map *map, uint64_t gpa, const void *src, size_t n)
     return answered;
 }
 
-uint64_t map_dma_direct(struct map *map, uint64_t gpa, uint64_t n,
-                        bool write, void **host)
+uint64_t map_dma_direct(struct map *map, uint64_t gpa, uint64_t n, bool write,
+                        void **host)
 {
     struct range r;
 

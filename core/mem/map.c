@@ -11,7 +11,7 @@ struct region {
     uint64_t gpa, size;
     int priority;
     bool enabled;
-    bool wraps;             /* moved to where it does not fit: not there */
+    bool wraps; /* moved to where it does not fit: not there */
     unsigned claims;
     struct memory *mem;
     uint64_t mem_offset;
@@ -39,8 +39,7 @@ static unsigned search(const struct view *v, uint64_t gpa)
     return low;
 }
 
-void view_find(struct map *map, unsigned view, uint64_t gpa,
-               struct range *out)
+void view_find(struct map *map, unsigned view, uint64_t gpa, struct range *out)
 {
     const struct view *v = &map->views[view];
     unsigned i;
@@ -139,8 +138,12 @@ static struct range make_range(const struct region *r, unsigned claim,
                                uint64_t first, uint64_t last)
 {
     struct range range = {
-        .first = first, .last = last, .start = r->gpa, .region = r,
-        .opaque = r->opaque, .ops = r->ops,
+        .first = first,
+        .last = last,
+        .start = r->gpa,
+        .region = r,
+        .opaque = r->opaque,
+        .ops = r->ops,
     };
 
     if (claim == REGION_WRITE && r->write_ops) {
@@ -179,11 +182,10 @@ static struct view flatten(const struct map *map, unsigned claim)
 
 static bool same_range(const struct range *a, const struct range *b)
 {
-    return a->first == b->first && a->last == b->last &&
-           a->start == b->start && a->mem == b->mem &&
-           a->mem_offset == b->mem_offset && a->ops == b->ops &&
-           a->opaque == b->opaque && a->readonly == b->readonly &&
-           a->region == b->region;
+    return a->first == b->first && a->last == b->last && a->start == b->start &&
+           a->mem == b->mem && a->mem_offset == b->mem_offset &&
+           a->ops == b->ops && a->opaque == b->opaque &&
+           a->readonly == b->readonly && a->region == b->region;
 }
 
 static bool same_view(const struct view *a, const struct view *b)
@@ -278,8 +280,8 @@ static struct region *add_region(struct map *map, const struct region *what)
 static void note_memory(struct map *map, struct memory *mem)
 {
     pthread_rwlock_wrlock(&map->views_lock);
-    map->memories = g_renew(struct memory *, map->memories,
-                            map->memory_count + 1);
+    map->memories =
+        g_renew(struct memory *, map->memories, map->memory_count + 1);
     map->memories[map->memory_count++] = mem;
     pthread_rwlock_unlock(&map->views_lock);
 }
@@ -297,12 +299,15 @@ static void forget_memory(struct map *map, struct memory *mem)
 
 struct region *map_add_memory(struct map *map, const char *name, uint64_t gpa,
                               uint64_t size, struct memory *mem,
-                              uint64_t mem_offset, int priority,
-                              bool readonly)
+                              uint64_t mem_offset, int priority, bool readonly)
 {
     struct region what = {
-        .name = (char *)(uintptr_t)name, .gpa = gpa, .size = size,
-        .priority = priority, .mem = mem, .mem_offset = mem_offset,
+        .name = (char *)(uintptr_t)name,
+        .gpa = gpa,
+        .size = size,
+        .priority = priority,
+        .mem = mem,
+        .mem_offset = mem_offset,
         .readonly = readonly,
     };
     struct region *r;
@@ -320,8 +325,12 @@ struct region *map_add_mmio(struct map *map, const char *name, uint64_t gpa,
                             void *opaque, int priority)
 {
     struct region what = {
-        .name = (char *)(uintptr_t)name, .gpa = gpa, .size = size,
-        .priority = priority, .ops = ops, .opaque = opaque,
+        .name = (char *)(uintptr_t)name,
+        .gpa = gpa,
+        .size = size,
+        .priority = priority,
+        .ops = ops,
+        .opaque = opaque,
     };
 
     return add_region(map, &what);
@@ -422,8 +431,8 @@ struct map *map_create(void)
     pthread_mutexattr_destroy(&recursive);
     /* A change must not starve behind vCPUs that look things up. */
     pthread_rwlockattr_init(&writer_first);
-    pthread_rwlockattr_setkind_np(
-        &writer_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlockattr_setkind_np(&writer_first,
+                                  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&map->views_lock, &writer_first);
     pthread_rwlockattr_destroy(&writer_first);
     return map;
@@ -464,9 +473,9 @@ static void describe_view(const struct view *v, GString *text)
     for (unsigned i = 0; i < v->count; i++) {
         const struct range *r = &v->ranges[i];
 
-        g_string_append_printf(text, "  %016" PRIx64 "-%016" PRIx64
-                               " %5d %s", r->first, r->last,
-                               r->region->priority, r->region->name);
+        g_string_append_printf(text, "  %016" PRIx64 "-%016" PRIx64 " %5d %s",
+                               r->first, r->last, r->region->priority,
+                               r->region->name);
         if (r->mem)
             g_string_append_printf(text, " = %s+%" PRIx64 "%s", r->mem->name,
                                    r->mem_offset + (r->first - r->start),

@@ -25,18 +25,18 @@
 #define PAGE_BYTES 4096u
 
 /* memory.page_flags[page], changed by atomic operations only */
-#define MEM_CODE    0x01    /* holds cached decoded or translated code */
-#define MEM_TRACKED 0x02    /* somebody wants to hear of the next write */
-#define MEM_DIRTY   0x04    /* written since a tracker last looked */
+#define MEM_CODE    0x01 /* holds cached decoded or translated code */
+#define MEM_TRACKED 0x02 /* somebody wants to hear of the next write */
+#define MEM_DIRTY   0x04 /* written since a tracker last looked */
 
 struct memory {
     char *name;
-    uint8_t *host;              /* page aligned, zero at start */
-    uint64_t size;              /* bytes, multiple of PAGE_BYTES */
-    int fd;                     /* memfd behind it, for other processes */
-    uint8_t *page_flags;        /* one byte a page */
-    uint32_t *code_gen;         /* a page: raised when MEM_CODE is hit */
-    uint64_t *code_lines;       /* a page: a bit for each 64 bytes that hold
+    uint8_t *host;        /* page aligned, zero at start */
+    uint64_t size;        /* bytes, multiple of PAGE_BYTES */
+    int fd;               /* memfd behind it, for other processes */
+    uint8_t *page_flags;  /* one byte a page */
+    uint32_t *code_gen;   /* a page: raised when MEM_CODE is hit */
+    uint64_t *code_lines; /* a page: a bit for each 64 bytes that hold
                                  * cached code; the engine's */
 };
 
@@ -45,12 +45,11 @@ struct region_ops {
      * arrive in aligned pieces.  [vcpu | lane], lane lock NOT held: the
      * implementation takes what it needs. */
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
-    void (*write)(void *opaque, uint64_t offset, uint64_t value,
-                  unsigned size);
+    void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
 };
 
-#define REGION_READ  0x1    /* claims reads (and instruction fetches) */
-#define REGION_WRITE 0x2    /* claims writes */
+#define REGION_READ  0x1 /* claims reads (and instruction fetches) */
+#define REGION_WRITE 0x2 /* claims writes */
 
 struct region;
 struct map;
@@ -83,18 +82,17 @@ void memory_destroy(struct memory *mem);
  */
 struct region *map_add_memory(struct map *map, const char *name, uint64_t gpa,
                               uint64_t size, struct memory *mem,
-                              uint64_t mem_offset, int priority,
-                              bool readonly);
+                              uint64_t mem_offset, int priority, bool readonly);
 struct region *map_add_mmio(struct map *map, const char *name, uint64_t gpa,
                             uint64_t size, const struct region_ops *ops,
                             void *opaque, int priority);
 /* A memory whose writes go to ops->write (flash, planar VGA read-direct). */
 void region_set_write_ops(struct region *r, const struct region_ops *ops,
                           void *opaque);
-void region_enable(struct region *r, bool enabled);     /* created enabled */
+void region_enable(struct region *r, bool enabled); /* created enabled */
 void region_move(struct region *r, uint64_t gpa);
 void region_set_claims(struct region *r, unsigned claims);
-void region_destroy(struct region *r);      /* nobody is in its ops */
+void region_destroy(struct region *r); /* nobody is in its ops */
 /* Where it is; for aliases and for saved state. */
 struct memory *region_memory(const struct region *r, uint64_t *mem_offset);
 uint64_t region_gpa(const struct region *r);
@@ -105,10 +103,10 @@ void map_begin(struct map *map);
 void map_commit(struct map *map);
 
 struct map_hit {
-    struct memory *mem;         /* NULL: device region or hole */
-    uint64_t mem_page;          /* page number inside mem */
-    uint8_t *host;              /* start of that page in host memory */
-    bool readonly;              /* write look-up: drop the write */
+    struct memory *mem; /* NULL: device region or hole */
+    uint64_t mem_page;  /* page number inside mem */
+    uint8_t *host;      /* start of that page in host memory */
+    bool readonly;      /* write look-up: drop the write */
 };
 
 /*
@@ -126,8 +124,7 @@ void map_find(struct map *map, uint64_t gpa, unsigned claim,
  * and dirty flags kept.  Counts and rate-limits unassigned accesses.
  */
 uint64_t map_io_read(struct map *map, uint64_t gpa, unsigned size);
-void map_io_write(struct map *map, uint64_t gpa, uint64_t value,
-                  unsigned size);
+void map_io_write(struct map *map, uint64_t gpa, uint64_t value, unsigned size);
 
 /* Called by engines for each direct store to a page with MEM_CODE or
  * MEM_TRACKED set; clears TRACKED, sets DIRTY, and raises code_gen. */
@@ -147,8 +144,8 @@ bool map_dma_write(struct map *map, uint64_t gpa, const void *src, size_t n);
  * machine runs, whatever the map does meanwhile.  After writing through it,
  * map_dma_done says which bytes; the pages are then void as code and dirty.
  */
-uint64_t map_dma_direct(struct map *map, uint64_t gpa, uint64_t n,
-                        bool write, void **host);
+uint64_t map_dma_direct(struct map *map, uint64_t gpa, uint64_t n, bool write,
+                        void **host);
 void map_dma_done(struct map *map, const void *host, uint64_t n);
 
 /* Bytes of `mem` were written through its host pointer. */

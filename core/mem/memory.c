@@ -49,7 +49,8 @@ static bool map_memory(struct memory *mem)
     mem->host = host;
     mem->page_flags = map_zeroes(pages);
     mem->code_gen = map_zeroes(pages * sizeof *mem->code_gen);
-    return mem->page_flags && mem->code_gen;
+    mem->code_lines = map_zeroes(pages * sizeof *mem->code_lines);
+    return mem->page_flags && mem->code_gen && mem->code_lines;
 }
 
 struct memory *memory_create(const char *name, uint64_t size)
@@ -83,6 +84,7 @@ void memory_destroy(struct memory *mem)
     unmap(mem->host, mem->size);
     unmap(mem->page_flags, pages);
     unmap(mem->code_gen, pages * sizeof *mem->code_gen);
+    unmap(mem->code_lines, pages * sizeof *mem->code_lines);
     if (mem->fd >= 0)
         close(mem->fd);
     g_free(mem->name);
@@ -100,8 +102,7 @@ void memory_written(struct map *map, struct memory *mem, uint64_t page)
     do {
         new = (uint8_t)((old & ~MEM_TRACKED) | MEM_DIRTY);
     } while (!__atomic_compare_exchange_n(flags, &old, new, true,
-                                          __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     if (old & MEM_CODE)
         __atomic_fetch_add(&mem->code_gen[page], 1, __ATOMIC_SEQ_CST);
 }
@@ -109,8 +110,8 @@ void memory_written(struct map *map, struct memory *mem, uint64_t page)
 static void touch_page(struct map *map, struct memory *mem, uint64_t page)
 {
     /* Adds nothing, but is the barrier between the store and the look. */
-    uint8_t flags = __atomic_fetch_or(&mem->page_flags[page], 0,
-                                      __ATOMIC_SEQ_CST);
+    uint8_t flags =
+        __atomic_fetch_or(&mem->page_flags[page], 0, __ATOMIC_SEQ_CST);
 
     if (flags & (MEM_CODE | MEM_TRACKED))
         memory_written(map, mem, page);
@@ -133,8 +134,8 @@ void memory_touched(struct map *map, struct memory *mem, uint64_t offset,
 
 /* --- tracking ------------------------------------------------------------ */
 
-static void invalidate(struct map *map, struct memory *mem,
-                       uint64_t first_page, uint64_t pages)
+static void invalidate(struct map *map, struct memory *mem, uint64_t first_page,
+                       uint64_t pages)
 {
     if (map->invalidate && pages)
         map->invalidate(map->engine, mem, first_page, pages);

@@ -15,14 +15,14 @@
 #include <pthread.h>
 
 struct range {
-    uint64_t first, last;       /* guest-physical, inclusive */
-    uint64_t start;             /* of the region: device offset 0 */
-    struct memory *mem;         /* NULL: device, or hole when ops is too */
-    uint64_t mem_offset;        /* of `start` inside mem */
+    uint64_t first, last; /* guest-physical, inclusive */
+    uint64_t start;       /* of the region: device offset 0 */
+    struct memory *mem;   /* NULL: device, or hole when ops is too */
+    uint64_t mem_offset;  /* of `start` inside mem */
     const struct region_ops *ops;
     void *opaque;
     bool readonly;
-    const struct region *region;    /* for map_describe only */
+    const struct region *region; /* for map_describe only */
 };
 
 struct view {
@@ -37,23 +37,22 @@ struct map {
     pthread_mutex_t change;
     unsigned depth;
     bool stale;
-    struct region **regions;    /* highest priority first, then newest */
+    struct region **regions; /* highest priority first, then newest */
     unsigned region_count;
 
     pthread_rwlock_t views_lock;
     struct view views[VIEW_COUNT];
-    struct memory **memories;   /* one entry a memory region */
+    struct memory **memories; /* one entry a memory region */
     unsigned memory_count;
 
     map_invalidate_fn *invalidate;
     map_code_hit_fn *code_hit;
     void *engine;
-    uint64_t unassigned;        /* atomic */
+    uint64_t unassigned; /* atomic */
 };
 
 /* The range at gpa; for a hole its extent with mem and ops NULL. */
-void view_find(struct map *map, unsigned view, uint64_t gpa,
-               struct range *out);
+void view_find(struct map *map, unsigned view, uint64_t gpa, struct range *out);
 
 static inline uint8_t *range_host(const struct range *r, uint64_t gpa)
 {

@@ -56,10 +56,8 @@ uint64_t clock_now(struct clocks *c, enum clock_id id)
     uint64_t wall;
 
     switch (id) {
-    case CLOCK_VIRTUAL:
-        return virtual_ns(c);
-    case CLOCK_HOST:
-        return clock_monotonic_ns();
+    case CLOCK_VIRTUAL: return virtual_ns(c);
+    case CLOCK_HOST: return clock_monotonic_ns();
     case CLOCK_WALL:
         wall = c->deterministic ? virtual_ns(c) : host_ns(CLOCK_REALTIME);
         return wall + (uint64_t)clock_wall_offset(c);

@@ -35,7 +35,7 @@ uint64_t clock_now(struct clocks *c, enum clock_id id);
 /* Virtual time runs / stands.  Deterministic: gates timers only. */
 void clocks_start(struct clocks *c);
 void clocks_stop(struct clocks *c);
-void clock_set_virtual(struct clocks *c, uint64_t ns);      /* restore */
+void clock_set_virtual(struct clocks *c, uint64_t ns); /* restore */
 void clock_set_wall_offset(struct clocks *c, int64_t ns);
 int64_t clock_wall_offset(const struct clocks *c);
 
@@ -51,9 +51,9 @@ typedef void timer_fn(void *opaque);
  * running while cancel returns and has to look for itself.
  */
 struct timer *timer_create_on(struct clocks *c, enum clock_id id,
-                              struct lane *lane, const char *name,
-                              timer_fn *fn, void *opaque);
-void timer_arm(struct timer *t, uint64_t deadline_ns);      /* absolute */
+                              struct lane *lane, const char *name, timer_fn *fn,
+                              void *opaque);
+void timer_arm(struct timer *t, uint64_t deadline_ns); /* absolute */
 void timer_cancel(struct timer *t);
 /* Still true for a timer that is due but whose fn did not start yet. */
 bool timer_deadline(const struct timer *t, uint64_t *deadline_ns);
@@ -63,7 +63,7 @@ const char *timer_name(const struct timer *t);
 void timer_destroy(struct timer *t);
 
 /* Deterministic mode, called by the vCPU loop only: */
-uint64_t clock_next_deadline(struct clocks *c);     /* UINT64_MAX: none */
+uint64_t clock_next_deadline(struct clocks *c); /* UINT64_MAX: none */
 /* moves virtual time forward and runs what is due, lanes' queues included */
 void clock_advance(struct clocks *c, uint64_t virtual_ns);
 

@@ -31,29 +31,29 @@ struct item {
 };
 
 struct lane {
-    pthread_mutex_t mutex;      /* "the lane" */
-    const void *owner;          /* tells threads apart; see self() */
-    struct lane *outer;         /* taken before by the same thread */
+    pthread_mutex_t mutex; /* "the lane" */
+    const void *owner;     /* tells threads apart; see self() */
+    struct lane *outer;    /* taken before by the same thread */
     unsigned rank;
 
     pthread_mutex_t queue_lock; /* all below */
     struct item *first, **last;
     struct item *free;
-    unsigned queued;            /* items in the queue */
-    unsigned busy;              /* items taken from it, not yet finished */
+    unsigned queued; /* items in the queue */
+    unsigned busy;   /* items taken from it, not yet finished */
     bool scheduled;
 
     struct lanes *lanes;
-    struct lane *next_ready;    /* lanes->lock */
+    struct lane *next_ready; /* lanes->lock */
     char *name;
 };
 
 struct lanes {
-    pthread_mutex_t lock;       /* ready list, quit, all */
-    pthread_cond_t work;        /* ready list or quit changed */
-    pthread_cond_t idle;        /* a worker finished a batch */
+    pthread_mutex_t lock; /* ready list, quit, all */
+    pthread_cond_t work;  /* ready list or quit changed */
+    pthread_cond_t idle;  /* a worker finished a batch */
     struct lane *ready, **ready_end;
-    GPtrArray *all;             /* struct lane * */
+    GPtrArray *all; /* struct lane * */
     pthread_t *threads;
     unsigned thread_count;
     bool quit;
@@ -107,8 +107,10 @@ static void unlock_lane(struct lane *lane)
 void lane_enter(struct lane *lane)
 {
     if (!lane_may_enter(lane))
-        log_error("lane", "'%s' is entered while '%s' is held, against the "
-                  "order of ranks", lane->name, held_lanes->name);
+        log_error(
+            "lane",
+            "'%s' is entered while '%s' is held, against the order of ranks",
+            lane->name, held_lanes->name);
     lock_lane(lane);
 }
 
@@ -357,8 +359,7 @@ void lanes_destroy(struct lanes *l)
     g_free(l);
 }
 
-struct lane *lane_create(struct lanes *l, const char *name,
-                         enum lane_rank rank)
+struct lane *lane_create(struct lanes *l, const char *name, enum lane_rank rank)
 {
     struct lane *lane = g_new0(struct lane, 1);
 

@@ -14,14 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct lanes;       /* the VM's workers */
+struct lanes; /* the VM's workers */
 struct lane;
 
 enum lane_rank {
-    LANE_DEVICE = 0,        /* ordinary devices */
-    LANE_BUS = 1,           /* devices that other devices call into: bus
+    LANE_DEVICE = 0,  /* ordinary devices */
+    LANE_BUS = 1,     /* devices that other devices call into: bus
                              * bridges with IRQ routing */
-    LANE_IRQCHIP = 2,       /* interrupt controllers */
+    LANE_IRQCHIP = 2, /* interrupt controllers */
 };
 
 typedef void lane_fn(void *opaque);
@@ -33,10 +33,10 @@ void lanes_run(struct lanes *l);
 
 struct lane *lane_create(struct lanes *l, const char *name,
                          enum lane_rank rank);
-void lane_destroy(struct lane *lane);       /* runs what is queued first */
+void lane_destroy(struct lane *lane); /* runs what is queued first */
 void lane_enter(struct lane *lane);
 void lane_leave(struct lane *lane);
-bool lane_held(const struct lane *lane);    /* by this thread */
+bool lane_held(const struct lane *lane); /* by this thread */
 /* True when this thread may take it now: it does not hold it, nor a lane of
  * the same or a higher rank.  Whoever may not posts, or refuses the access.
  * lane_enter() without that right is logged and goes ahead. */

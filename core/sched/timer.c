@@ -15,10 +15,10 @@
 
 #include "sched/lane.h"
 
-#define NOT_IN_HEAP  UINT32_MAX
-#define NEVER        UINT64_MAX
+#define NOT_IN_HEAP UINT32_MAX
+#define NEVER       UINT64_MAX
 /* The host's wall clock may be set: look at it again this often. */
-#define WALL_SLEEP   NS_PER_SEC
+#define WALL_SLEEP NS_PER_SEC
 /* Firings in one step of deterministic time; a timer that arms itself in the
  * past for ever gets its next turn in the next step. */
 #define ADVANCE_MOST 10000
@@ -33,12 +33,12 @@ struct timer {
 
     /* c->lock */
     uint64_t deadline;
-    uint64_t order;         /* among equal deadlines */
-    uint32_t index;         /* in the heap, or NOT_IN_HEAP */
-    bool due;               /* fn has to run, did not start */
-    bool queued;            /* deliver is in the lane's queue */
-    bool dead;              /* deliver frees it */
-    pthread_t caller;       /* while c->calling */
+    uint64_t order;   /* among equal deadlines */
+    uint32_t index;   /* in the heap, or NOT_IN_HEAP */
+    bool due;         /* fn has to run, did not start */
+    bool queued;      /* deliver is in the lane's queue */
+    bool dead;        /* deliver frees it */
+    pthread_t caller; /* while c->calling */
     struct timer *next, **link;
 };
 
@@ -175,8 +175,7 @@ static uint64_t wake_time(struct clocks *c, const struct timer *t)
     switch (t->id) {
     case CLOCK_VIRTUAL:
         return c->running ? add_up_to_max(t->deadline, c->base) : NEVER;
-    case CLOCK_HOST:
-        return t->deadline;
+    case CLOCK_HOST: return t->deadline;
     case CLOCK_WALL:
         now = clock_now(c, CLOCK_WALL);
         left = t->deadline > now ? t->deadline - now : 0;
@@ -262,8 +261,7 @@ void timers_wake(struct clocks *c)
 /* --- deterministic time -------------------------------------------------- */
 
 /* A timer's deadline in virtual time. */
-static uint64_t virtual_deadline(const struct clocks *c,
-                                 const struct timer *t)
+static uint64_t virtual_deadline(const struct clocks *c, const struct timer *t)
 {
     uint64_t offset;
 
@@ -348,8 +346,8 @@ static void make_room(struct timer_heap *h, unsigned timers)
 }
 
 struct timer *timer_create_on(struct clocks *c, enum clock_id id,
-                              struct lane *lane, const char *name,
-                              timer_fn *fn, void *opaque)
+                              struct lane *lane, const char *name, timer_fn *fn,
+                              void *opaque)
 {
     struct timer *t = g_new0(struct timer, 1);
     unsigned timers = 1;

@@ -28,16 +28,16 @@ struct clocks {
     bool running;
     uint64_t base;
     uint64_t stands_at;
-    int64_t wall_offset;        /* atomic */
+    int64_t wall_offset; /* atomic */
 
-    pthread_mutex_t lock;       /* all below; writers of the above */
-    pthread_cond_t changed;     /* the timer thread has to look again */
-    pthread_cond_t fired;       /* a callback without a lane returned */
+    pthread_mutex_t lock;   /* all below; writers of the above */
+    pthread_cond_t changed; /* the timer thread has to look again */
+    pthread_cond_t fired;   /* a callback without a lane returned */
     struct timer_heap heaps[CLOCK_COUNT];
     struct timer *all;
-    struct timer *calling;      /* whose fn runs on the timer thread */
-    uint64_t sequence;          /* of arming */
-    uint64_t sleeps_until;      /* the timer thread; 0: it is awake */
+    struct timer *calling; /* whose fn runs on the timer thread */
+    uint64_t sequence;     /* of arming */
+    uint64_t sleeps_until; /* the timer thread; 0: it is awake */
     pthread_t thread;
     bool has_thread;
     bool quit;

@@ -72,7 +72,7 @@ TEST(timers_fire_at_their_instant_in_order_of_time_then_arming)
     clock_advance(c, 100);
     CHECK_STR_EQ(order, "b@20 d@20 w@25 a@30 ");
     CHECK_EQ(clock_now(c, CLOCK_VIRTUAL), 100);
-    timer_arm(a, 10);       /* the past: at once, time does not go back */
+    timer_arm(a, 10); /* the past: at once, time does not go back */
     CHECK_EQ(clock_next_deadline(c), 10);
     clock_advance(c, 100);
     CHECK_STR_EQ(order, "b@20 d@20 w@25 a@30 a@100 ");
@@ -107,8 +107,8 @@ static void arm_in_the_past(void *opaque)
 TEST(a_timer_that_always_arms_itself_in_the_past_does_not_hang)
 {
     c = clocks_create(true);
-    periodic = timer_create_on(c, CLOCK_VIRTUAL, NULL, "p", arm_in_the_past,
-                               NULL);
+    periodic =
+        timer_create_on(c, CLOCK_VIRTUAL, NULL, "p", arm_in_the_past, NULL);
     timer_arm(periodic, 10);
     clock_advance(c, 1000);
     CHECK_GT(ticks, 100);
@@ -314,9 +314,9 @@ TEST_P(a_destroyed_timer_never_runs, owners)
     clocks_start(c);
     owner = lane_create(l, "dev", LANE_DEVICE);
     for (unsigned i = 0; i < 2000; i++) {
-        struct timer *t = timer_create_on(c, CLOCK_VIRTUAL,
-                                          row->with_lane ? owner : NULL, "t",
-                                          check_alive, NULL);
+        struct timer *t =
+            timer_create_on(c, CLOCK_VIRTUAL, row->with_lane ? owner : NULL,
+                            "t", check_alive, NULL);
 
         __atomic_store_n(&alive, true, __ATOMIC_SEQ_CST);
         timer_arm(t, clock_now(c, CLOCK_VIRTUAL) + (i % 20) * 1000);

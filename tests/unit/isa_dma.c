@@ -28,7 +28,9 @@ static int32_t is_ready(void *ctx, uint32_t channel)
 }
 
 static const struct bp_isa_dma_controller controller = {
-    sizeof controller, move, is_ready,
+    sizeof controller,
+    move,
+    is_ready,
 };
 
 static void became_ready(void *opaque)

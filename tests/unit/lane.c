@@ -141,7 +141,7 @@ enum { LANES = 3, POSTERS = 3, POSTS = 5000 };
 
 static struct {
     struct lane *lane;
-    unsigned inside;            /* protected by the lane, as is the rest */
+    unsigned inside; /* protected by the lane, as is the rest */
     unsigned long entries;
     unsigned last[POSTERS];
 } shared[LANES];

@@ -110,7 +110,7 @@ TEST(holes_read_as_ones_and_are_counted)
 }
 
 static const struct {
-    unsigned claims;        /* of the RAM window over the ROM */
+    unsigned claims; /* of the RAM window over the ROM */
     bool reads_ram, writes_ram;
 } pam[] = {
     { 0, false, false },
@@ -126,8 +126,8 @@ TEST_P(pam_window_moves_reads_and_writes_apart, pam)
 
     set_up();
     bios = map_add_memory(map, "bios", 0xf0000, 0x10000, rom, 0, 200, true);
-    window = map_add_memory(map, "pam", 0xf0000, 0x10000, ram, 0xf0000, 300,
-                            false);
+    window =
+        map_add_memory(map, "pam", 0xf0000, 0x10000, ram, 0xf0000, 300, false);
     CHECK(bios && window);
     region_set_claims(window, row->claims);
     memset(ram->host + 0xf0000, 0x11, 0x10000);
@@ -332,8 +332,10 @@ TEST(dma_crosses_ram_device_rom_and_hole)
     map_add_memory(map, "rom", 2 * MIB + 10, 4096, rom, 0, 100, true);
     memset(ram->host + 2 * MIB - 4, 0x42, 4);
     CHECK(map_dma_read(map, 2 * MIB - 4, buf, 20));
-    CHECK_MEM_EQ(buf, "\x42\x42\x42\x42\0\1\2\3\4\5\6\7\10\11\xcc\xcc\xcc"
-                 "\xcc\xcc\xcc", 20);
+    CHECK_MEM_EQ(buf,
+                 "\x42\x42\x42\x42\0\1\2\3\4\5\6\7\10\11\xcc\xcc\xcc"
+                 "\xcc\xcc\xcc",
+                 20);
     CHECK_STR_EQ(seen.order, "r4@0 r4@4 r2@8 ");
     CHECK(map_dma_write(map, 2 * MIB + 8, "abcd", 4));
     CHECK_EQ(seen.offset, 8);
@@ -394,7 +396,7 @@ TEST(dma_voids_code_on_the_pages_it_wrote)
     map_dma_done(map, host, 64);
     CHECK_EQ(ram->code_gen[5], 1);
     CHECK_EQ(code_hits, 3);
-    map_dma_done(map, &host, 8);    /* of no memory: nothing happens */
+    map_dma_done(map, &host, 8); /* of no memory: nothing happens */
     CHECK_EQ(code_hits, 3);
     tear_down();
 }

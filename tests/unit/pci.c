@@ -20,9 +20,15 @@ static struct pci_bus *bus;
 static char writes[256];
 
 static const struct bp_pci_ids ids = {
-    .vendor = 0x1234, .device = 0x5678, .subsystem_vendor = 0xaaaa,
-    .subsystem = 0xbbbb, .revision = 3, .prog_if = 0x80, .subclass = 1,
-    .base_class = 1, .interrupt_pin = 1,
+    .vendor = 0x1234,
+    .device = 0x5678,
+    .subsystem_vendor = 0xaaaa,
+    .subsystem = 0xbbbb,
+    .revision = 3,
+    .prog_if = 0x80,
+    .subclass = 1,
+    .base_class = 1,
+    .interrupt_pin = 1,
 };
 
 static void note_write(void *opaque, uint32_t offset, uint32_t width)
@@ -61,8 +67,8 @@ static struct pci_function *add(unsigned slot, unsigned function)
 
 static void select_register(unsigned slot, unsigned function, unsigned reg)
 {
-    pio_write(pio, ADDRESS, 0x80000000 | slot << 11 | function << 8 |
-              (reg & 0xfc), 4);
+    pio_write(pio, ADDRESS,
+              0x80000000 | slot << 11 | function << 8 | (reg & 0xfc), 4);
 }
 
 static uint32_t cfg_read(unsigned slot, unsigned reg, unsigned size)
@@ -176,8 +182,7 @@ TEST(a_taken_or_missing_slot_is_refused_with_a_reason)
 
     set_up();
     add(4, 1);
-    CHECK(!pci_function_add(bus, "late", 4, 1, &ids, NULL, NULL, NULL,
-                            &error));
+    CHECK(!pci_function_add(bus, "late", 4, 1, &ids, NULL, NULL, NULL, &error));
     CHECK_STR_EQ(error->message, "PCI slot 4.1 of 'late' is taken by 'dev'");
     g_clear_error(&error);
     CHECK(!pci_function_add(bus, "x", 32, 0, &ids, NULL, NULL, NULL, NULL));
@@ -233,8 +238,8 @@ static const struct pio_ops pio_probe = { see_port, drop_port };
 
 static struct region *disabled_region(uint64_t size)
 {
-    struct region *r = map_add_mmio(map, "bar", 0, size, &region_probe, NULL,
-                                    100);
+    struct region *r =
+        map_add_mmio(map, "bar", 0, size, &region_probe, NULL, 100);
 
     region_enable(r, false);
     return r;
@@ -336,8 +341,12 @@ static const struct {
     uint64_t bytes;
     bool wide;
 } bad_bars[] = {
-    { 6, 16, false }, { 0, 8, false },            { 0, 24, false },
-    { 5, 16, true },  { 0, UINT64_C(1) << 32, 0 }, { 0, 0, false },
+    { 6, 16, false },
+    { 0, 8, false },
+    { 0, 24, false },
+    { 5, 16, true },
+    { 0, UINT64_C(1) << 32, 0 },
+    { 0, 0, false },
     { 1, 16, false },
 };
 
@@ -348,10 +357,10 @@ TEST_P(bars_that_cannot_be_are_refused, bad_bars)
 
     set_up();
     f = add(4, 0);
-    CHECK(pci_function_bar_memory(f, 1, 16, false, false,
-                                  disabled_region(16), NULL));
-    CHECK(!pci_function_bar_memory(f, row->index, row->bytes, false,
-                                   row->wide, NULL, &error));
+    CHECK(pci_function_bar_memory(f, 1, 16, false, false, disabled_region(16),
+                                  NULL));
+    CHECK(!pci_function_bar_memory(f, row->index, row->bytes, false, row->wide,
+                                   NULL, &error));
     CHECK(error);
     g_clear_error(&error);
     tear_down();
@@ -396,8 +405,8 @@ TEST_P(intx_is_swizzled_as_the_board_does, swizzle)
 
     set_up();
     with_pin.interrupt_pin = row->pin;
-    f = pci_function_add(bus, "dev", row->slot, 0, &with_pin, NULL, NULL,
-                         NULL, NULL);
+    f = pci_function_add(bus, "dev", row->slot, 0, &with_pin, NULL, NULL, NULL,
+                         NULL);
     pci_function_set_intx(f, true);
     for (unsigned i = 0; i < 4; i++)
         CHECK_EQ(wire_level(wires, "pirq", i), i == row->pirq);
@@ -413,7 +422,7 @@ TEST(intx_disable_gates_the_pin_and_status_shows_it)
     set_up();
     f = add(1, 0);
     pci_function_set_intx(f, true);
-    CHECK_EQ(cfg_read(1, 6, 2), 0);     /* a chip of before PCI 2.3 */
+    CHECK_EQ(cfg_read(1, 6, 2), 0); /* a chip of before PCI 2.3 */
     pci_function_set_intx(f, false);
 
     pci_function_set(f, 4, 2, 0, PCI_COMMAND_INTX_OFF, 0);
@@ -515,8 +524,7 @@ TEST(config_writes_reach_the_owner_in_its_lane)
 
     set_up();
     lane = lane_create(l, "ide", LANE_DEVICE);
-    CHECK(pci_function_add(bus, "ide", 1, 1, &ids, lane, in_lane, NULL,
-                           NULL));
+    CHECK(pci_function_add(bus, "ide", 1, 1, &ids, lane, in_lane, NULL, NULL));
     pci_config_write(bus, 1 << 3 | 1, 0x3c, 11, 1);
     CHECK_STR_EQ(writes, "1@3c ");
     CHECK_EQ(pci_config_read(bus, 1 << 3 | 1, 0x3c, 1), 11);

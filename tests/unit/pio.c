@@ -53,7 +53,7 @@ static const struct {
     uint16_t port;
     const char *reads;
     uint32_t value;
-    const char *writes;     /* of 44332211 */
+    const char *writes; /* of 44332211 */
 } sizes[] = {
     { 7, 1, 0x100, "r1@0 ", 0x00, "w1@0=11 " },
     { 7, 4, 0x104, "r4@4 ", 0x07060504, "w4@4=44332211 " },
@@ -179,7 +179,7 @@ TEST(a_moved_range_answers_only_where_it_is)
     text = pio_describe(pio);
     CHECK(strstr(text, "c008-c017"));
     g_free(text);
-    pio_range_move(r, 0xfff8);      /* does not fit: it is nowhere */
+    pio_range_move(r, 0xfff8); /* does not fit: it is nowhere */
     CHECK_EQ(pio_read(pio, 0xc009, 1), 0x29);
     CHECK_EQ(pio_read(pio, 0xfff8, 1), 0xff);
     pio_destroy(pio);

@@ -15,8 +15,8 @@ static void note_input(void *opaque, unsigned number, bool level)
 {
     size_t at = strlen(order);
 
-    g_snprintf(order + at, sizeof order - at, "%s%u%c ", (char *)opaque,
-               number, level ? '+' : '-');
+    g_snprintf(order + at, sizeof order - at, "%s%u%c ", (char *)opaque, number,
+               level ? '+' : '-');
 }
 
 TEST(a_line_is_high_while_any_output_is)
@@ -222,8 +222,9 @@ static void *toggle(void *opaque)
 static const struct {
     bool with_lane;
     bool end_high;
-} races[] = { { false, false }, { false, true }, { true, false },
-              { true, true } };
+} races[] = {
+    { false, false }, { false, true }, { true, false }, { true, true }
+};
 
 TEST_P(the_last_level_an_input_sees_is_the_lines, races)
 {
@@ -232,14 +233,12 @@ TEST_P(the_last_level_an_input_sees_is_the_lines, races)
     pthread_t threads[THREADS];
 
     w = wires_create();
-    wire_input_add(w, "isa", 9, row->with_lane ? lane : NULL, keep_level,
-                   NULL);
+    wire_input_add(w, "isa", 9, row->with_lane ? lane : NULL, keep_level, NULL);
     for (unsigned round = 0; round < 5; round++) {
         for (unsigned i = 0; i < THREADS; i++) {
             if (!outputs[i])
                 outputs[i] = wire_output_add(w, "isa", 9);
-            CHECK_EQ(pthread_create(&threads[i], NULL, toggle, outputs[i]),
-                     0);
+            CHECK_EQ(pthread_create(&threads[i], NULL, toggle, outputs[i]), 0);
         }
         for (unsigned i = 0; i < THREADS; i++)
             pthread_join(threads[i], NULL);
