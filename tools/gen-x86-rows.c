@@ -79,8 +79,10 @@ void gen_handlers_h(const struct row *rows, unsigned n, FILE *out)
         }
     }
     qsort(names, count, sizeof *names, by_text);
-    fprintf(out, "%s#ifndef CPU_GEN_HANDLERS_H\n#define CPU_GEN_HANDLERS_H\n"
-            "\n#include \"cpu/insn.h\"\n\n", note);
+    fprintf(out,
+            "%s#ifndef CPU_GEN_HANDLERS_H\n#define CPU_GEN_HANDLERS_H\n"
+            "\n#include \"cpu/insn.h\"\n\n",
+            note);
     for (unsigned i = 0; i < count; i++) {
         if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
             fprintf(out, "x86_handler %s;\n", names[i]);
@@ -95,9 +97,11 @@ void gen_handlers_c(const struct row *rows, unsigned n, FILE *out)
 {
     char buf[128];
 
-    fprintf(out, "%s#include \"cpu/gen/handlers.h\"\n"
+    fprintf(out,
+            "%s#include \"cpu/gen/handlers.h\"\n"
             "#include \"cpu/decode_tables.h\"\n\n"
-            "x86_handler *const x86_handlers[] = {\n    h_ud,\n", note);
+            "x86_handler *const x86_handlers[] = {\n    h_ud,\n",
+            note);
     for (unsigned i = 0; i < n; i++) {
         for (unsigned s = 0; s < handler_slots(&rows[i]); s++) {
             slot_name(&rows[i], s, buf, sizeof buf);
@@ -122,11 +126,12 @@ static enum x86_imm imm_of(const struct row *r)
             imm = r->op[i].size == X86_SZ_B ? X86_IMM_BS : X86_IMM_Z;
             break;
         case X86_OP_I:
-            imm = imm == X86_IMM_W              ? X86_IMM_WB :
-                  r->op[i].size == X86_SZ_B     ? X86_IMM_B :
-                  r->op[i].size == X86_SZ_BS    ? X86_IMM_BS :
-                  r->op[i].size == X86_SZ_W     ? X86_IMM_W :
-                  r->op[i].size == X86_SZ_Z     ? X86_IMM_Z : X86_IMM_V;
+            imm = imm == X86_IMM_W             ? X86_IMM_WB
+                  : r->op[i].size == X86_SZ_B  ? X86_IMM_B
+                  : r->op[i].size == X86_SZ_BS ? X86_IMM_BS
+                  : r->op[i].size == X86_SZ_W  ? X86_IMM_W
+                  : r->op[i].size == X86_SZ_Z  ? X86_IMM_Z
+                                               : X86_IMM_V;
             break;
         }
     }
@@ -143,8 +148,7 @@ static enum x86_osz_rule osz_of(const struct row *r)
         return X86_OSZ_DF64;
     if (r->attrs & X86_A_F64)
         return X86_OSZ_F64;
-    if (r->vex || r->prefix == X86_PFX_66 ||
-        (row_has_size(r, X86_SZ_Y) && !v))
+    if (r->vex || r->prefix == X86_PFX_66 || (row_has_size(r, X86_SZ_Y) && !v))
         return X86_OSZ_Y;
     return X86_OSZ_PLAIN;
 }
@@ -160,8 +164,9 @@ static unsigned form_flags(const struct row *r)
            (r->by_size && !(r->attrs & X86_A_BYTE) ? X86_F_BY_SIZE : 0) |
            (r->by_form ? X86_F_BY_FORM : 0) |
            (r->vex && !vvvv ? X86_F_NO_VVVV : 0) |
-           (row_has_kind(r, X86_OP_VSIB_X) || row_has_kind(r, X86_OP_VSIB_Y) ?
-            X86_F_VSIB : 0) |
+           (row_has_kind(r, X86_OP_VSIB_X) || row_has_kind(r, X86_OP_VSIB_Y)
+                ? X86_F_VSIB
+                : 0) |
            (ctrl || debug ? X86_F_ANY_MOD : 0) |
            (r->prefix >= X86_PFX_F3 ? X86_F_TOOK_REP : 0) |
            (row_has_kind(r, X86_OP_S) ? X86_F_SEG_REG : 0) |
@@ -183,7 +188,8 @@ static void gen_forms(const struct row *rows, unsigned n, FILE *out)
     unsigned fn = 1;
 
     fputs("const struct x86_form x86_forms[] = {\n"
-          "    { 0, 0xffff, 0, 0, 0 },\n", out);
+          "    { 0, 0xffff, 0, 0, 0 },\n",
+          out);
     for (unsigned i = 0; i < n; i++) {
         fprintf(out, "    { %u, ", fn);
         print_feature(&rows[i], out);
@@ -214,20 +220,24 @@ static void print_row(const struct row *r, FILE *out)
     fprintf(out, " },\n      0x%x, 0x%x, 0x%x, 0x%x, ", r->attrs, r->fl_read,
             r->fl_written, r->fl_undefined);
     print_feature(r, out);
-    fprintf(out, ", %u,\n      %u, %u, %u, 0x%02x, %u, %u, %d, %d, %d, %d, %d, "
-            "%u, %u, %u },\n", r->line, r->valid, r->jit, r->map, r->opcode,
-            r->prefix, r->vex, r->l, r->w, r->ext, r->form, r->exact,
-            r->has_modrm, r->plus_r, r->osz);
+    fprintf(out,
+            ", %u,\n      %u, %u, %u, 0x%02x, %u, %u, %d, %d, %d, %d, %d, "
+            "%u, %u, %u },\n",
+            r->line, r->valid, r->jit, r->map, r->opcode, r->prefix, r->vex,
+            r->l, r->w, r->ext, r->form, r->exact, r->has_modrm, r->plus_r,
+            r->osz);
 }
 
 void gen_rows(const struct row *rows, unsigned n, FILE *out)
 {
-    fprintf(out, "%s#include <stddef.h>\n\n#include \"cpu/decode_tables.h\"\n"
+    fprintf(out,
+            "%s#include <stddef.h>\n\n#include \"cpu/decode_tables.h\"\n"
             "#include \"cpu/features.h\"\n#include \"cpu/table.h\"\n\n"
             "const struct x86_row x86_rows[] = {\n"
             "    { .mnemonic = \"(bad)\", .enc = \"-\", .operands = \"-\", "
             ".handler = \"ud\",\n      .file = \"\", .feature = 0xffff, "
-            ".l = -1, .w = -1, .ext = -1, .exact = -1 },\n", note);
+            ".l = -1, .w = -1, .ext = -1, .exact = -1 },\n",
+            note);
     for (unsigned i = 0; i < n; i++)
         print_row(&rows[i], out);
     fprintf(out, "};\n\nconst unsigned x86_row_count = %u;\n\n", n + 1);

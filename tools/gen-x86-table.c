@@ -69,11 +69,17 @@ static const struct word prefix_words[] = {
 };
 
 static const struct word map_words[] = {
-    { "0f", 1 }, { "0f38", 2 }, { "0f3a", 3 }, { NULL, 0 },
+    { "0f", 1 },
+    { "0f38", 2 },
+    { "0f3a", 3 },
+    { NULL, 0 },
 };
 
 static const struct word osz_words[] = {
-    { "o16", 16 }, { "o32", 32 }, { "o64", 64 }, { NULL, 0 },
+    { "o16", 16 },
+    { "o32", 32 },
+    { "o64", 64 },
+    { NULL, 0 },
 };
 
 /* What stands behind the opcode: /r /rm /3 /3r =f8 +r. */
@@ -100,8 +106,15 @@ static bool parse_modrm(struct row *r, const char *s)
     return (s[2] == 'r' || s[2] == 'm') && s[3] == '\0';
 }
 
-enum enc_state { ENC_START, ENC_VEX_L, ENC_VEX_PREFIX, ENC_VEX_MAP, ENC_MAP,
-                 ENC_OPCODE, ENC_TAIL };
+enum enc_state {
+    ENC_START,
+    ENC_VEX_L,
+    ENC_VEX_PREFIX,
+    ENC_VEX_MAP,
+    ENC_MAP,
+    ENC_OPCODE,
+    ENC_TAIL
+};
 
 /* Takes one token; returns what is expected next, or -1. */
 static int parse_enc_token(struct row *r, enum enc_state state, const char *t)
@@ -167,16 +180,18 @@ static bool parse_enc(struct row *r)
         char *suffix = strpbrk(t, "/=+");
 
         if (suffix && !parse_modrm(r, suffix)) {
-            row_error(r, "'%s': ModRM suffix '%s' is none of /r /0../7 (with "
-                      "m or r behind), =XX, +r", r->enc, suffix);
+            row_error(r,
+                      "'%s': ModRM suffix '%s' is none of /r /0../7 (with "
+                      "m or r behind), =XX, +r",
+                      r->enc, suffix);
             return false;
         }
         if (suffix)
             *suffix = '\0';
         state = parse_enc_token(r, state, t);
         if (state < 0) {
-            row_error(r, "'%s': '%s' is unknown or at the wrong place",
-                      r->enc, t);
+            row_error(r, "'%s': '%s' is unknown or at the wrong place", r->enc,
+                      t);
             return false;
         }
     }
@@ -196,13 +211,13 @@ static const struct {
     const char *text;
     uint8_t size;
 } sizes[] = {
-    { "b", X86_SZ_B },    { "w", X86_SZ_W },   { "d", X86_SZ_D },
-    { "q", X86_SZ_Q },    { "t", X86_SZ_T },   { "dq", X86_SZ_DQ },
-    { "o", X86_SZ_DQ },   { "qq", X86_SZ_QQ }, { "bs", X86_SZ_BS },
-    { "v", X86_SZ_V },    { "z", X86_SZ_Z },   { "y", X86_SZ_Y },
-    { "x", X86_SZ_X },    { "ps", X86_SZ_X },  { "pd", X86_SZ_X },
-    { "ss", X86_SZ_D },   { "sd", X86_SZ_Q },  { "p", X86_SZ_P },
-    { "a", X86_SZ_A },    { "s", X86_SZ_S },   { "env", X86_SZ_ENV },
+    { "b", X86_SZ_B },      { "w", X86_SZ_W },   { "d", X86_SZ_D },
+    { "q", X86_SZ_Q },      { "t", X86_SZ_T },   { "dq", X86_SZ_DQ },
+    { "o", X86_SZ_DQ },     { "qq", X86_SZ_QQ }, { "bs", X86_SZ_BS },
+    { "v", X86_SZ_V },      { "z", X86_SZ_Z },   { "y", X86_SZ_Y },
+    { "x", X86_SZ_X },      { "ps", X86_SZ_X },  { "pd", X86_SZ_X },
+    { "ss", X86_SZ_D },     { "sd", X86_SZ_Q },  { "p", X86_SZ_P },
+    { "a", X86_SZ_A },      { "s", X86_SZ_S },   { "env", X86_SZ_ENV },
     { "sav", X86_SZ_SAVE }, { "fx", X86_SZ_FX }, { "xs", X86_SZ_NONE },
     { "", X86_SZ_NONE },
 };
@@ -220,8 +235,9 @@ static const struct {
     { "R", X86_OP_R, " b w d q v y z " },
     { "B", X86_OP_B, " d q y " },
     { "Z", X86_OP_Z, " b w d q v y " },
-    { "M", X86_OP_M, "  b w d q t dq o qq v z y x ps pd ss sd p a s env sav"
-                     " fx xs " },
+    { "M", X86_OP_M,
+      "  b w d q t dq o qq v z y x ps pd ss sd p a s env sav"
+      " fx xs " },
     { "I", X86_OP_I, " b bs w z v " },
     { "J", X86_OP_J, " b z " },
     { "A", X86_OP_A, " p " },
@@ -336,8 +352,8 @@ static bool parse_operands(struct row *r)
             *slash = '\0';
         ok = slash ? parse_pair(op, t, slash + 1) : parse_code(op, t);
         if (!ok) {
-            row_error(r, "unknown operand code '%s%s%s'", t,
-                      slash ? "/" : "", slash ? slash + 1 : "");
+            row_error(r, "unknown operand code '%s%s%s'", t, slash ? "/" : "",
+                      slash ? slash + 1 : "");
             return false;
         }
         r->op_count++;
@@ -349,23 +365,34 @@ static bool parse_operands(struct row *r)
 /* --- the other columns ---------------------------------------------------- */
 
 static const struct word valid_words[] = {
-    { "all", X86_VALID_ALL }, { "no64", X86_VALID_NO64 },
-    { "only64", X86_VALID_ONLY64 }, { "prot", X86_VALID_PROT }, { NULL, 0 },
+    { "all", X86_VALID_ALL },
+    { "no64", X86_VALID_NO64 },
+    { "only64", X86_VALID_ONLY64 },
+    { "prot", X86_VALID_PROT },
+    { NULL, 0 },
 };
 
 static const struct word jit_words[] = {
-    { "-", X86_JIT_NONE }, { "copy", X86_JIT_COPY },
-    { "copym", X86_JIT_COPYM }, { "branch", X86_JIT_BRANCH },
-    { "string", X86_JIT_STRING }, { "call", X86_JIT_CALL },
+    { "-", X86_JIT_NONE },          { "copy", X86_JIT_COPY },
+    { "copym", X86_JIT_COPYM },     { "branch", X86_JIT_BRANCH },
+    { "string", X86_JIT_STRING },   { "call", X86_JIT_CALL },
     { "special", X86_JIT_SPECIAL }, { NULL, 0 },
 };
 
 static const struct word attr_words[] = {
-    { "lock", X86_A_LOCK }, { "rep", X86_A_REP }, { "repz", X86_A_REPZ },
-    { "df64", X86_A_DF64 }, { "f64", X86_A_F64 }, { "byte", X86_A_BYTE },
-    { "end", X86_A_END }, { "cpl0", X86_A_CPL0 }, { "io", X86_A_IO },
-    { "align", X86_A_ALIGN }, { "cond", X86_A_COND },
-    { "user", X86_A_USER }, { NULL, 0 },
+    { "lock", X86_A_LOCK },
+    { "rep", X86_A_REP },
+    { "repz", X86_A_REPZ },
+    { "df64", X86_A_DF64 },
+    { "f64", X86_A_F64 },
+    { "byte", X86_A_BYTE },
+    { "end", X86_A_END },
+    { "cpl0", X86_A_CPL0 },
+    { "io", X86_A_IO },
+    { "align", X86_A_ALIGN },
+    { "cond", X86_A_COND },
+    { "user", X86_A_USER },
+    { NULL, 0 },
 };
 
 static uint32_t flag_of(char letter)
@@ -399,8 +426,10 @@ static bool parse_flags(struct row *r)
         } else if (flag_of(*s)) {
             *masks[part] |= flag_of(*s);
         } else {
-            row_error(r, "flags '%s' are not read:written:undefined with "
-                      "letters of oszapcditn", r->flags);
+            row_error(r,
+                      "flags '%s' are not read:written:undefined with "
+                      "letters of oszapcditn",
+                      r->flags);
             return false;
         }
     }
@@ -481,13 +510,23 @@ bool row_has_kind(const struct row *r, unsigned kind)
 static bool is_modrm_kind(unsigned kind)
 {
     switch (kind) {
-    case X86_OP_E: case X86_OP_G: case X86_OP_R: case X86_OP_M:
-    case X86_OP_VSIB_X: case X86_OP_VSIB_Y: case X86_OP_S: case X86_OP_C:
-    case X86_OP_D: case X86_OP_V: case X86_OP_W: case X86_OP_U:
-    case X86_OP_P: case X86_OP_Q: case X86_OP_N: case X86_OP_STI:
-        return true;
-    default:
-        return false;
+    case X86_OP_E:
+    case X86_OP_G:
+    case X86_OP_R:
+    case X86_OP_M:
+    case X86_OP_VSIB_X:
+    case X86_OP_VSIB_Y:
+    case X86_OP_S:
+    case X86_OP_C:
+    case X86_OP_D:
+    case X86_OP_V:
+    case X86_OP_W:
+    case X86_OP_U:
+    case X86_OP_P:
+    case X86_OP_Q:
+    case X86_OP_N:
+    case X86_OP_STI: return true;
+    default: return false;
     }
 }
 
@@ -499,15 +538,13 @@ static bool infer_form(struct row *r)
 
     for (unsigned i = 0; i < r->op_count; i++) {
         switch (r->op[i].kind) {
-        case X86_OP_M: case X86_OP_VSIB_X: case X86_OP_VSIB_Y:
-            form = 'm';
-            break;
-        case X86_OP_R:
-            form = any_mod ? 0 : 'r';
-            break;
-        case X86_OP_U: case X86_OP_N: case X86_OP_STI:
-            form = 'r';
-            break;
+        case X86_OP_M:
+        case X86_OP_VSIB_X:
+        case X86_OP_VSIB_Y: form = 'm'; break;
+        case X86_OP_R: form = any_mod ? 0 : 'r'; break;
+        case X86_OP_U:
+        case X86_OP_N:
+        case X86_OP_STI: form = 'r'; break;
         }
     }
     if (r->exact >= 0)
@@ -535,7 +572,8 @@ static bool check_row(struct row *r)
             return false;
         }
         if ((r->op[i].kind == X86_OP_H || r->op[i].kind == X86_OP_L ||
-             r->op[i].kind == X86_OP_B) && !r->vex) {
+             r->op[i].kind == X86_OP_B) &&
+            !r->vex) {
             row_error(r, "operands H, L and B need a VEX encoding");
             return false;
         }
@@ -563,7 +601,7 @@ unsigned row_sizes(const struct row *r)
 
 /* --- features ------------------------------------------------------------- */
 
-static char *feature_names;     /* " fpu vme ... " */
+static char *feature_names; /* " fpu vme ... " */
 
 /* Collects the names of the X(name, word, bit) list in core/cpu/features.h. */
 static bool read_features(const char *path)
@@ -577,7 +615,7 @@ static bool read_features(const char *path)
     }
     feature_names = copy(" ");
     while (fgets(line, sizeof line, f)) {
-        for (char *s = line; (s = strstr(s, "X(")); ) {
+        for (char *s = line; (s = strstr(s, "X("));) {
             size_t len = strlen(feature_names);
             size_t n = strcspn(s += 2, ",)\n");
 

@@ -66,8 +66,9 @@ static int list(const struct table *t)
 
         printf("%-12s %4u %-24s %-12s %-20s %s\n", file ? file + 1 : r->file,
                r->line, r->enc, r->mnemonic, r->operands,
-               r->notest                   ? r->notest :
-               r->attrs & X86_A_USER       ? "user" : "system");
+               r->notest               ? r->notest
+               : r->attrs & X86_A_USER ? "user"
+                                       : "system");
     }
     return 0;
 }
@@ -78,7 +79,8 @@ int main(int argc, char **argv)
 
     if (argc != 4) {
         fputs("usage: gen-x86 X86.DEF FEATURES.H FOLDER\n"
-              "       gen-x86 --list X86.DEF FEATURES.H\n", stderr);
+              "       gen-x86 --list X86.DEF FEATURES.H\n",
+              stderr);
         return 2;
     }
     if (strcmp(argv[1], "--list") == 0)

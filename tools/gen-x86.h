@@ -16,41 +16,41 @@
 struct row {
     const char *file;
     unsigned line;
-    const char *enc;            /* columns as written; "-" stays "-" */
+    const char *enc; /* columns as written; "-" stays "-" */
     const char *mnemonic;
     const char *operands;
     const char *feature;
     const char *flags;
     const char *jit_text;
     const char *attrs_text;
-    const char *notest;         /* the REASON of notest:REASON, or NULL */
+    const char *notest; /* the REASON of notest:REASON, or NULL */
 
     /* ENC */
-    uint8_t map;                /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A */
+    uint8_t map; /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A */
     uint8_t opcode;
-    uint8_t prefix;             /* enum x86_prefix */
+    uint8_t prefix; /* enum x86_prefix */
     bool vex;
-    int8_t l;                   /* VEX.L: 0, 1; -1 any */
-    int8_t w;                   /* VEX.W or REX.W: 0, 1; -1 any */
-    uint8_t osz;                /* 16, 32, 64; 0 any */
+    int8_t l;    /* VEX.L: 0, 1; -1 any */
+    int8_t w;    /* VEX.W or REX.W: 0, 1; -1 any */
+    uint8_t osz; /* 16, 32, 64; 0 any */
     bool has_modrm;
     bool plus_r;
-    int8_t ext;                 /* /0../7; -1 any */
-    char form;                  /* 'r' register, 'm' memory, 0 both */
-    int16_t exact;              /* =XX; -1 */
+    int8_t ext;    /* /0../7; -1 any */
+    char form;     /* 'r' register, 'm' memory, 0 both */
+    int16_t exact; /* =XX; -1 */
 
     struct x86_operand op[X86_MAX_OPERANDS];
     unsigned op_count;
 
-    uint8_t valid;              /* enum x86_valid */
-    uint8_t jit;                /* enum x86_jit_class */
+    uint8_t valid; /* enum x86_valid */
+    uint8_t jit;   /* enum x86_jit_class */
     uint32_t fl_read, fl_written, fl_undefined;
-    uint32_t attrs;             /* X86_A_* */
+    uint32_t attrs; /* X86_A_* */
 
     /* HANDLER */
-    const char *handler;        /* without h_ and the suffixes */
-    bool by_size;               /* .v */
-    bool by_form;               /* .m */
+    const char *handler; /* without h_ and the suffixes */
+    bool by_size;        /* .v */
+    bool by_form;        /* .m */
 };
 
 struct table {

@@ -22,15 +22,13 @@
 #include "cpu/state.h"
 
 /* What a byte is before the opcode. */
-enum { BYTE_OPCODE, BYTE_SEG, BYTE_66, BYTE_67, BYTE_LOCK, BYTE_REP,
-       BYTE_REX };
+enum { BYTE_OPCODE, BYTE_SEG, BYTE_66, BYTE_67, BYTE_LOCK, BYTE_REP, BYTE_REX };
 
 static const uint8_t byte_class[256] = {
     [0x26] = BYTE_SEG, [0x2e] = BYTE_SEG, [0x36] = BYTE_SEG,
     [0x3e] = BYTE_SEG, [0x64] = BYTE_SEG, [0x65] = BYTE_SEG,
-    [0x66] = BYTE_66, [0x67] = BYTE_67, [0xf0] = BYTE_LOCK,
-    [0xf2] = BYTE_REP, [0xf3] = BYTE_REP,
-    [0x40 ... 0x4f] = BYTE_REX,
+    [0x66] = BYTE_66,  [0x67] = BYTE_67,  [0xf0] = BYTE_LOCK,
+    [0xf2] = BYTE_REP, [0xf3] = BYTE_REP, [0x40 ... 0x4f] = BYTE_REX,
 };
 
 #define REX_B 0x1
@@ -43,17 +41,17 @@ static const uint8_t byte_class[256] = {
 struct decode {
     const uint8_t *bytes;
     unsigned pos, avail;
-    unsigned mode;              /* X86_MODE_16, _32, _64 */
+    unsigned mode; /* X86_MODE_16, _32, _64 */
     bool real;
-    uint8_t rex;                /* the low four bits; VEX has them, too */
+    uint8_t rex; /* the low four bits; VEX has them, too */
     bool has_rex;
     bool opsize, adsize, lock;
-    uint8_t rep;                /* F3, F2 or 0 */
-    uint8_t seg;                /* override, or NO_SEG */
-    uint8_t map;                /* index into x86_opcodes[] */
+    uint8_t rep; /* F3, F2 or 0 */
+    uint8_t seg; /* override, or NO_SEG */
+    uint8_t map; /* index into x86_opcodes[] */
     bool vex;
     uint8_t vex_p, vex_l, vvvv;
-    int error;                  /* 0, MORE or BAD */
+    int error; /* 0, MORE or BAD */
 };
 
 enum { MORE = 1, BAD };
@@ -79,7 +77,7 @@ static uint64_t fetch(struct decode *d, unsigned n)
     d->pos += n;
     if (!ok)
         return 0;
-    switch (n) {                /* fixed sizes: each is one load */
+    switch (n) { /* fixed sizes: each is one load */
     case 1: return *p;
     case 2: memcpy(&v, p, 2); return v;
     case 4: memcpy(&v, p, 4); return v;
@@ -114,7 +112,7 @@ static void take_segment(struct decode *d, uint8_t b)
     if (b >= 0x64)
         d->seg = b == 0x64 ? SEG_FS : SEG_GS;
     else if (d->mode != X86_MODE_64)
-        d->seg = b >> 3 & 3;    /* 26 2E 36 3E: ES CS SS DS */
+        d->seg = b >> 3 & 3; /* 26 2E 36 3E: ES CS SS DS */
 }
 
 /* Returns the first byte that is no prefix. A REX counts only before it. */
@@ -270,15 +268,14 @@ static bool is_forbidden(const struct decode *d, const struct x86_form *f,
     if ((f->flags & X86_F_NO_VVVV) && d->vvvv != 0)
         return true;
     if (f->flags & X86_F_VSIB) {
-        return i->reg == i->vvvv || i->reg == i->index ||
-               i->vvvv == i->index;
+        return i->reg == i->vvvv || i->reg == i->index || i->vvvv == i->index;
     }
     if ((f->flags & X86_F_SEG_DEST) && i->reg == SEG_CS)
         return true;
     if (f->flags & X86_F_SEG_REG)
         return i->reg > SEG_GS;
     if (f->flags & X86_F_CTRL_REG)
-        return i->reg > 8 || !(1u << i->reg & 0x11d);   /* 0 2 3 4 8 */
+        return i->reg > 8 || !(1u << i->reg & 0x11d); /* 0 2 3 4 8 */
     if (f->flags & X86_F_DEBUG_REG)
         return i->reg > 7;
     return false;
@@ -289,8 +286,9 @@ static bool is_forbidden(const struct decode *d, const struct x86_form *f,
 static void take_address16(struct decode *d, struct x86_insn *i)
 {
     static const uint8_t bases[] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX };
-    static const uint8_t indices[] = { RSI, RDI, RSI, RDI, X86_NOREG,
-                                       X86_NOREG, X86_NOREG, X86_NOREG };
+    static const uint8_t indices[] = { RSI,       RDI,       RSI,
+                                       RDI,       X86_NOREG, X86_NOREG,
+                                       X86_NOREG, X86_NOREG };
     unsigned mod = i->modrm >> 6, rm = i->modrm & 7;
 
     i->base = bases[rm];
@@ -336,7 +334,7 @@ static void take_address(struct decode *d, struct x86_insn *i, bool vsib)
         i->disp = fetch_signed(d, 1);
     else if (mod == 2)
         i->disp = fetch_signed(d, 4);
-    if (i->base > RDI)          /* none or RIP */
+    if (i->base > RDI) /* none or RIP */
         return;
     if (d->rex & REX_B)
         i->base |= 8;
@@ -412,7 +410,7 @@ static x86_handler *handler_of(const struct x86_form *f,
     unsigned slot = 0;
 
     if (f->flags & X86_F_BY_SIZE)
-        slot = i->osz >> 2;     /* 2, 4, 8 */
+        slot = i->osz >> 2; /* 2, 4, 8 */
     if (f->flags & X86_F_BY_FORM)
         slot = slot * 2 + (i->flags & X86_I_MEM ? 1 : 0);
     return x86_handlers[f->fn + slot];
@@ -451,8 +449,12 @@ static int fail(struct x86_insn *out, const struct decode *d, bool too_long)
         .fn = too_long ? h_gp0 : h_ud,
         .len = (uint8_t)(d->pos < X86_MAX_INSN ? d->pos : X86_MAX_INSN),
         .flags = X86_I_END,
-        .base = X86_NOREG, .index = X86_NOREG,
-        .seg = SEG_DS, .osz = 4, .asz = 4, .vl = 16,
+        .base = X86_NOREG,
+        .index = X86_NOREG,
+        .seg = SEG_DS,
+        .osz = 4,
+        .asz = 4,
+        .vl = 16,
     };
     return -1;
 }
@@ -519,7 +521,8 @@ unsigned x86_operand_bytes(const struct x86_operand *op,
 
     switch ((enum x86_operand_size)size) {
     case X86_SZ_NONE: return 0;
-    case X86_SZ_B: case X86_SZ_BS: return 1;
+    case X86_SZ_B:
+    case X86_SZ_BS: return 1;
     case X86_SZ_W: return 2;
     case X86_SZ_D: return 4;
     case X86_SZ_Q: return 8;

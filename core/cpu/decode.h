@@ -13,11 +13,11 @@
 #define X86_MAX_INSN 15
 
 /* What decoding depends on, apart from the bytes. */
-#define X86_MODE_16   0x0       /* size of the code segment */
+#define X86_MODE_16   0x0 /* size of the code segment */
 #define X86_MODE_32   0x1
 #define X86_MODE_64   0x2
 #define X86_MODE_SIZE 0x3
-#define X86_MODE_REAL 0x4       /* real or virtual-8086 mode */
+#define X86_MODE_REAL 0x4 /* real or virtual-8086 mode */
 
 /*
  * Decodes the instruction at bytes, of which avail can be read.  Returns its

@@ -16,19 +16,19 @@
 
 struct text {
     char *buf;
-    size_t size, len;           /* len as if buf were long enough */
+    size_t size, len; /* len as if buf were long enough */
 };
 
 struct line {
     struct text out;
     const struct x86_insn *i;
     const struct x86_row *row;
-    uint64_t rip;               /* behind the instruction */
-    unsigned mode;              /* X86_MODE_16, _32, _64 */
+    uint64_t rip;  /* behind the instruction */
+    unsigned mode; /* X86_MODE_16, _32, _64 */
 };
 
-__attribute__((format(printf, 2, 3)))
-static void put(struct text *t, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void put(struct text *t,
+                                                      const char *fmt, ...)
 {
     bool room = t->len < t->size;
     va_list ap;
@@ -55,8 +55,11 @@ static void put_gpr(struct line *l, unsigned reg, unsigned bytes)
     struct text *t = &l->out;
 
     if (reg >= 8) {
-        put(t, "r%u%s", reg, bytes == 1 ? "b" : bytes == 2 ? "w" :
-                             bytes == 4 ? "d" : "");
+        put(t, "r%u%s", reg,
+            bytes == 1   ? "b"
+            : bytes == 2 ? "w"
+            : bytes == 4 ? "d"
+                         : "");
     } else if (bytes != 1) {
         put(t, "%s%s", bytes == 2 ? "" : bytes == 4 ? "e" : "r", names[reg]);
     } else if (reg < 4) {
@@ -81,8 +84,10 @@ static bool is_vector(const struct x86_row *row)
 {
     for (unsigned k = 0; k < X86_MAX_OPERANDS; k++) {
         switch (row->op[k].kind) {
-        case X86_OP_V: case X86_OP_W: case X86_OP_H: case X86_OP_U:
-            return true;
+        case X86_OP_V:
+        case X86_OP_W:
+        case X86_OP_H:
+        case X86_OP_U: return true;
         }
     }
     return false;
@@ -142,8 +147,7 @@ static void put_index(struct line *l, unsigned vector)
  */
 static bool shows_lone_sib(const struct line *l)
 {
-    return l->mode == X86_MODE_32 ||
-           (l->mode == X86_MODE_64 && l->i->asz == 4);
+    return l->mode == X86_MODE_32 || (l->mode == X86_MODE_64 && l->i->asz == 4);
 }
 
 static void put_address(struct line *l, unsigned vector)
@@ -239,8 +243,10 @@ static void put_rm(struct line *l, const struct x86_operand *op)
         return;
     }
     switch (op->kind) {
-    case X86_OP_E: case X86_OP_R: put_gpr_operand(l, op, i->rm); break;
-    case X86_OP_W: case X86_OP_U: put_vector(l, i->rm, op->size); break;
+    case X86_OP_E:
+    case X86_OP_R: put_gpr_operand(l, op, i->rm); break;
+    case X86_OP_W:
+    case X86_OP_U: put_vector(l, i->rm, op->size); break;
     default: put(&l->out, "mm%u", i->rm & 7); break;
     }
 }
@@ -252,24 +258,27 @@ static void put_operand(struct line *l, const struct x86_operand *op)
 
     switch ((enum x86_operand_kind)op->kind) {
     case X86_OP_NONE: break;
-    case X86_OP_E: case X86_OP_R: case X86_OP_M: case X86_OP_W:
-    case X86_OP_U: case X86_OP_Q: case X86_OP_N:
-    case X86_OP_VSIB_X: case X86_OP_VSIB_Y:
-        put_rm(l, op);
-        break;
+    case X86_OP_E:
+    case X86_OP_R:
+    case X86_OP_M:
+    case X86_OP_W:
+    case X86_OP_U:
+    case X86_OP_Q:
+    case X86_OP_N:
+    case X86_OP_VSIB_X:
+    case X86_OP_VSIB_Y: put_rm(l, op); break;
     case X86_OP_G: put_gpr_operand(l, op, i->reg); break;
     case X86_OP_B: put_gpr_operand(l, op, i->vvvv); break;
     case X86_OP_Z: put_gpr_operand(l, op, i->rm); break;
     case X86_OP_GPR: put_gpr_operand(l, op, op->reg); break;
     case X86_OP_I: put_immediate(l, op); break;
     case X86_OP_J: put_target(l); break;
-    case X86_OP_A:
-        put(t, "0x%x:0x%" PRIx64, i->imm2, i->imm);
-        break;
+    case X86_OP_A: put(t, "0x%x:0x%" PRIx64, i->imm2, i->imm); break;
     case X86_OP_O:
         put(t, "%s:0x%" PRIx64, seg_names[i->seg], (uint64_t)i->disp);
         break;
-    case X86_OP_X: case X86_OP_Y: put_string(l, op); break;
+    case X86_OP_X:
+    case X86_OP_Y: put_string(l, op); break;
     case X86_OP_S: put(t, "%s", seg_names[i->reg]); break;
     case X86_OP_SEG: put(t, "%s", seg_names[op->reg]); break;
     case X86_OP_C: put(t, "cr%u", i->reg); break;
@@ -297,11 +306,14 @@ static const char *const sized_names[][3] = {
  * ones unless an operand shows it.
  */
 static const char *const suffixed_names[] = {
-    "pusha", "popa", "push", "pop", "pushf", "popf", "call", "jmp", "ret",
-    "retf", "iret", "enter", "leave",
+    "pusha", "popa", "push", "pop",  "pushf", "popf",  "call",
+    "jmp",   "ret",  "retf", "iret", "enter", "leave",
 };
 static const char *const suffixed_x87_names[] = {
-    "fldenv", "fnstenv", "frstor", "fnsave",
+    "fldenv",
+    "fnstenv",
+    "frstor",
+    "fnsave",
 };
 
 /* These get "64" with REX.W. */
@@ -313,11 +325,11 @@ static const char *const jcxz_names[3] = { "jcxz", "jecxz", "jrcxz" };
 
 /* Predicates of CMPPS and so on; without VEX there are eight. */
 static const char *const predicates[32] = {
-    "eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord",
-    "eq_uq", "nge", "ngt", "false", "neq_oq", "ge", "gt", "true",
-    "eq_os", "lt_oq", "le_oq", "unord_s", "neq_us", "nlt_uq", "nle_uq",
-    "ord_s", "eq_us", "nge_uq", "ngt_uq", "false_os", "neq_os", "ge_oq",
-    "gt_oq", "true_us",
+    "eq",     "lt",     "le",    "unord",   "neq",    "nlt",     "nle",
+    "ord",    "eq_uq",  "nge",   "ngt",     "false",  "neq_oq",  "ge",
+    "gt",     "true",   "eq_os", "lt_oq",   "le_oq",  "unord_s", "neq_us",
+    "nlt_uq", "nle_uq", "ord_s", "eq_us",   "nge_uq", "ngt_uq",  "false_os",
+    "neq_os", "ge_oq",  "gt_oq", "true_us",
 };
 
 /* PCLMULQDQ by bits 4 and 0 of its immediate. */
@@ -349,8 +361,7 @@ static bool is_among(const char *name, const char *const *names, size_t n)
 
 static bool shows_size(const struct x86_operand *op)
 {
-    return op->kind == X86_OP_E || op->kind == X86_OP_Z ||
-           op->kind == X86_OP_M;
+    return op->kind == X86_OP_E || op->kind == X86_OP_Z || op->kind == X86_OP_M;
 }
 
 static bool put_sized_name(struct line *l)
@@ -406,8 +417,7 @@ static bool is_movabs(const struct line *l)
 
     return (l->mode == X86_MODE_64 && l->i->asz == 8 &&
             (op[0].kind == X86_OP_O || op[1].kind == X86_OP_O)) ||
-           (op[1].kind == X86_OP_I && op[1].size == X86_SZ_V &&
-            l->i->osz == 8);
+           (op[1].kind == X86_OP_I && op[1].size == X86_SZ_V && l->i->osz == 8);
 }
 
 static bool is_nop(const struct line *l)

@@ -43,9 +43,8 @@ bool bytes_row_takes(const struct byte_source *s, unsigned row, uint8_t modrm)
 
     if (r->valid == X86_VALID_NO64 && s->mode == X86_MODE_64)
         return false;
-    if (s->mode != X86_MODE_64 &&
-        (r->valid == X86_VALID_ONLY64 || r->osz == 64 ||
-         (r->w == 1 && !r->vex)))
+    if (s->mode != X86_MODE_64 && (r->valid == X86_VALID_ONLY64 ||
+                                   r->osz == 64 || (r->w == 1 && !r->vex)))
         return false;
     if (!r->has_modrm)
         return modrm == 0;
@@ -87,9 +86,8 @@ static uint8_t *put_legacy(struct byte_source *s, const struct x86_row *r,
         return p;
     }
     for (unsigned n = below(s, 4); n > 0; n--) {
-        static const uint8_t all[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
-                                       0x66, 0x67, 0x66, 0x67, 0xf0, 0xf2,
-                                       0xf3 };
+        static const uint8_t all[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66,
+                                       0x67, 0x66, 0x67, 0xf0, 0xf2, 0xf3 };
         *p++ = all[below(s, sizeof all)];
     }
     return p;
@@ -110,9 +108,9 @@ static uint8_t *put_osz(const struct byte_source *s, const struct x86_row *r,
 static uint8_t *put_prefixes(struct byte_source *s, const struct x86_row *r,
                              uint8_t modrm, uint8_t *p)
 {
-    static const uint8_t mandatory[] = { [X86_PFX_66] = 0x66,
-                                         [X86_PFX_F3] = 0xf3,
-                                         [X86_PFX_F2] = 0xf2 };
+    static const uint8_t mandatory[] = {
+        [X86_PFX_66] = 0x66, [X86_PFX_F3] = 0xf3, [X86_PFX_F2] = 0xf2
+    };
     uint8_t rex = 0;
 
     p = put_legacy(s, r, modrm, p);
@@ -143,8 +141,10 @@ static uint8_t *put_vex(struct byte_source *s, const struct x86_row *r,
 {
     bool uses_vvvv = has_kind(r, X86_OP_H) || has_kind(r, X86_OP_B);
     bool vvvv = uses_vvvv || (!s->plain && below(s, 8) == 0);
-    unsigned pp = r->prefix == X86_PFX_66 ? 1 : r->prefix == X86_PFX_F3 ? 2 :
-                  r->prefix == X86_PFX_F2 ? 3 : 0;
+    unsigned pp = r->prefix == X86_PFX_66   ? 1
+                  : r->prefix == X86_PFX_F3 ? 2
+                  : r->prefix == X86_PFX_F2 ? 3
+                                            : 0;
     unsigned rxb = s->mode == X86_MODE_64 ? below(s, 8) : 7;
     unsigned w = r->w >= 0 ? (unsigned)r->w : s->plain ? 0 : below(s, 2);
     unsigned l = r->l >= 0 ? (unsigned)r->l : s->plain ? 0 : below(s, 2);
@@ -196,16 +196,23 @@ void bytes_noise(struct byte_source *s, uint8_t *out)
     uint8_t *p = out;
 
     fill_random(s, out, CASE_BYTES);
-    if (below(s, 32) == 0) {    /* near and over 15 bytes */
+    if (below(s, 32) == 0) { /* near and over 15 bytes */
         for (unsigned n = below(s, 12); n > 0; n--)
             *p++ = prefixes[below(s, sizeof prefixes)];
     }
     for (unsigned n = below(s, 3); n > 0; n--)
         *p++ = prefixes[below(s, sizeof prefixes)];
     switch (below(s, 8)) {
-    case 0: case 1: *p++ = 0x0f; break;
-    case 2: *p++ = 0x0f; *p++ = 0x38; break;
-    case 3: *p++ = 0x0f; *p++ = 0x3a; break;
+    case 0:
+    case 1: *p++ = 0x0f; break;
+    case 2:
+        *p++ = 0x0f;
+        *p++ = 0x38;
+        break;
+    case 3:
+        *p++ = 0x0f;
+        *p++ = 0x3a;
+        break;
     case 4: *p++ = 0xc5; break;
     case 5:
         *p++ = 0xc4;

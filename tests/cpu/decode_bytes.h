@@ -10,9 +10,9 @@
 #define CASE_BYTES 24
 
 struct byte_source {
-    uint64_t seed;              /* not 0 */
-    unsigned mode;              /* X86_MODE_16, _32, _64 */
-    bool plain;                 /* no prefix without a meaning */
+    uint64_t seed; /* not 0 */
+    unsigned mode; /* X86_MODE_16, _32, _64 */
+    bool plain;    /* no prefix without a meaning */
 };
 
 uint64_t bytes_random(struct byte_source *s);

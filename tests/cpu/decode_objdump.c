@@ -15,7 +15,8 @@ static const struct mode {
     unsigned mode;
     const char *machine;
 } modes[] = {
-    { X86_MODE_16, "i8086" }, { X86_MODE_32, "i386" },
+    { X86_MODE_16, "i8086" },
+    { X86_MODE_32, "i386" },
     { X86_MODE_64, "i386:x86-64" },
 };
 
@@ -29,16 +30,15 @@ struct run {
     uint32_t *starts;
     unsigned count, size;
     unsigned different;
-    uint8_t *shown;             /* by row */
+    uint8_t *shown; /* by row */
 };
 
 /* What objdump takes for several instructions. */
 static bool is_unknown_to_objdump(const struct x86_insn *i)
 {
     static const char *const unknown[] = {
-        "fstpnce", "fcom2", "fcomp3", "fxch4", "fcomp5", "fxch7", "fstp8",
-        "fstp9", "salc",
-        "fwait",                /* becomes one with an x87 store behind it */
+        "fstpnce", "fcom2", "fcomp3", "fxch4", "fcomp5", "fxch7",
+        "fstp8",   "fstp9", "salc",   "fwait", /* becomes one with an x87 store behind it */
     };
     const struct x86_row *row = &x86_rows[i->row];
 
@@ -64,8 +64,7 @@ static void add(struct run *r, const uint8_t *bytes, unsigned len)
 
 static void make_stream(struct run *r)
 {
-    struct byte_source s = { .seed = 77, .mode = r->mode->mode,
-                             .plain = true };
+    struct byte_source s = { .seed = 77, .mode = r->mode->mode, .plain = true };
     size_t max = (size_t)x86_row_count * 256;
     uint8_t bytes[CASE_BYTES];
     struct x86_insn insn;
@@ -98,8 +97,10 @@ static FILE *objdump(struct run *r)
     f = fopen(path, "wb");
     CHECK(f && fwrite(r->stream, r->size, 1, f) == 1);
     fclose(f);
-    snprintf(command, sizeof command, "objdump -D -w -z -b binary -m %s "
-             "-M intel --no-show-raw-insn %s", r->mode->machine, path);
+    snprintf(command, sizeof command,
+             "objdump -D -w -z -b binary -m %s "
+             "-M intel --no-show-raw-insn %s",
+             r->mode->machine, path);
     f = popen(command, "r");
     CHECK(f);
     return f;
@@ -140,7 +141,7 @@ static bool is_idle_prefix(const char *s, size_t n)
 
 static void remove_idle_prefixes(char *s)
 {
-    for (char *word = s; *word; ) {
+    for (char *word = s; *word;) {
         size_t n = strcspn(word, " ");
 
         if (word[n] == '\0' || word[n + 1] == ' ')

@@ -15,7 +15,9 @@ static const struct mode {
     const char *name;
     unsigned mode;
 } modes[] = {
-    { "16", X86_MODE_16 }, { "32", X86_MODE_32 }, { "64", X86_MODE_64 },
+    { "16", X86_MODE_16 },
+    { "32", X86_MODE_32 },
+    { "64", X86_MODE_64 },
 };
 
 /* Random forms of each row and ModRM. */
@@ -24,9 +26,11 @@ static const struct mode {
 
 static void print_totals(const char *what, const struct zydis_totals *t)
 {
-    fprintf(stderr, "# %s: %u compared, %u valid in both, %u invalid in both, "
-            "%u of foreign sets, %u different\n", what, t->cases, t->valid,
-            t->both_invalid, t->foreign, t->different);
+    fprintf(stderr,
+            "# %s: %u compared, %u valid in both, %u invalid in both, "
+            "%u of foreign sets, %u different\n",
+            what, t->cases, t->valid, t->both_invalid, t->foreign,
+            t->different);
 }
 
 TEST_P(all_rows_agree_with_zydis, modes)

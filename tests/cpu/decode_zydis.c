@@ -67,20 +67,30 @@ void zydis_report(void)
 
 /* Ours on the left. Conditions: after j, set, cmov. */
 static const char *const conditions[][2] = {
-    { "ae", "nb" }, { "e", "z" }, { "ne", "nz" }, { "a", "nbe" },
-    { "ge", "nl" }, { "g", "nle" },
+    { "ae", "nb" }, { "e", "z" },   { "ne", "nz" },
+    { "a", "nbe" }, { "ge", "nl" }, { "g", "nle" },
 };
 
 /* One row of ours, several names of theirs. */
 static const char *const names[][2] = {
-    { "cbw", "cwde" }, { "cbw", "cdqe" }, { "cwd", "cdq" }, { "cwd", "cqo" },
-    { "jcxz", "jecxz" }, { "jcxz", "jrcxz" },
-    { "xchg", "nop" }, { "retf", "ret" },
-    { "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" },
+    { "cbw", "cwde" },
+    { "cbw", "cdqe" },
+    { "cwd", "cdq" },
+    { "cwd", "cqo" },
+    { "jcxz", "jecxz" },
+    { "jcxz", "jrcxz" },
+    { "xchg", "nop" },
+    { "retf", "ret" },
+    { "fneni", "feni8087_nop" },
+    { "fndisi", "fdisi8087_nop" },
     { "fnsetpm", "fsetpm287_nop" },
     /* Second encodings of the 8087 that the names tell apart. */
-    { "fcom2", "fcom" }, { "fcomp3", "fcomp" }, { "fcomp5", "fcomp" },
-    { "fxch4", "fxch" }, { "fxch7", "fxch" }, { "fstp8", "fstp" },
+    { "fcom2", "fcom" },
+    { "fcomp3", "fcomp" },
+    { "fcomp5", "fcomp" },
+    { "fxch4", "fxch" },
+    { "fxch7", "fxch" },
+    { "fstp8", "fstp" },
     { "fstp9", "fstp" },
 };
 
@@ -114,7 +124,7 @@ static bool same_name(const struct x86_row *row, const char *theirs)
     if (strcmp(ours, theirs) == 0 || same_condition(ours, theirs))
         return true;
     if (strncmp(ours, theirs, n) == 0 && strcmp(theirs + n, "64") == 0)
-        return true;            /* FXSAVE64 and the like */
+        return true; /* FXSAVE64 and the like */
     for (unsigned k = 0; k < sizeof names / sizeof *names; k++) {
         if (strcmp(names[k][0], ours) == 0 && strcmp(names[k][1], theirs) == 0)
             return true;
@@ -125,15 +135,14 @@ static bool same_name(const struct x86_row *row, const char *theirs)
 
 /* --- operands ------------------------------------------------------------- */
 
-static ZydisRegister gpr(const struct zydis_case *c, unsigned n,
-                         unsigned bytes)
+static ZydisRegister gpr(const struct zydis_case *c, unsigned n, unsigned bytes)
 {
     switch (bytes) {
     case 1:
         if (c->insn->flags & (X86_I_REX | X86_I_VEX) || n < 4 || n >= 8) {
-            return n < 4  ? ZYDIS_REGISTER_AL + n :
-                   n < 8  ? ZYDIS_REGISTER_SPL + n - 4 :
-                            ZYDIS_REGISTER_R8B + n - 8;
+            return n < 4   ? ZYDIS_REGISTER_AL + n
+                   : n < 8 ? ZYDIS_REGISTER_SPL + n - 4
+                           : ZYDIS_REGISTER_R8B + n - 8;
         }
         return ZYDIS_REGISTER_AH + n - 4;
     case 2: return ZYDIS_REGISTER_AX + n;
@@ -158,16 +167,20 @@ static ZydisRegister register_of(const struct zydis_case *c,
     unsigned bytes = x86_operand_bytes(op, i);
 
     switch (op->kind) {
-    case X86_OP_E: case X86_OP_R: case X86_OP_Z: return gpr(c, i->rm, bytes);
+    case X86_OP_E:
+    case X86_OP_R:
+    case X86_OP_Z: return gpr(c, i->rm, bytes);
     case X86_OP_G: return gpr(c, i->reg, bytes);
     case X86_OP_B: return gpr(c, i->vvvv, bytes);
     case X86_OP_GPR: return gpr(c, op->reg, bytes);
     case X86_OP_V: return vector(c, i->reg, op->size);
     case X86_OP_H: return vector(c, i->vvvv, op->size);
     case X86_OP_L: return vector(c, i->is4, op->size);
-    case X86_OP_W: case X86_OP_U: return vector(c, i->rm, op->size);
+    case X86_OP_W:
+    case X86_OP_U: return vector(c, i->rm, op->size);
     case X86_OP_P: return ZYDIS_REGISTER_MM0 + (i->reg & 7);
-    case X86_OP_Q: case X86_OP_N: return ZYDIS_REGISTER_MM0 + (i->rm & 7);
+    case X86_OP_Q:
+    case X86_OP_N: return ZYDIS_REGISTER_MM0 + (i->rm & 7);
     case X86_OP_S: return ZYDIS_REGISTER_ES + i->reg;
     case X86_OP_SEG: return ZYDIS_REGISTER_ES + op->reg;
     case X86_OP_C: return ZYDIS_REGISTER_CR0 + i->reg;
@@ -240,7 +253,7 @@ static const char *compare_memory(const struct zydis_case *c,
     if (((uint64_t)z->mem.disp.value ^ (uint64_t)i->disp) & mask_of(i->asz))
         return "displacement";
     if (strncmp(x86_rows[i->row].mnemonic, "cl", 2) == 0)
-        return NULL;            /* CLFLUSH, CLWB: a byte or its cache line */
+        return NULL; /* CLFLUSH, CLWB: a byte or its cache line */
     if (bytes && !is_vsib(op) && z->size != bytes * 8)
         return "memory size";
     if (is_vsib(op) && z->element_size != bytes * 8)
@@ -273,8 +286,7 @@ static const char *compare_operand(const struct zydis_case *c,
 {
     const struct x86_insn *i = c->insn;
     bool in_rm = op->kind == X86_OP_E || op->kind == X86_OP_W ||
-                 op->kind == X86_OP_Q || op->kind == X86_OP_M ||
-                 is_vsib(op);
+                 op->kind == X86_OP_Q || op->kind == X86_OP_M || is_vsib(op);
 
     if ((in_rm && (i->flags & X86_I_MEM)) || op->kind == X86_OP_O)
         return compare_memory(c, op, z);
@@ -282,8 +294,9 @@ static const char *compare_operand(const struct zydis_case *c,
         return compare_immediate(c, op, z);
     if (op->kind == X86_OP_A) {
         return z->type == ZYDIS_OPERAND_TYPE_POINTER &&
-               z->ptr.segment == i->imm2 && z->ptr.offset == i->imm ?
-               NULL : "pointer";
+                       z->ptr.segment == i->imm2 && z->ptr.offset == i->imm
+                   ? NULL
+                   : "pointer";
     }
     if (z->type != ZYDIS_OPERAND_TYPE_REGISTER)
         return "not a register";
@@ -334,8 +347,8 @@ static void compare_operands(const struct zydis_case *c, const char *name,
         n++;
     }
     /* Zydis names the ST0 of comparisons that the manual leaves out. */
-    if (n == 1 && z->operand_count_visible == 2 &&
-        op[0].kind == X86_OP_STI && zops[0].reg.value == ZYDIS_REGISTER_ST0)
+    if (n == 1 && z->operand_count_visible == 2 && op[0].kind == X86_OP_STI &&
+        zops[0].reg.value == ZYDIS_REGISTER_ST0)
         zops++;
     else if (n != z->operand_count_visible) {
         difference(c, "operand count", name, x86_rows[c->insn->row].operands);
@@ -394,31 +407,49 @@ static bool is_foreign(const ZydisDecodedInstruction *z)
         z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
         return true;
     switch (z->meta.isa_ext) {
-    case ZYDIS_ISA_EXT_AMD_INVLPGB: case ZYDIS_ISA_EXT_AMX_BF16:
-    case ZYDIS_ISA_EXT_AMX_INT8: case ZYDIS_ISA_EXT_AMX_TILE:
-    case ZYDIS_ISA_EXT_AVX512VEX: case ZYDIS_ISA_EXT_AVX_VNNI:
-    case ZYDIS_ISA_EXT_CLZERO: case ZYDIS_ISA_EXT_ENQCMD:
-    case ZYDIS_ISA_EXT_FMA4: case ZYDIS_ISA_EXT_HRESET:
-    case ZYDIS_ISA_EXT_KEYLOCKER: case ZYDIS_ISA_EXT_KEYLOCKER_WIDE:
-    case ZYDIS_ISA_EXT_KNC: case ZYDIS_ISA_EXT_KNCE:
-    case ZYDIS_ISA_EXT_KNCV: case ZYDIS_ISA_EXT_MCOMMIT:
-    case ZYDIS_ISA_EXT_MONITORX: case ZYDIS_ISA_EXT_MOVDIR:
-    case ZYDIS_ISA_EXT_PADLOCK: case ZYDIS_ISA_EXT_PCONFIG:
+    case ZYDIS_ISA_EXT_AMD_INVLPGB:
+    case ZYDIS_ISA_EXT_AMX_BF16:
+    case ZYDIS_ISA_EXT_AMX_INT8:
+    case ZYDIS_ISA_EXT_AMX_TILE:
+    case ZYDIS_ISA_EXT_AVX512VEX:
+    case ZYDIS_ISA_EXT_AVX_VNNI:
+    case ZYDIS_ISA_EXT_CLZERO:
+    case ZYDIS_ISA_EXT_ENQCMD:
+    case ZYDIS_ISA_EXT_FMA4:
+    case ZYDIS_ISA_EXT_HRESET:
+    case ZYDIS_ISA_EXT_KEYLOCKER:
+    case ZYDIS_ISA_EXT_KEYLOCKER_WIDE:
+    case ZYDIS_ISA_EXT_KNC:
+    case ZYDIS_ISA_EXT_KNCE:
+    case ZYDIS_ISA_EXT_KNCV:
+    case ZYDIS_ISA_EXT_MCOMMIT:
+    case ZYDIS_ISA_EXT_MONITORX:
+    case ZYDIS_ISA_EXT_MOVDIR:
+    case ZYDIS_ISA_EXT_PADLOCK:
+    case ZYDIS_ISA_EXT_PCONFIG:
     case ZYDIS_ISA_EXT_PKU:
-    case ZYDIS_ISA_EXT_PT: case ZYDIS_ISA_EXT_RDPRU:
-    case ZYDIS_ISA_EXT_RTM: case ZYDIS_ISA_EXT_SERIALIZE:
-    case ZYDIS_ISA_EXT_SGX: case ZYDIS_ISA_EXT_SGX_ENCLV:
-    case ZYDIS_ISA_EXT_SMX: case ZYDIS_ISA_EXT_SNP:
-    case ZYDIS_ISA_EXT_SSE4A: case ZYDIS_ISA_EXT_SVM:
-    case ZYDIS_ISA_EXT_TBM: case ZYDIS_ISA_EXT_TDX:
-    case ZYDIS_ISA_EXT_TSX_LDTRK: case ZYDIS_ISA_EXT_UINTR:
-    case ZYDIS_ISA_EXT_VMFUNC: case ZYDIS_ISA_EXT_VTX:
-    case ZYDIS_ISA_EXT_WAITPKG: case ZYDIS_ISA_EXT_XSAVES:
-    case ZYDIS_ISA_EXT_AMD3DNOW: case ZYDIS_ISA_EXT_CET:
-    case ZYDIS_ISA_EXT_XOP:
-        return true;
-    default:
-        return z->meta.isa_set == ZYDIS_ISA_SET_LWP;
+    case ZYDIS_ISA_EXT_PT:
+    case ZYDIS_ISA_EXT_RDPRU:
+    case ZYDIS_ISA_EXT_RTM:
+    case ZYDIS_ISA_EXT_SERIALIZE:
+    case ZYDIS_ISA_EXT_SGX:
+    case ZYDIS_ISA_EXT_SGX_ENCLV:
+    case ZYDIS_ISA_EXT_SMX:
+    case ZYDIS_ISA_EXT_SNP:
+    case ZYDIS_ISA_EXT_SSE4A:
+    case ZYDIS_ISA_EXT_SVM:
+    case ZYDIS_ISA_EXT_TBM:
+    case ZYDIS_ISA_EXT_TDX:
+    case ZYDIS_ISA_EXT_TSX_LDTRK:
+    case ZYDIS_ISA_EXT_UINTR:
+    case ZYDIS_ISA_EXT_VMFUNC:
+    case ZYDIS_ISA_EXT_VTX:
+    case ZYDIS_ISA_EXT_WAITPKG:
+    case ZYDIS_ISA_EXT_XSAVES:
+    case ZYDIS_ISA_EXT_AMD3DNOW:
+    case ZYDIS_ISA_EXT_CET:
+    case ZYDIS_ISA_EXT_XOP: return true;
+    default: return z->meta.isa_set == ZYDIS_ISA_SET_LWP;
     }
 }
 
@@ -441,11 +472,14 @@ static ZydisDecoder decoders[3];
 static const ZydisDecoder *decoder_for(unsigned mode)
 {
     static const ZydisMachineMode modes[] = {
-        ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_MACHINE_MODE_LEGACY_32,
+        ZYDIS_MACHINE_MODE_LEGACY_16,
+        ZYDIS_MACHINE_MODE_LEGACY_32,
         ZYDIS_MACHINE_MODE_LONG_64,
     };
     static const ZydisStackWidth widths[] = {
-        ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32, ZYDIS_STACK_WIDTH_64,
+        ZYDIS_STACK_WIDTH_16,
+        ZYDIS_STACK_WIDTH_32,
+        ZYDIS_STACK_WIDTH_64,
     };
     ZydisDecoder *d = &decoders[mode];
 
@@ -467,11 +501,12 @@ void zydis_compare(struct zydis_totals *totals, unsigned mode,
     ZydisDecodedOperand zops[ZYDIS_MAX_OPERAND_COUNT];
     ZydisDecodedInstruction z;
     struct x86_insn insn;
-    struct zydis_case c = { .totals = totals, .mode = mode, .bytes = bytes,
-                            .insn = &insn };
+    struct zydis_case c = {
+        .totals = totals, .mode = mode, .bytes = bytes, .insn = &insn
+    };
     int len = x86_decode(&insn, bytes, CASE_BYTES, mode, feat);
-    bool valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder_for(mode), bytes,
-                                                     CASE_BYTES, &z, zops));
+    bool valid = ZYAN_SUCCESS(
+        ZydisDecoderDecodeFull(decoder_for(mode), bytes, CASE_BYTES, &z, zops));
     const char *theirs = valid ? ZydisMnemonicGetString(z.mnemonic) : "-";
     const char *name = "-";
     char lengths[2][24];

@@ -71,8 +71,7 @@ static const struct {
     { M64, "48 b8 88 77 66 55 44 33 22 11", "movabs rax,0x1122334455667788" },
     { M64, "48 c7 c0 ff ff ff ff", "mov    rax,0xffffffffffffffff" },
     { M64, "83 c0 80", "add    eax,0xffffff80" },
-    { M64, "a1 88 77 66 55 44 33 22 11",
-      "movabs eax,ds:0x1122334455667788" },
+    { M64, "a1 88 77 66 55 44 33 22 11", "movabs eax,ds:0x1122334455667788" },
     { M64, "67 a1 44 33 22 11", "mov    eax,ds:0x11223344" },
     { M32, "a1 44 33 22 11", "mov    eax,ds:0x11223344" },
     { M64, "90", "nop" },
@@ -128,14 +127,10 @@ static const struct {
     unsigned osz;
     int64_t disp;
 } branches[] = {
-    { M64, "e9 f0 ff ff ff", 8, -16 },
-    { M64, "66 e9 f0 ff", 2, -16 },
-    { M64, "66 48 e9 f0 ff ff ff", 8, -16 },
-    { M32, "e9 f0 ff ff ff", 4, -16 },
-    { M32, "66 e9 f0 ff", 2, -16 },
-    { M16, "e9 f0 ff", 2, -16 },
-    { M16, "66 0f 84 10 00 00 00", 4, 16 },
-    { M64, "74 fe", 8, -2 },
+    { M64, "e9 f0 ff ff ff", 8, -16 },       { M64, "66 e9 f0 ff", 2, -16 },
+    { M64, "66 48 e9 f0 ff ff ff", 8, -16 }, { M32, "e9 f0 ff ff ff", 4, -16 },
+    { M32, "66 e9 f0 ff", 2, -16 },          { M16, "e9 f0 ff", 2, -16 },
+    { M16, "66 0f 84 10 00 00 00", 4, 16 },  { M64, "74 fe", 8, -2 },
 };
 
 TEST_P(branch_has_size_and_displacement, branches)
@@ -155,25 +150,25 @@ static const struct {
     unsigned mode;
     const char *hex;
 } undefined[] = {
-    { M64, "06" },              /* PUSH ES */
+    { M64, "06" }, /* PUSH ES */
     { M64, "82 c0 01" },
-    { M64, "f0 90" },           /* LOCK without memory */
+    { M64, "f0 90" }, /* LOCK without memory */
     { M64, "f0 01 c8" },
-    { M64, "f0 8b 00" },        /* LOCK with a source in memory */
+    { M64, "f0 8b 00" }, /* LOCK with a source in memory */
     { M64, "f0 39 00" },
-    { M64, "8d c0" },           /* LEA of a register */
+    { M64, "8d c0" }, /* LEA of a register */
     { M64, "0f 04" },
-    { M64, "0f 0b" },           /* UD2 */
-    { M64, "66 c5 f8 28 c0" },  /* prefixes before VEX */
+    { M64, "0f 0b" },          /* UD2 */
+    { M64, "66 c5 f8 28 c0" }, /* prefixes before VEX */
     { M64, "f2 c5 f8 28 c0" },
     { M64, "f0 c5 f8 28 c0" },
     { M64, "40 c5 f8 28 c0" },
-    { M64, "c5 e8 28 c0" },     /* VEX.vvvv of two operands */
+    { M64, "c5 e8 28 c0" }, /* VEX.vvvv of two operands */
     { M32, "c4 e1 38 28 c0" },
-    { M64, "c4 e0 78 28 c0" },  /* map 0 */
-    { M64, "c4 e2 71 92 04 08" },   /* gather with equal registers */
+    { M64, "c4 e0 78 28 c0" },    /* map 0 */
+    { M64, "c4 e2 71 92 04 08" }, /* gather with equal registers */
     { X86_MODE_16 | X86_MODE_REAL, "c5 f8 28 c0" },
-    { M64, "f3 0f 28 c0" },     /* mandatory prefix without a row */
+    { M64, "f3 0f 28 c0" }, /* mandatory prefix without a row */
     { M64, "f3 0f 38 f0 00" },
 };
 
@@ -182,7 +177,7 @@ TEST_P(undefined_instruction_raises_ud, undefined)
     struct x86_insn i;
     int len = decode(&i, row->hex, row->mode);
 
-    if (len > 0)                /* a row that says so: UD2 */
+    if (len > 0) /* a row that says so: UD2 */
         CHECK_EQ(strcmp(x86_rows[i.row].handler, "ud"), 0);
     else
         CHECK_EQ(len, -1);
@@ -199,24 +194,28 @@ TEST(fifteen_bytes_are_the_most)
 
     CHECK_EQ(decode(&i, "66 66 66 66 66 66 66 66 66 66 66 66 66 01 d8", M64),
              15);
-    CHECK_EQ(decode(&i, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 01 d8",
-                    M64), -1);
+    CHECK_EQ(decode(&i, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 01 d8", M64),
+             -1);
     CHECK(i.fn == h_gp0);
-    CHECK_EQ(decode(&i, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 66",
-                    M64), -1);
+    CHECK_EQ(decode(&i, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 66", M64),
+             -1);
     CHECK(i.fn == h_gp0);
     CHECK_EQ(i.len, 15);
-    CHECK_EQ(decode(&i, "66 66 66 66 66 66 66 66 66 66 66 66 81 c0 34 12",
-                    M32), -1);
+    CHECK_EQ(decode(&i, "66 66 66 66 66 66 66 66 66 66 66 66 81 c0 34 12", M32),
+             -1);
     CHECK(i.fn == h_gp0);
 }
 
 TEST(cut_instruction_asks_for_more)
 {
     static const char *const whole[] = {
-        "48 81 84 8d 44 33 22 11 88 77 66 55", "66 0f 3a 0f c1 07",
-        "c4 e3 79 0f c1 05", "f0 48 0f c7 0e", "c8 34 12 05",
-        "48 b8 88 77 66 55 44 33 22 11", "67 a1 44 33 22 11",
+        "48 81 84 8d 44 33 22 11 88 77 66 55",
+        "66 0f 3a 0f c1 07",
+        "c4 e3 79 0f c1 05",
+        "f0 48 0f c7 0e",
+        "c8 34 12 05",
+        "48 b8 88 77 66 55 44 33 22 11",
+        "67 a1 44 33 22 11",
     };
     struct x86_insn i;
     uint8_t bytes[64];
@@ -268,14 +267,14 @@ TEST(stack_bases_use_the_stack_segment)
     CHECK_EQ(i.seg, SEG_SS);
     decode(&i, "8b 04 24", M32);
     CHECK_EQ(i.seg, SEG_SS);
-    decode(&i, "8b 04 2b", M32);        /* EBP as index */
+    decode(&i, "8b 04 2b", M32); /* EBP as index */
     CHECK_EQ(i.seg, SEG_DS);
     decode(&i, "3e 8b 45 00", M32);
     CHECK_EQ(i.seg, SEG_DS);
     CHECK(i.flags & X86_I_SEGOVR);
-    decode(&i, "8b 46 00", M16);        /* BP */
+    decode(&i, "8b 46 00", M16); /* BP */
     CHECK_EQ(i.seg, SEG_SS);
-    decode(&i, "8b 06 00 00", M16);     /* disp16 */
+    decode(&i, "8b 06 00 00", M16); /* disp16 */
     CHECK_EQ(i.seg, SEG_DS);
 }
 
@@ -295,11 +294,11 @@ TEST(operand_sizes_follow_the_row)
 {
     struct x86_insn i;
 
-    decode(&i, "66 0f 6e 00", M64);     /* MOVD: 66 is no size */
+    decode(&i, "66 0f 6e 00", M64); /* MOVD: 66 is no size */
     CHECK_EQ(x86_operand_bytes(&x86_rows[i.row].op[1], &i), 4);
     decode(&i, "66 0f c5 c0 01", M64);
     CHECK_EQ(i.imm, 1);
-    decode(&i, "0f c7 0e", M64);        /* CMPXCHG8B */
+    decode(&i, "0f c7 0e", M64); /* CMPXCHG8B */
     CHECK_EQ(x86_operand_bytes(&x86_rows[i.row].op[0], &i), 8);
     decode(&i, "c5 fd 6f 00", M64);
     CHECK_EQ(x86_operand_bytes(&x86_rows[i.row].op[1], &i), 32);

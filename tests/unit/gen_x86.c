@@ -78,6 +78,8 @@ TEST(more_demanding_rows_do_not_conflict)
                  "f3.0f.01/r e Ev all - - x - -\n"
                  "90+r xchg Zv,rAX all - - x - -\nf3.90 pause - all - - x - -"
                  "\n63/r m Gv,Ed only64 - - x - -\n63/r n Ew,Gw no64 - - x - "
-                 "-\n", said, sizeof said), 0);
+                 "-\n",
+                 said, sizeof said),
+             0);
     CHECK_STR_EQ(said, "");
 }
