@@ -82,7 +82,7 @@ static bool save_memories(struct vm *vm, struct state_sink *sink,
 {
     for (guint i = 0; i < vm->memories->len; i++) {
         const struct vm_memory *m = vm->memories->pdata[i];
-        if (!m->constant && !save_memory(sink, m->name, m->mem, w))
+        if (!save_memory(sink, m->name, m->mem, w))
             return false;
     }
     return !o->with_ram || !vm->ram || save_memory(sink, "ram", vm->ram, w);
@@ -226,7 +226,7 @@ static struct memory *memory_named(struct vm *vm, const char *name)
         return vm->ram;
     for (guint i = 0; i < vm->memories->len; i++) {
         const struct vm_memory *m = vm->memories->pdata[i];
-        if (!m->constant && strcmp(m->name, name) == 0)
+        if (strcmp(m->name, name) == 0)
             return m->mem;
     }
     return NULL;
@@ -359,7 +359,7 @@ bool board_load_finish(struct board_load *l, GError **error)
     }
     for (guint i = 0; i < vm->memories->len; i++) {
         const struct vm_memory *m = vm->memories->pdata[i];
-        if (!m->constant && !is_there(l, "memory", m->name, error))
+        if (!is_there(l, "memory", m->name, error))
             return false;
     }
     for (guint i = 0; i < vm->devices->len; i++) {

@@ -18,12 +18,45 @@
 #include "vm/firmware.h"
 #include "vm/vm.h"
 
+#define HOLE_START 0xa0000ull
+#define ONE_MIB (1ull << 20)
+#define FOUR_GIB (1ull << 32)
+#define LOW_FIRMWARE (128ull << 10)
+
 static void memory_entry_free(gpointer opaque)
 {
     struct vm_memory *m = opaque;
 
     g_free(m->name);
     g_free(m);
+}
+
+static bool add_ram_region(struct vm *vm, const char *name, uint64_t gpa,
+                           uint64_t bytes, uint64_t offset)
+{
+    struct region *r = map_add_memory(vm->map, name, gpa, bytes, vm->ram,
+                                      offset, BP_PRIO_RAM, false);
+
+    if (r)
+        g_ptr_array_add(vm->roms, r);
+    return r != NULL;
+}
+
+/*
+ * What is behind A0000-FFFFF is seen only through windows that the host
+ * bridge opens (PAM, SMRAM), so that writes to closed ones are lost.
+ */
+static bool place_ram(struct vm *vm, uint64_t all, uint64_t below)
+{
+    bool ok = add_ram_region(vm, "ram-low", 0, MIN(below, HOLE_START), 0);
+
+    if (below > ONE_MIB)
+        ok = ok && add_ram_region(vm, "ram", ONE_MIB, below - ONE_MIB,
+                                  ONE_MIB);
+    if (all > below)
+        ok = ok && add_ram_region(vm, "ram-high", FOUR_GIB, all - below,
+                                  below);
+    return ok;
 }
 
 static bool add_ram(struct vm *vm, const struct board_options *o,
@@ -37,11 +70,8 @@ static bool add_ram(struct vm *vm, const struct board_options *o,
                        "there is no room for %" PRIu64 " MiB of guest "
                        "memory: %s", o->ram_bytes >> 20, g_strerror(errno));
     vm->ram_below_4g = below;
-    map_add_memory(vm->map, "ram", 0, below, vm->ram, 0, BP_PRIO_RAM, false);
-    if (o->ram_bytes > below)
-        map_add_memory(vm->map, "ram-high", 1ull << 32, o->ram_bytes - below,
-                       vm->ram, below, BP_PRIO_RAM, false);
-    return true;
+    return place_ram(vm, o->ram_bytes, below) ||
+           vm_fail(error, VM_ERROR_CONFIG, "guest memory cannot be placed");
 }
 
 bool board_create(struct vm *vm, const struct board_options *o,
@@ -55,6 +85,7 @@ bool board_create(struct vm *vm, const struct board_options *o,
     vm->drives = g_ptr_array_new();
     vm->ports = g_ptr_array_new();
     vm->screens = g_ptr_array_new();
+    vm->roms = g_ptr_array_new();
     vm->memories = g_ptr_array_new_with_free_func(memory_entry_free);
     vm->map = map_create();
     vm->pio = pio_create();
@@ -69,26 +100,33 @@ bool board_create(struct vm *vm, const struct board_options *o,
     return add_ram(vm, o, error);
 }
 
-bool board_add_rom(struct vm *vm, const char *name, uint64_t gpa,
-                   const void *data, uint64_t bytes, int priority,
-                   GError **error)
+static bool add_rom(struct vm *vm, const char *name, uint64_t gpa,
+                    uint64_t bytes, struct memory *mem, uint64_t offset)
 {
-    uint64_t size = (bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
-    struct memory *mem = memory_create(name, size);
+    struct region *r = map_add_memory(vm->map, name, gpa, bytes, mem, offset,
+                                      BP_PRIO_ROM, true);
 
-    if (!mem)
-        return vm_fail(error, VM_ERROR_CONFIG, "no memory for ROM '%s': %s",
-                       name, g_strerror(errno));
-    memcpy(mem->host, data, bytes);
-    struct vm_memory *m = g_new0(struct vm_memory, 1);
-    m->name = g_strdup(name);
-    m->mem = mem;
-    m->constant = true;
-    m->region = map_add_memory(vm->map, name, gpa, size, mem, 0, priority,
-                               true);
-    g_ptr_array_add(vm->memories, m);
-    return m->region || vm_fail(error, VM_ERROR_CONFIG,
-                                "ROM '%s' cannot be placed", name);
+    if (r)
+        g_ptr_array_add(vm->roms, r);
+    return r != NULL;
+}
+
+bool board_add_firmware(struct vm *vm, const void *data, uint64_t bytes,
+                        GError **error)
+{
+    uint64_t low = MIN(bytes, LOW_FIRMWARE);
+
+    vm->firmware_rom = memory_create("firmware", bytes);
+    if (!vm->firmware_rom)
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "there is no memory for firmware of %" PRIu64
+                       " bytes: %s", bytes, g_strerror(errno));
+    memcpy(vm->firmware_rom->host, data, bytes);
+    return (add_rom(vm, "firmware", FOUR_GIB - bytes, bytes,
+                    vm->firmware_rom, 0) &&
+            add_rom(vm, "firmware-low", ONE_MIB - low, low, vm->firmware_rom,
+                    bytes - low)) ||
+           vm_fail(error, VM_ERROR_CONFIG, "the firmware cannot be placed");
 }
 
 void board_reset_devices(struct vm *vm)
@@ -122,17 +160,6 @@ void board_drain(struct vm *vm)
     lanes_drain(vm->lanes);
 }
 
-static void free_roms(struct vm *vm)
-{
-    for (guint i = 0; i < vm->memories->len; i++) {
-        struct vm_memory *m = vm->memories->pdata[i];
-        if (m->region)
-            region_destroy(m->region);
-        memory_destroy(m->mem);
-    }
-    g_ptr_array_free(vm->memories, TRUE);
-}
-
 void board_destroy(struct vm *vm)
 {
     /* Back ends first: nothing may call into a device that is going. */
@@ -154,7 +181,9 @@ void board_destroy(struct vm *vm)
     firmware_free_items(vm);
     if (vm->pci)
         pci_bus_destroy(vm->pci);
-    free_roms(vm);
+    while (vm->roms->len)
+        region_destroy(g_ptr_array_remove_index(vm->roms,
+                                                vm->roms->len - 1));
     isa_dma_destroy(vm->isa_dma);
     inputs_destroy(vm->inputs);
     wires_destroy(vm->wires);
@@ -162,7 +191,10 @@ void board_destroy(struct vm *vm)
     lanes_destroy(vm->lanes);
     pio_destroy(vm->pio);
     map_destroy(vm->map);
+    memory_destroy(vm->firmware_rom);
     memory_destroy(vm->ram);
+    g_ptr_array_free(vm->roms, TRUE);
+    g_ptr_array_free(vm->memories, TRUE);
     g_ptr_array_free(vm->devices, TRUE);
     g_ptr_array_free(vm->drives, TRUE);
     g_ptr_array_free(vm->ports, TRUE);

@@ -26,10 +26,12 @@ bool board_create(struct vm *vm, const struct board_options *options,
  * board_create() that failed. */
 void board_destroy(struct vm *vm);
 
-/* A read-only image of the board at gpa; takes a copy. */
-bool board_add_rom(struct vm *vm, const char *name, uint64_t gpa,
-                   const void *data, uint64_t bytes, int priority,
-                   GError **error);
+/*
+ * The board's firmware: ends at 4 GiB, and its last 128 KiB are seen below
+ * 1 MiB too.  A copy is taken; bytes is a multiple of 4096.
+ */
+bool board_add_firmware(struct vm *vm, const void *data, uint64_t bytes,
+                        GError **error);
 
 /* All devices in order; the last ones are stopped first. */
 void board_reset_devices(struct vm *vm);

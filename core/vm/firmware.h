@@ -29,12 +29,4 @@ void firmware_add_bytes(struct vm *vm, uint32_t key, const char *name,
                         GBytes *data);
 void firmware_free_items(struct vm *vm);
 
-/*
- * Adds E820, ACPI tables, SMBIOS, processor counts and the boot order for
- * the machine as it was assembled; kernel, initrd and command line as
- * vm->config says.  After all devices were realized.
- * (core/vm/fwcfg_items.c)
- */
-bool firmware_tables_build(struct vm *vm, GError **error);
-
 #endif

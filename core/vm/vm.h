@@ -66,7 +66,9 @@ struct vm {
     GPtrArray *drives;          /* struct block_drive * */
     GPtrArray *ports;           /* struct char_port * */
     GPtrArray *screens;         /* struct screen *, of the devices */
-    GPtrArray *memories;        /* struct vm_memory *: all but the RAM */
+    GPtrArray *memories;        /* struct vm_memory *, of the devices */
+    GPtrArray *roms;            /* struct region *: the board's own */
+    struct memory *firmware_rom;
     GPtrArray *firmware;        /* struct firmware_item *, vm/firmware.h */
 
     /* The legacy interrupt controller's acknowledge cycle, set by the PIC
@@ -108,12 +110,10 @@ struct vm {
 #define VM_REQUEST_RESET 1u
 #define VM_REQUEST_END   2u     /* see end, end_status */
 
-/* Memory that is not main memory: a device's, a ROM of the board. */
+/* Memory of a device. */
 struct vm_memory {
     char *name;                 /* in saved state: "vga.vram" */
     struct memory *mem;
-    struct region *region;
-    bool constant;              /* nobody writes to it: not saved */
 };
 
 /*

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a machine is made of, as the user says it: vm.conf and the command
+ * line have the same keys.
+ *
+ *     # vm.conf
+ *     name = demo
+ *     memory = 512M
+ *     cpus = 2
+ *     disk = a.img,snapshot=on
+ *
+ *     [device uart2]
+ *     type = ns16550
+ *     port = 0x2f8
+ *
+ * An unknown key is an error that names it.  Paths in a file are relative to
+ * the file.
+ */
+#ifndef VM_CONFIG_H
+#define VM_CONFIG_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum config_drive_kind { CONFIG_DISK, CONFIG_CDROM, CONFIG_FLOPPY };
+
+struct config_drive {
+    enum config_drive_kind kind;
+    char *path;                 /* "": an empty removable drive */
+    bool readonly, snapshot;
+};
+
+struct config_device {
+    char *type;
+    char *name;
+    GPtrArray *settings;        /* "property=value" */
+};
+
+struct vm_config {
+    char *name;
+    uint64_t memory;            /* bytes */
+    unsigned cpus;
+    char *cpu;                  /* model and features; NULL: the default */
+    GPtrArray *drives;          /* struct config_drive * */
+    GPtrArray *serials;         /* char *: "stdio", .. */
+    GPtrArray *devices;         /* struct config_device * */
+    GPtrArray *plugins;         /* char *: files */
+    char *kernel, *initrd, *append;
+    char *firmware;             /* file, or "seabios" */
+    char *boot;                 /* letters a c d n, NULL: the default */
+    char *ctl;                  /* path of the control socket; may be NULL */
+    char *restore;              /* file; may be NULL */
+    bool headless;
+    bool deterministic;
+    bool isa_debug_exit;
+    bool has_rtc_base;
+    int64_t rtc_base;           /* ns since 1970 at the start */
+};
+
+struct vm_config *config_new(void);
+void config_free(struct vm_config *c);
+
+/* One key; the value of a switch may be NULL ("on"). */
+bool config_set(struct vm_config *c, const char *key, const char *value,
+                GError **error);
+/* Does the key take a value on the command line?  False for switches and
+ * unknown keys; *known says which. */
+bool config_takes_value(const char *key, bool *known);
+bool config_read_file(struct vm_config *c, const char *path, GError **error);
+/* What cannot be seen from one key alone. */
+bool config_check(const struct vm_config *c, GError **error);
+/* What a saved machine and the one that loads it must have in common, as
+ * text; to be freed. */
+char *config_fingerprint(const struct vm_config *c);
+
+/* "--key VALUE  help" lines for usage texts. */
+void config_print_keys(GString *out);
+
+#endif
