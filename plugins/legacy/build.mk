@@ -8,3 +8,7 @@ plugins-y += legacy/fw_cfg legacy/debug_port legacy/exit_port
 plugins-y += legacy/i8042
 legacy/i8042-objs = plugins/legacy/i8042.o plugins/legacy/ps2_keyboard.o \
 	plugins/legacy/ps2_mouse.o
+
+plugins-y += legacy/vga
+legacy/vga-objs = plugins/legacy/vga.o plugins/legacy/vga_memory.o \
+	plugins/legacy/vga_draw.o
