@@ -220,3 +220,45 @@ void bytes_noise(struct byte_source *s, uint8_t *out)
         break;
     }
 }
+
+/* --- all opcodes ---------------------------------------------------------- */
+
+static unsigned take(unsigned *n, unsigned of)
+{
+    unsigned digit = *n % of;
+
+    *n /= of;
+    return digit;
+}
+
+bool bytes_of_opcode(struct byte_source *s, unsigned n, uint8_t *out)
+{
+    static const uint8_t prefix[] = { 0, 0x66, 0xf3, 0xf2 };
+    unsigned modrm = take(&n, 72), opcode = take(&n, 256);
+    unsigned pp = take(&n, 4), w = take(&n, 2), l = take(&n, 2);
+    unsigned map = n; /* 0..3 legacy, 4..6 VEX */
+    uint8_t *p = out;
+
+    fill_random(s, out, CASE_BYTES);
+    if (map > 6)
+        return false;
+    if (map < 4) {
+        if (prefix[pp])
+            *p++ = prefix[pp];
+        if (w && s->mode == X86_MODE_64)
+            *p++ = 0x48;
+        if (map)
+            *p++ = 0x0f;
+        if (map > 1)
+            *p++ = map == 2 ? 0x38 : 0x3a;
+    } else {
+        unsigned vvvv = below(s, 4) ? 15 : below(s, 16);
+
+        *p++ = 0xc4;
+        *p++ = (uint8_t)(0xe0 | (map - 3));
+        *p++ = (uint8_t)(w << 7 | vvvv << 3 | l << 2 | pp);
+    }
+    *p++ = (uint8_t)opcode;
+    *p = (uint8_t)(modrm < 8 ? modrm << 3 : 0xc0 + modrm - 8);
+    return true;
+}

@@ -27,4 +27,10 @@ bool bytes_row_takes(const struct byte_source *s, unsigned row, uint8_t modrm);
 /* Prefixes, an opcode of some map and bytes behind it, at random. */
 void bytes_noise(struct byte_source *s, uint8_t *out);
 
+/*
+ * The n-th of all combinations of map, mandatory prefix, W, L, opcode and
+ * ModRM (register forms, and memory by rAX); false behind the last.
+ */
+bool bytes_of_opcode(struct byte_source *s, unsigned n, uint8_t *out);
+
 #endif

@@ -55,6 +55,20 @@ TEST_P(all_rows_agree_with_zydis, modes)
     CHECK_EQ(totals.different, 0);
 }
 
+TEST_P(all_opcodes_agree_with_zydis, modes)
+{
+    struct byte_source s = { .seed = 5 + row->mode, .mode = row->mode };
+    struct zydis_totals totals = { 0 };
+    uint8_t bytes[CASE_BYTES];
+
+    memset(&all_features, 0xff, sizeof all_features);
+    for (unsigned n = 0; bytes_of_opcode(&s, n, bytes); n++)
+        zydis_compare(&totals, row->mode, bytes, &all_features, true);
+    print_totals(row->name, &totals);
+    zydis_report();
+    CHECK_EQ(totals.different, 0);
+}
+
 TEST_P(noise_agrees_with_zydis, modes)
 {
     struct byte_source s = { .seed = 9 + row->mode, .mode = row->mode };
