@@ -250,7 +250,7 @@ static unsigned free_slot(struct pci_bus *bus)
 /* 6.2.1: bit 7 of the header type tells software to look further. */
 static void mark_multi_function(struct pci_bus *bus, unsigned slot)
 {
-    struct pci_function **f = &bus->functions[slot * PCI_FUNCTIONS];
+    struct pci_function **f = &bus->functions[(size_t)slot * PCI_FUNCTIONS];
     unsigned count = 0;
 
     for (unsigned i = 0; i < PCI_FUNCTIONS; i++)

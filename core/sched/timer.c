@@ -467,7 +467,7 @@ void timer_destroy(struct timer *t)
 
 void timers_finish(struct clocks *c)
 {
-    struct timer *t;
+    struct timer *next;
 
     if (c->has_thread) {
         pthread_mutex_lock(&c->lock);
@@ -476,8 +476,8 @@ void timers_finish(struct clocks *c)
         pthread_mutex_unlock(&c->lock);
         pthread_join(c->thread, NULL);
     }
-    while ((t = c->all)) {
-        unlink_timer(t);
+    for (struct timer *t = c->all; t; t = next) {
+        next = t->next;
         free_timer(t);
     }
     for (int id = 0; id < CLOCK_COUNT; id++)
