@@ -113,9 +113,9 @@ void gen_handlers_c(const struct row *rows, unsigned n, FILE *out)
 
 /* --- forms ---------------------------------------------------------------- */
 
-static enum x86_imm imm_of(const struct row *r)
+static unsigned imm_of(const struct row *r)
 {
-    enum x86_imm imm = X86_IMM_NONE;
+    unsigned imm = X86_IMM_NONE;
 
     for (unsigned i = 0; i < r->op_count; i++) {
         switch (r->op[i].kind) {
@@ -138,7 +138,7 @@ static enum x86_imm imm_of(const struct row *r)
     return imm;
 }
 
-static enum x86_osz_rule osz_of(const struct row *r)
+static unsigned osz_of(const struct row *r)
 {
     bool v = row_has_size(r, X86_SZ_V) || row_has_size(r, X86_SZ_Z);
 
