@@ -13,6 +13,7 @@ others.  By hand:
 
 import fnmatch
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -29,6 +30,11 @@ def case(name, short=False, rows=((),)):
             CASES.append((name % row if row else name, short, function, row))
         return function
     return mark
+
+
+def copy(source, target):
+    """Copy a disk image and leave its holes."""
+    subprocess.run(['cp', '--sparse=always', source, target], check=True)
 
 
 def run(name, function, row):

@@ -372,7 +372,7 @@ class VM:
                   errors='replace') as file:
             said = file.read().split('\n')[-30:]
         with self.arrived:
-            serial = self.seen.decode(errors='replace').split('\n')[-60:]
+            serial = self.seen.decode(errors='replace').split('\n')[-40:]
         screen = []
         if self.process and self.process.poll() is None:
             try:
@@ -380,8 +380,8 @@ class VM:
             except Exception as problem:
                 screen = ['no picture: %s' % problem]
         text = []
-        for title, lines in (('serial', serial), ('program', said),
-                             ('screen', screen)):
+        for title, lines in (('screen', screen), ('program', said),
+                             ('serial', serial)):
             text += ['%-8s| %s' % (title, line.rstrip())
                      for line in lines if line.strip()]
         return '\n'.join(text)

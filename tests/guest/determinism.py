@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 900
+"""Two deterministic runs of one boot are the same run."""
+
+import caserun
+from vmdriver import VM, Failure, guest
+
+
+def boot(number):
+    with VM('deterministic-%d' % number, deterministic=True,
+            rtc_base='2024-02-29T12:00:00Z',
+            kernel=guest('kernel-cloud-amd64', 'vmlinuz'),
+            initrd=guest('initramfs-cloud', 'initrd.img'),
+            append='console=ttyS0,115200 autohalt') as vm:
+        vm.expect('System halted', 300)
+        return vm.hash(), bytes(vm.seen)
+
+
+@caserun.case('two-boots-alike')
+def two():
+    (hash_one, log_one), (hash_two, log_two) = boot(1), boot(2)
+    if log_one != log_two:
+        lines = zip(log_one.split(b'\n'), log_two.split(b'\n'))
+        for one, two in lines:
+            if one != two:
+                raise Failure('%r became %r' % (one, two))
+    if hash_one != hash_two:
+        raise Failure('the states differ: %s and %s' % (hash_one, hash_two))
+
+
+caserun.main()
