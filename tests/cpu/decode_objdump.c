@@ -298,6 +298,9 @@ TEST_P(text_and_length_agree_with_objdump, modes)
             compare_line(&r, next++, end + 2);
     }
     pclose(f);
+    free(r.stream);
+    free(r.starts);
+    free(r.shown);
     fprintf(stderr, "# %s: %u instructions, %u different\n", row->machine,
             r.count, r.different);
     CHECK_EQ(r.different, 0);
