@@ -34,16 +34,27 @@ static uint64_t virtual_ns(struct clocks *c)
     return ns;
 }
 
-/* c->lock is held. */
-static void set_virtual(struct clocks *c, bool running, uint64_t ns)
+/*
+ * c->lock is held from begin_change to end_change.  Host time is read in
+ * between: a reader whose value stands has read it before, so that time does
+ * not run backwards for it.
+ */
+static void begin_change(struct clocks *c)
 {
-    uint32_t seq = c->time_seq;
+    __atomic_fetch_add(&c->time_seq, 1, __ATOMIC_SEQ_CST);
+}
 
-    __atomic_store_n(&c->time_seq, seq + 1, __ATOMIC_RELAXED);
+static void end_change(struct clocks *c)
+{
+    __atomic_fetch_add(&c->time_seq, 1, __ATOMIC_SEQ_CST);
+}
+
+static void set_virtual(struct clocks *c, bool running, uint64_t now,
+                        uint64_t ns)
+{
     __atomic_store_n(&c->running, running, __ATOMIC_RELEASE);
-    __atomic_store_n(&c->base, clock_monotonic_ns() - ns, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->base, now - ns, __ATOMIC_RELEASE);
     __atomic_store_n(&c->stands_at, ns, __ATOMIC_RELEASE);
-    __atomic_store_n(&c->time_seq, seq + 2, __ATOMIC_RELEASE);
 }
 
 void clock_show_virtual(struct clocks *c, uint64_t ns)
@@ -68,17 +79,26 @@ uint64_t clock_now(struct clocks *c, enum clock_id id)
 void clocks_start(struct clocks *c)
 {
     pthread_mutex_lock(&c->lock);
-    if (!c->running && !c->deterministic)
-        set_virtual(c, true, c->stands_at);
+    if (!c->running && !c->deterministic) {
+        begin_change(c);
+        set_virtual(c, true, clock_monotonic_ns(), c->stands_at);
+        end_change(c);
+    }
     pthread_mutex_unlock(&c->lock);
     timers_wake(c);
 }
 
 void clocks_stop(struct clocks *c)
 {
+    uint64_t now;
+
     pthread_mutex_lock(&c->lock);
-    if (c->running)
-        set_virtual(c, false, virtual_ns(c));
+    if (c->running) {
+        begin_change(c);
+        now = clock_monotonic_ns();
+        set_virtual(c, false, now, now - c->base);
+        end_change(c);
+    }
     pthread_mutex_unlock(&c->lock);
     timers_wake(c);
 }
@@ -86,7 +106,9 @@ void clocks_stop(struct clocks *c)
 void clock_set_virtual(struct clocks *c, uint64_t ns)
 {
     pthread_mutex_lock(&c->lock);
-    set_virtual(c, c->running, ns);
+    begin_change(c);
+    set_virtual(c, c->running, clock_monotonic_ns(), ns);
+    end_change(c);
     pthread_mutex_unlock(&c->lock);
     timers_wake(c);
 }
