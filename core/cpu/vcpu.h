@@ -19,6 +19,7 @@
 #include "mem/map.h"
 
 struct vm;
+struct vcpu_group;
 struct lapic;
 struct block;
 struct block_cache;
@@ -30,13 +31,14 @@ struct x86_insn;
  * the page exactly when the entry matches, so one comparison with
  * PAGE_BYTES - size checks the match and that the access stays in the page.
  * An entry that needs care at each access (device, ROM, code, tracked pages)
- * has TLB_SLOW flipped into its tag: it never matches inline, and the slow
- * path finds it without a page walk.
+ * has TLB_SLOW flipped in its tag: a bit of the index, so that no address
+ * that leads to this entry can match it inline, while the slow path finds it
+ * without a page walk.  Empty entries differ in another bit of the index.
  */
 #define TLB_BITS    10
 #define TLB_ENTRIES (1u << TLB_BITS)
-#define TLB_SLOW    (1ull << 62)
-#define TLB_EMPTY   (1ull << 61)    /* no linear address is near this */
+#define TLB_SLOW    ((uint64_t)PAGE_BYTES)
+#define TLB_EMPTY(n) ((uint64_t)((n) ^ 2) << PAGE_SHIFT)
 #define TLB_INDEX(lin) ((lin) >> PAGE_SHIFT & (TLB_ENTRIES - 1))
 
 struct tlb_entry {
@@ -62,7 +64,7 @@ enum tlb_mode { TLB_USER, TLB_SUPER, TLB_SUPER_AC, TLB_MODES };
 struct tlb {
     struct tlb_entry e[ACCESS_COUNT][TLB_ENTRIES];
     struct tlb_info info[ACCESS_COUNT][TLB_ENTRIES];
-    bool used;                  /* something was entered since the flush */
+    uint64_t live[ACCESS_COUNT][TLB_ENTRIES / 64];  /* entries in use */
 };
 
 /* The TLBs of one address space; several are kept while PCIDs are on. */
@@ -87,6 +89,13 @@ struct seg_fast {
     uint64_t unused;
 };
 
+/* Recent results of map_find(), by guest-physical page. */
+#define PHYS_CACHE 256
+struct phys_entry {
+    uint64_t page;              /* page address | 1, 0: empty */
+    struct map_hit hit;
+};
+
 /* vcpu.requests [any] */
 #define REQ_KICK        0x0001  /* leave run() */
 #define REQ_TLB         0x0002  /* drop all translations */
@@ -109,14 +118,20 @@ struct seg_fast {
 
 /*
  * Mode bits: everything besides bytes and physical address that a decoded
- * block depends on; also the argument mode_bits of x86_decode().
+ * block depends on.  The low three are the mode_bits of x86_decode().
  */
 #define MODE_CODE16  0x00
 #define MODE_CODE32  0x01       /* CS.D */
 #define MODE_CODE64  0x02       /* CS.L in long mode */
 #define MODE_CODE    0x03
-#define MODE_PROT    0x04       /* CR0.PE and not V86: "prot" rows are valid */
+#define MODE_REAL    0x04       /* real or virtual-8086 mode */
 #define MODE_USER    0x08       /* CPL 3; blocks of user and kernel differ */
+
+/* DR6 */
+#define DB_HIT    0x000fu
+#define DB_ACCESS 0x2000u       /* debug register with DR7.GD set */
+#define DB_STEP   0x4000u
+#define DB_TASK   0x8000u
 
 struct late_code {              /* a store that may hit code is under way */
     struct memory *mem;
@@ -141,6 +156,7 @@ struct vcpu {
     uint64_t key;               /* generation << 32 | mode bits */
     uint32_t requests;          /* [any] REQ_* */
     uint32_t in_guest;          /* [any] see guest_enter() in sync.h */
+    uint32_t flush_asked, flush_done;   /* [any] tickets of REQ_TLB */
     uint8_t cpl;
     uint8_t deny;
     uint8_t mode;               /* MODE_* */
@@ -152,7 +168,10 @@ struct vcpu {
 
     struct block *cur;          /* the block that runs, or NULL */
     uint64_t cur_rip;           /* rip at its start */
-    uint64_t gather_lin;        /* linear address of its start */
+    unsigned cur_count;         /* instructions of it that are to run */
+    uint64_t stale_rip;         /* where to go on after a voided block */
+    uint64_t code_end;          /* limit of CS + 1, or all ones */
+    uint64_t insn_start;        /* insns when run() was entered */
 
     sigjmp_buf jump;            /* back to the run loop */
     uint8_t exc_vector;         /* what cpu_raise() left */
@@ -160,24 +179,23 @@ struct vcpu {
     uint32_t exc_error;
     bool exc_rip_set;           /* fault address is exc_rip, not cur's */
     uint64_t exc_rip;
-    uint64_t exc_rsp;           /* rsp to restore when exc_rsp_set */
-    bool exc_rsp_set;
+    bool fetching;              /* a fault now is one of the fetch at rip */
     bool delivering;            /* nested: an event is being delivered */
     uint8_t deliver_vector;
-    bool deliver_ext;           /* ... caused by hardware: EXT bit */
-    uint8_t df_stage;           /* 1: delivering #DF */
 
     struct tlb_space space[TLB_SPACES];
     struct tlb_space *cur_space;
     uint32_t gen_counter;
     uint64_t space_clock;
+    struct phys_entry (*phys)[PHYS_CACHE];  /* [0] read, [1] write */
     struct jump_entry *jumps;   /* 1 << JUMP_BITS, by linear address */
     struct block_cache *blocks;
     struct late_code late[2];
     unsigned late_count;
     bool bp_enabled;            /* DR7 enables something */
-    uint8_t db_pending;         /* DR6 bits of a trap after this insn */
-    bool db_trap;
+    bool bp_data;               /* ... that data accesses can hit */
+    bool intr_waiting;          /* an interrupt waits for IF or TPR */
+    uint32_t db_pending;        /* DB_* of a trap after this instruction */
     uint8_t bus_locked;
 
     /* --- identity and surroundings --------------------------------------- */
@@ -189,16 +207,20 @@ struct vcpu {
     uint64_t phys_mask;         /* valid guest-physical address bits */
 
     /* --- thread (core/sched/vcpu.c) -------------------------------------- */
+    struct vcpu_group *group;
     pthread_t thread;
-    bool thread_valid;
-    bool is_kicked;             /* [lock of the scheduler] */
-    bool is_stopped;
+    pthread_mutex_t wake_lock;
+    pthread_cond_t wake;
+    uint32_t is_asleep;         /* [any] waits for requests */
+    uint64_t random;            /* RDRAND in deterministic mode */
 
     /* --- counters [read by any] ------------------------------------------ */
     uint64_t n_blocks_decoded, n_tlb_fills, n_tlb_flushes, n_exceptions;
     uint64_t n_interrupts, n_mmio, n_pio, n_code_hits, n_halts;
     uint32_t ud_reports;
     uint32_t msr_reports;
+    uint32_t msr_reported[32];
+    char ud_reported[16][49];
 };
 
 #endif

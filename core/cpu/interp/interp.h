@@ -258,10 +258,12 @@ void bus_unlock(struct vcpu *cpu);
 void *rep_ptr(struct vcpu *cpu, unsigned seg, uint64_t off, bool write,
               unsigned *bytes);
 
-/* Should a rep instruction stop here and be continued by a new run? */
+/* Should a rep instruction stop here and be continued by a new run?  Called
+ * after each iteration or run of iterations, which it counts. */
 static inline bool rep_interrupted(struct vcpu *cpu)
 {
-    return unlikely(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) != 0);
+    return unlikely(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) != 0 ||
+                    ++cpu->insns >= cpu->insn_limit);
 }
 
 /* --- stack --------------------------------------------------------------- */

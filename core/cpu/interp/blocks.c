@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cpu/interp/blocks.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "cpu/decode.h"
+#include "cpu/interp/interp.h"
+#include "cpu/mmu.h"
+#include "cpu/sync.h"
+#include "vm/vm.h"
+
+#define ARENA_BYTES (24u << 20)
+#define HASH_BITS   15
+#define BLOCK_BYTES 256
+
+struct block_cache {
+    struct block *hash[1u << HASH_BITS];
+    uint8_t *arena;
+    size_t used;
+    /* An instruction that crosses a page, or lies in no memory: decoded
+     * anew each time. */
+    struct block *single;
+    uint8_t single_code[16];
+};
+
+/* A generation that is never current: `single` is never chained to. */
+static const uint32_t never = 1;
+
+static size_t block_bytes(unsigned insns, unsigned code)
+{
+    size_t n = sizeof(struct block) + insns * sizeof(struct x86_insn) + code;
+
+    return (n + 63) & ~(size_t)63;
+}
+
+bool blocks_init(struct vcpu *cpu)
+{
+    struct block_cache *c = g_try_malloc0(sizeof *c);
+
+    cpu->blocks = c;
+    cpu->jumps = g_try_malloc0(sizeof *cpu->jumps << JUMP_BITS);
+    if (!c || !cpu->jumps)
+        return false;
+    c->arena = g_try_malloc(ARENA_BYTES);
+    c->single = g_try_malloc0(block_bytes(1, 16));
+    return c->arena && c->single;
+}
+
+void blocks_finish(struct vcpu *cpu)
+{
+    if (cpu->blocks) {
+        g_free(cpu->blocks->arena);
+        g_free(cpu->blocks->single);
+    }
+    g_free(cpu->blocks);
+    g_free(cpu->jumps);
+    cpu->blocks = NULL;
+    cpu->jumps = NULL;
+}
+
+void blocks_flush(struct vcpu *cpu)
+{
+    struct block_cache *c = cpu->blocks;
+
+    memset(c->hash, 0, sizeof c->hash);
+    memset(cpu->jumps, 0, sizeof *cpu->jumps << JUMP_BITS);
+    c->used = 0;
+    cpu->cur = NULL;
+}
+
+static unsigned hash_of(const uint8_t *host, unsigned mode)
+{
+    uint64_t h = ((uintptr_t)host ^ (uintptr_t)mode << 40) *
+                 0x9e3779b97f4a7c15ull;
+
+    return h >> (64 - HASH_BITS);
+}
+
+/* --- leaving a block in its middle --------------------------------------- */
+
+/* Stands where an instruction of a voided block was: takes its own step back,
+ * so that the next instruction to run is the one that is now there. */
+static void h_stale(struct vcpu *cpu, const struct x86_insn *i)
+{
+    (void)i;
+    cpu->st.rip = cpu->stale_rip;
+    cpu->insns--;
+}
+
+void blocks_code_hit(struct vcpu *cpu, const uint8_t *p, unsigned n)
+{
+    struct block *b = cpu->cur;
+    uint64_t at = 0, done;
+
+    if (!b || b->dead || p >= b->host + b->bytes || p + n <= b->host)
+        return;
+    done = (cpu->st.rip - cpu->cur_rip) & cpu->rip_mask;
+    b->dead = true;
+    cpu->stale_rip = cpu->st.rip;
+    for (unsigned k = 0; k < b->count; k++) {
+        if (at >= done)
+            b->insn[k].fn = h_stale;
+        at += b->insn[k].len;
+    }
+}
+
+const struct x86_insn *blocks_current(struct vcpu *cpu, unsigned *done)
+{
+    const struct block *b = cpu->cur;
+    uint64_t at = 0, end = (cpu->st.rip - cpu->cur_rip) & cpu->rip_mask;
+
+    for (unsigned k = 0; b && k < b->count; k++) {
+        at += b->insn[k].len;
+        if (at >= end) {
+            *done = k;
+            return &b->insn[k];
+        }
+    }
+    return NULL;
+}
+
+/* SMAP does not concern fetches, so the supervisor needs one table only. */
+static enum tlb_mode exec_mode(const struct vcpu *cpu)
+{
+    return cpu->cpl == 3 ? TLB_USER : TLB_SUPER_AC;
+}
+
+/* --- decoding ------------------------------------------------------------ */
+
+static bool is_last(const struct x86_insn *i)
+{
+    return i->flags & (X86_I_END | X86_I_REP | X86_I_REPNE);
+}
+
+/* Decodes up to `max` instructions; *bytes is their length. */
+static unsigned decode_run(struct vcpu *cpu, struct x86_insn *insn,
+                           unsigned max, const uint8_t *p, unsigned avail,
+                           unsigned *bytes)
+{
+    unsigned count = 0, used = 0;
+
+    while (count < max && used < avail) {
+        struct x86_insn *i = &insn[count];
+        int n = x86_decode(i, p + used, avail - used,
+                           cpu->mode & (MODE_CODE | MODE_REAL),
+                           &cpu->model->features);
+
+        if (n == 0)
+            break;
+        used += i->len;
+        count++;
+        if (n < 0 || is_last(i))
+            break;
+    }
+    *bytes = used;
+    return count;
+}
+
+/*
+ * One instruction whose bytes are in two pages, or in a device.  Its second
+ * page is touched only when it really has bytes there.
+ */
+static struct block *decode_single(struct vcpu *cpu, uint64_t lin)
+{
+    struct block_cache *c = cpu->blocks;
+    struct block *b = c->single;
+    unsigned have = 0, bytes = 0;
+
+    memset(b, 0, sizeof *b);
+    while (have < X86_MAX_INSN) {
+        uint64_t at = lin + have;
+        unsigned n = PAGE_BYTES - (at & 0xfff);
+        struct tlb_slot s;
+
+        if (!cpu->long_mode)
+            at = (uint32_t)at;
+        s = mmu_find(cpu, at, ACCESS_EXEC, exec_mode(cpu));
+        if (n > X86_MAX_INSN - have)
+            n = X86_MAX_INSN - have;
+        if (s.info->mem) {
+            memcpy(c->single_code + have, s.e->host + (at & 0xfff), n);
+        } else {
+            n = 1;
+            c->single_code[have] =
+                (uint8_t)phys_ld(cpu, s.info->phys | (at & 0xfff), 1);
+        }
+        have += n;
+        if (decode_run(cpu, b->insn, 1, c->single_code, have, &bytes))
+            break;
+    }
+    b->count = 1;
+    b->bytes = (uint16_t)bytes;
+    b->gen_now = &never;
+    b->mode = cpu->mode;
+    return b;
+}
+
+static struct block *block_new(struct vcpu *cpu, const uint8_t *host,
+                               struct memory *mem, uint64_t page)
+{
+    struct block_cache *c = cpu->blocks;
+    unsigned avail = PAGE_BYTES - ((uintptr_t)host & 0xfff), bytes;
+    uint8_t code[BLOCK_BYTES];
+    struct block *b, **head;
+
+    if (ARENA_BYTES - c->used < block_bytes(BLOCK_INSNS, BLOCK_BYTES))
+        blocks_flush(cpu);
+    b = (struct block *)(c->arena + c->used);
+    memset(b, 0, sizeof *b);
+    if (avail > BLOCK_BYTES)
+        avail = BLOCK_BYTES;
+    /* another processor may change them while they are decoded */
+    memcpy(code, host, avail);
+    b->count = (uint8_t)decode_run(cpu, b->insn, BLOCK_INSNS, code, avail,
+                                   &bytes);
+    if (!b->count)
+        return NULL;
+    b->gen_now = &mem->code_gen[page];
+    b->bytes = (uint16_t)bytes;
+    b->code = (uint8_t *)&b->insn[b->count];
+    memcpy(b->code, code, bytes);
+    b->mode = cpu->mode;
+    b->host = host;
+    b->mem = mem;
+    b->mem_page = page;
+    c->used += block_bytes(b->count, bytes);
+    head = &c->hash[hash_of(host, b->mode)];
+    b->hash_next = *head;
+    *head = b;
+    cpu->n_blocks_decoded++;
+    return b;
+}
+
+/*
+ * Makes the lines of a new or outdated block known as code and reads the
+ * bytes (again) after that.  False: translations may have changed meanwhile.
+ */
+static bool block_settle(struct vcpu *cpu, struct block *b, bool *same)
+{
+    uint32_t gen = __atomic_load_n(b->gen_now, __ATOMIC_SEQ_CST);
+
+    if (!code_mark(cpu, b->mem, b->mem_page, (uintptr_t)b->host & 0xfff,
+                   b->bytes))
+        return false;
+    *same = !memcmp(b->code, b->host, b->bytes);
+    b->gen = gen;
+    return true;
+}
+
+static void hash_remove(struct vcpu *cpu, struct block *b)
+{
+    struct block **p = &cpu->blocks->hash[hash_of(b->host, b->mode)];
+
+    while (*p && *p != b)
+        p = &(*p)->hash_next;
+    if (*p)
+        *p = b->hash_next;
+}
+
+struct block *blocks_find(struct vcpu *cpu, uint64_t lin)
+{
+    struct tlb_slot s = mmu_find(cpu, lin, ACCESS_EXEC, exec_mode(cpu));
+    struct memory *mem = s.info->mem;
+    uint64_t page = s.info->mem_page;
+    const uint8_t *host;
+    struct block *b;
+    bool same;
+
+    if (!mem)
+        return decode_single(cpu, lin);
+    host = s.e->host + (lin & 0xfff);
+    for (b = cpu->blocks->hash[hash_of(host, cpu->mode)]; b; b = b->hash_next)
+        if (b->host == host && b->mode == cpu->mode)
+            break;
+    if (b && !b->dead) {
+        if (block_is_valid(b))
+            return b;
+        if (!block_settle(cpu, b, &same))
+            return NULL;
+        if (same)
+            return b;
+    }
+    if (b) {
+        b->gen_now = &never;
+        hash_remove(cpu, b);
+    }
+    /*
+     * The lines have to be marked before the bytes are read, but which lines
+     * is known only after decoding: decode, mark, and look whether the bytes
+     * are still those that were decoded.
+     */
+    b = block_new(cpu, host, mem, page);
+    if (!b)
+        return decode_single(cpu, lin);
+    if (!block_settle(cpu, b, &same) || !same) {
+        b->gen_now = &never;
+        hash_remove(cpu, b);
+        return NULL;
+    }
+    return b;
+}

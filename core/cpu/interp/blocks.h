@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cache of decoded blocks of one vCPU.
+ *
+ * A block is a run of instructions that ends at the end of its page, at an
+ * instruction that may leave the straight line, or after BLOCK_INSNS.  Its
+ * key is the host address of its first byte and the mode bits, so it serves
+ * every linear alias of the page and survives TLB flushes.  It is valid while
+ * its page's code_gen is what it was; after that its bytes are compared.
+ *
+ * Blocks come from one arena and are never freed one by one: when it is full
+ * everything goes.  That happens between blocks only.
+ */
+#ifndef CPU_INTERP_BLOCKS_H
+#define CPU_INTERP_BLOCKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/insn.h"
+#include "cpu/vcpu.h"
+
+#define BLOCK_INSNS 32
+
+struct block {
+    const uint32_t *gen_now;    /* the page's code_gen */
+    uint32_t gen;               /* ... when the bytes were read */
+    uint16_t bytes;
+    uint8_t count;
+    uint8_t mode;
+    bool dead;                  /* some instructions were made h_stale */
+    struct block *succ[2];      /* likely successors ... */
+    uint64_t succ_lin[2];       /* ... valid for this linear address */
+    uint64_t succ_key[2];       /* ... and vcpu.key */
+    uint8_t succ_next;
+    const uint8_t *host;
+    struct block *hash_next;
+    struct memory *mem;
+    uint64_t mem_page;
+    uint8_t *code;              /* copy of the bytes, for re-validation */
+    struct x86_insn insn[];
+};
+
+bool blocks_init(struct vcpu *cpu);     /* false: no memory */
+void blocks_finish(struct vcpu *cpu);
+void blocks_flush(struct vcpu *cpu);
+
+/*
+ * The block at the linear address `lin` of rip; decodes it when there is
+ * none.  Raises #PF, or #GP when the code segment ends inside the first
+ * instruction.  NULL: look again (requests came up).
+ */
+struct block *blocks_find(struct vcpu *cpu, uint64_t lin);
+
+/* n bytes at host address `p` were written by this vCPU: what is left of the
+ * running block must not be executed if it was among them. */
+void blocks_code_hit(struct vcpu *cpu, const uint8_t *p, unsigned n);
+
+/* The instruction of the running block behind which rip is; NULL: none. */
+const struct x86_insn *blocks_current(struct vcpu *cpu, unsigned *done);
+
+static inline bool block_is_valid(const struct block *b)
+{
+    return __atomic_load_n(b->gen_now, __ATOMIC_ACQUIRE) == b->gen;
+}
+
+#endif

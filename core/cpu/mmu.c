@@ -1,0 +1,677 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Paging and the software TLB.
+ *
+ * A TLB table serves one access mode (user, supervisor, supervisor that may
+ * touch user pages) and has separate entries for reads, writes and fetches,
+ * so that a matching tag means "allowed" and nothing is left to check.  A
+ * write entry exists only when the dirty bit is set in the guest's page
+ * table.  Large pages are entered as 4 KiB slices; the range they cover is
+ * remembered so that INVLPG knows when it has to drop more than one entry.
+ *
+ * With CR4.PCIDE a few address spaces are kept, each with its own tables;
+ * without it there is one.
+ *
+ * Source: Intel SDM volume 3A chapter 4.
+ */
+#include "cpu/mmu.h"
+
+#include <glib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/interp/interp.h"
+#include "cpu/sync.h"
+#include "irq/lapic.h"
+#include "vm/vm.h"
+
+/* Page-table entry bits, all levels */
+#define PTE_P   0x001u
+#define PTE_W   0x002u
+#define PTE_U   0x004u
+#define PTE_A   0x020u
+#define PTE_D   0x040u
+#define PTE_PS  0x080u
+#define PTE_G   0x100u
+#define PTE_NX  (1ull << 63)
+
+/* --- flushing ------------------------------------------------------------ */
+
+static uint64_t slow_tag(uint64_t tag, unsigned index)
+{
+    return (tag & ~TLB_SLOW) | (~(uint64_t)index & 1) << PAGE_SHIFT;
+}
+
+static void tlb_clear(struct tlb *t, bool keep_global)
+{
+    for (unsigned a = 0; a < ACCESS_COUNT; a++) {
+        for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
+            uint64_t live = t->live[a][w], kept = 0;
+
+            while (live) {
+                unsigned n = w * 64 + (unsigned)__builtin_ctzll(live);
+
+                if (keep_global && t->info[a][n].global)
+                    kept |= live & -live;
+                else
+                    t->e[a][n].tag = TLB_EMPTY(n);
+                live &= live - 1;
+            }
+            t->live[a][w] = kept;
+        }
+    }
+}
+
+static struct tlb *tlb_new(void)
+{
+    struct tlb *t = g_try_malloc0(sizeof *t);
+
+    if (!t)
+        return NULL;
+    for (unsigned a = 0; a < ACCESS_COUNT; a++)
+        for (unsigned n = 0; n < TLB_ENTRIES; n++)
+            t->e[a][n].tag = TLB_EMPTY(n);
+    return t;
+}
+
+static bool space_alloc(struct tlb_space *s)
+{
+    for (unsigned m = 0; m < TLB_MODES; m++) {
+        if (!s->mode[m])
+            s->mode[m] = tlb_new();
+        if (!s->mode[m])
+            return false;
+    }
+    return true;
+}
+
+/* A fresh generation makes every chain and jump-cache entry stale. */
+static void space_clear(struct vcpu *cpu, struct tlb_space *s,
+                        bool keep_global)
+{
+    for (unsigned m = 0; m < TLB_MODES; m++)
+        if (s->mode[m])
+            tlb_clear(s->mode[m], keep_global);
+    if (!keep_global) {
+        s->large_base = 1;
+        s->large_mask = ~0ull;
+    }
+    s->gen = ++cpu->gen_counter;
+    cpu->n_tlb_flushes++;
+}
+
+static void key_update(struct vcpu *cpu)
+{
+    cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
+    cpu->tlb = cpu->cur_space->mode[mmu_mode(cpu)];
+}
+
+bool mmu_init(struct vcpu *cpu)
+{
+    cpu->phys = g_try_malloc0(2 * sizeof *cpu->phys);
+    cpu->cur_space = &cpu->space[0];
+    cpu->space[0].valid = true;
+    if (!cpu->phys || !space_alloc(&cpu->space[0]))
+        return false;
+    mmu_flush_all(cpu);
+    return true;
+}
+
+void mmu_finish(struct vcpu *cpu)
+{
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        for (unsigned m = 0; m < TLB_MODES; m++) {
+            g_free(cpu->space[n].mode[m]);
+            cpu->space[n].mode[m] = NULL;
+        }
+    }
+    g_free(cpu->phys);
+    cpu->phys = NULL;
+}
+
+void mmu_flush_all(struct vcpu *cpu)
+{
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        struct tlb_space *s = &cpu->space[n];
+
+        if (s->valid)
+            space_clear(cpu, s, false);
+        if (s != cpu->cur_space)
+            s->valid = false;
+    }
+    memset(cpu->phys, 0, 2 * sizeof *cpu->phys);
+    key_update(cpu);
+}
+
+void mmu_flush_current(struct vcpu *cpu, bool global)
+{
+    space_clear(cpu, cpu->cur_space, !global);
+    key_update(cpu);
+}
+
+void mmu_flush_nonglobal(struct vcpu *cpu)
+{
+    for (unsigned n = 0; n < TLB_SPACES; n++)
+        if (cpu->space[n].valid)
+            space_clear(cpu, &cpu->space[n], true);
+    key_update(cpu);
+}
+
+static void tlb_drop_page(struct tlb *t, uint64_t lin)
+{
+    unsigned n = TLB_INDEX(lin);
+
+    for (unsigned a = 0; a < ACCESS_COUNT; a++) {
+        if (((lin ^ t->e[a][n].tag) & ~TLB_SLOW) < PAGE_BYTES) {
+            t->e[a][n].tag = TLB_EMPTY(n);
+            t->live[a][n / 64] &= ~(1ull << n % 64);
+        }
+    }
+}
+
+/* INVLPG drops global entries too, which any space may hold. */
+void mmu_flush_page(struct vcpu *cpu, uint64_t lin)
+{
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        struct tlb_space *s = &cpu->space[n];
+
+        if (!s->valid)
+            continue;
+        if ((lin & s->large_mask) == s->large_base) {
+            space_clear(cpu, s, false);
+            continue;
+        }
+        for (unsigned m = 0; m < TLB_MODES; m++)
+            tlb_drop_page(s->mode[m], lin);
+        s->gen = ++cpu->gen_counter;
+    }
+    key_update(cpu);
+}
+
+void mmu_flush_pcid(struct vcpu *cpu, unsigned pcid)
+{
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        struct tlb_space *s = &cpu->space[n];
+
+        if (s->valid && s->pcid == pcid)
+            space_clear(cpu, s, true);
+    }
+    key_update(cpu);
+}
+
+static struct tlb_space *space_for(struct vcpu *cpu, unsigned pcid,
+                                   bool *found)
+{
+    struct tlb_space *victim = &cpu->space[0];
+
+    for (unsigned n = 0; n < TLB_SPACES; n++) {
+        struct tlb_space *s = &cpu->space[n];
+
+        if (s->valid && s->pcid == pcid) {
+            *found = true;
+            return s;
+        }
+        if (victim->valid &&
+            (!s->valid || s->last_used < victim->last_used))
+            victim = s;
+    }
+    *found = false;
+    if (!space_alloc(victim))
+        victim = cpu->cur_space;
+    return victim;
+}
+
+void mmu_cr3_written(struct vcpu *cpu, bool keep)
+{
+    unsigned pcid = cpu->st.cr4 & CR4_PCIDE ? cpu->st.cr3 & 0xfff : 0;
+    bool found;
+    struct tlb_space *s = space_for(cpu, pcid, &found);
+
+    s->last_used = ++cpu->space_clock;
+    if (!found) {
+        s->pcid = (uint16_t)pcid;
+        s->valid = true;
+        space_clear(cpu, s, false);
+    } else if (!keep) {
+        space_clear(cpu, s, true);
+    }
+    cpu->cur_space = s;
+    key_update(cpu);
+}
+
+void mmu_slow_writes(struct vcpu *cpu, struct memory *mem, uint64_t page)
+{
+    for (unsigned n = 0; n < TLB_SPACES * TLB_MODES; n++) {
+        struct tlb *t = cpu->space[n / TLB_MODES].mode[n % TLB_MODES];
+
+        if (!t || !cpu->space[n / TLB_MODES].valid)
+            continue;
+        for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
+            uint64_t live = t->live[ACCESS_WRITE][w];
+
+            for (; live; live &= live - 1) {
+                unsigned k = w * 64 + (unsigned)__builtin_ctzll(live);
+                struct tlb_info *info = &t->info[ACCESS_WRITE][k];
+
+                if (info->mem == mem && info->mem_page == page)
+                    t->e[ACCESS_WRITE][k].tag = slow_tag(
+                        t->e[ACCESS_WRITE][k].tag, k);
+            }
+        }
+    }
+}
+
+/* --- physical ------------------------------------------------------------ */
+
+const struct map_hit *phys_find(struct vcpu *cpu, uint64_t phys,
+                                unsigned claim)
+{
+    uint64_t page = phys & ~(uint64_t)(PAGE_BYTES - 1);
+    struct phys_entry *e =
+        &cpu->phys[claim == REGION_WRITE][page / PAGE_BYTES % PHYS_CACHE];
+
+    if (e->page != (page | 1)) {
+        map_find(cpu->vm->map, page, claim, &e->hit);
+        e->page = page | 1;
+    }
+    return &e->hit;
+}
+
+static uint64_t a20(struct vcpu *cpu, uint64_t phys)
+{
+    return phys & __atomic_load_n(&cpu->vm->a20_mask, __ATOMIC_RELAXED);
+}
+
+static bool is_apic_page(struct vcpu *cpu, uint64_t phys)
+{
+    uint64_t base = cpu->st.apic_base;
+
+    return cpu->lapic && (base & APIC_BASE_ENABLE) &&
+           !(base & APIC_BASE_X2APIC) &&
+           (phys ^ base) >> PAGE_SHIFT == 0;
+}
+
+static uint64_t io_ld(struct vcpu *cpu, uint64_t phys, unsigned n)
+{
+    uint64_t v;
+
+    cpu->n_mmio++;
+    guest_leave(cpu);
+    v = map_io_read(cpu->vm->map, phys, n);
+    guest_enter(cpu);
+    return v;
+}
+
+static void io_st(struct vcpu *cpu, uint64_t phys, uint64_t value,
+                  unsigned n)
+{
+    cpu->n_mmio++;
+    guest_leave(cpu);
+    map_io_write(cpu->vm->map, phys, value, n);
+    guest_enter(cpu);
+}
+
+static uint64_t host_ld(const uint8_t *p, unsigned n)
+{
+    return n == 8 ? *(const volatile uint64_t *)p
+         : n == 4 ? *(const volatile uint32_t *)p
+         : n == 2 ? *(const volatile uint16_t *)p
+         : *(const volatile uint8_t *)p;
+}
+
+static void host_st(uint8_t *p, uint64_t value, unsigned n)
+{
+    if (n == 8)
+        *(volatile uint64_t *)p = value;
+    else if (n == 4)
+        *(volatile uint32_t *)p = (uint32_t)value;
+    else if (n == 2)
+        *(volatile uint16_t *)p = (uint16_t)value;
+    else
+        *(volatile uint8_t *)p = (uint8_t)value;
+}
+
+uint64_t phys_ld(struct vcpu *cpu, uint64_t phys, unsigned n)
+{
+    const struct map_hit *hit;
+
+    phys = a20(cpu, phys);
+    if (is_apic_page(cpu, phys))
+        return lapic_mmio_read(cpu->lapic, phys & 0xfff, n);
+    hit = phys_find(cpu, phys, REGION_READ);
+    if (hit->mem)
+        return host_ld(hit->host + (phys & 0xfff), n);
+    return io_ld(cpu, phys, n);
+}
+
+void phys_st(struct vcpu *cpu, uint64_t phys, uint64_t value, unsigned n)
+{
+    const struct map_hit *hit;
+
+    phys = a20(cpu, phys);
+    if (is_apic_page(cpu, phys)) {
+        lapic_mmio_write(cpu->lapic, phys & 0xfff, value, n);
+        return;
+    }
+    hit = phys_find(cpu, phys, REGION_WRITE);
+    if (!hit->mem) {
+        io_st(cpu, phys, value, n);
+        return;
+    }
+    if (hit->readonly)
+        return;
+    host_st(hit->host + (phys & 0xfff), value, n);
+    code_written(cpu, hit->mem, hit->mem_page, phys & 0xfff, n);
+}
+
+/* --- walk ---------------------------------------------------------------- */
+
+struct walk {
+    uint64_t phys;              /* of the 4 KiB page */
+    unsigned levels;
+    uint64_t entry_phys[4];     /* of each entry used, for accessed bits */
+    uint64_t entry[4];
+    unsigned entry_size;
+    uint64_t leaf_bytes;
+    bool user, writable, nx, global;
+    uint32_t error;             /* page-fault code when the walk failed */
+};
+
+static uint64_t walk_reserved(struct vcpu *cpu, bool legacy_pae)
+{
+    uint64_t r = 0xfffffffffffffull & ~cpu->phys_mask & ~0xfffull;
+
+    if (legacy_pae)
+        r |= 0x7ff0000000000000ull;
+    if (!(cpu->st.efer & EFER_NXE))
+        r |= PTE_NX;
+    return r;
+}
+
+static bool walk_entry(struct vcpu *cpu, struct walk *w, uint64_t phys)
+{
+    unsigned n = w->levels++;
+
+    w->entry_phys[n] = phys;
+    w->entry[n] = phys_ld(cpu, phys, w->entry_size);
+    if (!(w->entry[n] & PTE_P)) {
+        w->error = 0;
+        return false;
+    }
+    w->user &= (w->entry[n] & PTE_U) != 0;
+    w->writable &= (w->entry[n] & PTE_W) != 0;
+    w->nx |= w->entry_size == 8 && w->entry[n] >> 63;
+    return true;
+}
+
+static bool walk_leaf(struct walk *w, uint64_t lin, unsigned shift,
+                      uint64_t base)
+{
+    w->leaf_bytes = 1ull << shift;
+    w->phys = base | (lin & (w->leaf_bytes - 1) & ~0xfffull);
+    w->global = (w->entry[w->levels - 1] & PTE_G) != 0;
+    return true;
+}
+
+/* 32-bit paging */
+static bool walk_2level(struct vcpu *cpu, uint64_t lin, struct walk *w)
+{
+    uint64_t pde, base;
+
+    w->entry_size = 4;
+    if (!walk_entry(cpu, w, (cpu->st.cr3 & 0xfffff000u) |
+                            (lin >> 20 & 0xffc)))
+        return false;
+    pde = w->entry[0];
+    if ((pde & PTE_PS) && (cpu->st.cr4 & CR4_PSE)) {
+        /* PSE-36: bits 13..20 are address bits 32..39 */
+        base = (pde & 0xffc00000u) | (pde & 0x1fe000) << 19;
+        if ((pde & 0x200000) || (base & ~cpu->phys_mask & ~0xfffull)) {
+            w->error = PFE_P | PFE_RSVD;
+            return false;
+        }
+        return walk_leaf(w, lin, 22, base);
+    }
+    if (!walk_entry(cpu, w, (pde & 0xfffff000u) | (lin >> 10 & 0xffc)))
+        return false;
+    return walk_leaf(w, lin, 12, w->entry[1] & 0xfffff000u);
+}
+
+/* PAE and 4-level paging: `shift` of the first table to look at. */
+static bool walk_wide(struct vcpu *cpu, uint64_t lin, struct walk *w,
+                      uint64_t table, unsigned shift, uint64_t reserved)
+{
+    bool huge = x86_has(&cpu->model->features, X86_F_pdpe1gb);
+
+    for (;; shift -= 9) {
+        uint64_t e, addr, bad = reserved;
+
+        if (!walk_entry(cpu, w, table | (lin >> shift & 0x1ff) << 3))
+            return false;
+        e = w->entry[w->levels - 1];
+        addr = e & 0xffffffffff000ull;
+        if (shift == 39 || (shift == 30 && !huge))
+            bad |= PTE_PS;
+        if (shift > 12 && (e & PTE_PS))
+            bad |= ((1ull << shift) - 1) & ~0x1fffull;
+        if (e & bad) {
+            w->error = PFE_P | PFE_RSVD;
+            return false;
+        }
+        if (shift == 12)
+            return walk_leaf(w, lin, 12, addr);
+        if (e & PTE_PS)
+            return walk_leaf(w, lin, shift,
+                             addr & ~((1ull << shift) - 1));
+        table = addr;
+    }
+}
+
+static bool walk_tables(struct vcpu *cpu, uint64_t lin, struct walk *w)
+{
+    struct x86_state *st = &cpu->st;
+
+    memset(w, 0, sizeof *w);
+    w->user = w->writable = true;
+    w->entry_size = 8;
+    if (!(st->cr4 & CR4_PAE))
+        return walk_2level(cpu, lin, w);
+    if (cpu->long_mode)
+        return walk_wide(cpu, lin, w, st->cr3 & 0xffffffffff000ull, 39,
+                         walk_reserved(cpu, false));
+    if (!(st->pdptr[lin >> 30 & 3] & PTE_P))
+        return false;
+    return walk_wide(cpu, lin, w, st->pdptr[lin >> 30 & 3] &
+                     0xffffffffff000ull, 21, walk_reserved(cpu, true));
+}
+
+/* SDM 3A 4.6 "Access Rights" */
+static bool walk_allowed(struct vcpu *cpu, const struct walk *w,
+                         enum tlb_access access, enum tlb_mode mode)
+{
+    if (mode == TLB_USER) {
+        if (!w->user)
+            return false;
+        if (access == ACCESS_WRITE)
+            return w->writable;
+        return access != ACCESS_EXEC || !w->nx;
+    }
+    if (access == ACCESS_EXEC)
+        return !w->nx && !(w->user && (cpu->st.cr4 & CR4_SMEP));
+    if (w->user && mode == TLB_SUPER && (cpu->st.cr4 & CR4_SMAP))
+        return false;
+    return access != ACCESS_WRITE || w->writable ||
+           !(cpu->st.cr0 & CR0_WP);
+}
+
+/*
+ * Sets accessed and dirty bits by compare-and-exchange on the guest's page
+ * table.  False: another processor changed an entry; walk again.
+ */
+static bool walk_mark(struct vcpu *cpu, struct walk *w, bool dirty)
+{
+    for (unsigned n = 0; n < w->levels; n++) {
+        uint64_t old = w->entry[n], new = old | PTE_A, phys;
+        const struct map_hit *hit;
+        bool done;
+
+        if (dirty && n == w->levels - 1)
+            new |= PTE_D;
+        if (new == old)
+            continue;
+        phys = a20(cpu, w->entry_phys[n]);
+        hit = phys_find(cpu, phys, REGION_WRITE);
+        w->entry[n] = new;
+        if (!hit->mem || hit->readonly)
+            continue;           /* tables in ROM or a device: no bits */
+        if (w->entry_size == 8) {
+            done = __atomic_compare_exchange_n(
+                (uint64_t *)(hit->host + (phys & 0xfff)), &old, new, false,
+                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        } else {
+            uint32_t old32 = (uint32_t)old;
+
+            done = __atomic_compare_exchange_n(
+                (uint32_t *)(hit->host + (phys & 0xfff)), &old32,
+                (uint32_t)new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        }
+        if (!done)
+            return false;
+        code_written(cpu, hit->mem, hit->mem_page, phys & 0xfff,
+                     w->entry_size);
+    }
+    return true;
+}
+
+_Noreturn static void page_fault(struct vcpu *cpu, uint64_t lin,
+                                 enum tlb_access access, enum tlb_mode mode,
+                                 uint32_t error)
+{
+    if (access == ACCESS_WRITE)
+        error |= PFE_W;
+    if (mode == TLB_USER)
+        error |= PFE_U;
+    if (access == ACCESS_EXEC &&
+        ((cpu->st.cr4 & CR4_SMEP) ||
+         ((cpu->st.cr4 & CR4_PAE) && (cpu->st.efer & EFER_NXE))))
+        error |= PFE_I;
+    cpu->st.cr2 = lin;
+    cpu_raise_err(cpu, EXC_PF, error);
+}
+
+/* --- TLB fill ------------------------------------------------------------ */
+
+static void tlb_enter(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
+                      enum tlb_mode mode, uint64_t phys, bool global)
+{
+    struct tlb *t = cpu->cur_space->mode[mode];
+    unsigned n = TLB_INDEX(lin);
+    struct tlb_entry *e = &t->e[access][n];
+    struct tlb_info *info = &t->info[access][n];
+    uint64_t tag = lin & ~0xfffull;
+
+    *info = (struct tlb_info){ .phys = phys, .global = global };
+    e->host = NULL;
+    if (is_apic_page(cpu, phys)) {
+        info->kind = TLB_APIC;
+        tag = slow_tag(tag, n);
+    } else {
+        const struct map_hit *hit = phys_find(
+            cpu, phys, access == ACCESS_WRITE ? REGION_WRITE : REGION_READ);
+
+        info->mem = hit->mem;
+        info->mem_page = hit->mem_page;
+        e->host = hit->host;
+        info->kind = !hit->mem ? TLB_IO
+                   : access == ACCESS_WRITE && hit->readonly ? TLB_ROM
+                   : TLB_RAM;
+        if (info->kind != TLB_RAM ||
+            (access == ACCESS_WRITE && page_is_slow(hit->mem, hit->mem_page)))
+            tag = slow_tag(tag, n);
+    }
+    e->tag = tag;
+    t->live[access][n / 64] |= 1ull << n % 64;
+}
+
+static void note_large(struct tlb_space *s, uint64_t lin, uint64_t bytes)
+{
+    uint64_t mask = ~(bytes - 1);
+
+    if (s->large_base == 1) {
+        s->large_mask = mask;
+    } else {
+        mask &= s->large_mask;
+        while ((s->large_base ^ lin) & mask)
+            mask <<= 1;
+        s->large_mask = mask;
+    }
+    s->large_base = lin & s->large_mask;
+}
+
+static void tlb_fill(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
+                     enum tlb_mode mode)
+{
+    struct walk w;
+    bool dirty = access == ACCESS_WRITE;
+    uint64_t phys;
+
+    cpu->n_tlb_fills++;
+    if (!(cpu->st.cr0 & CR0_PG)) {
+        tlb_enter(cpu, lin, access, mode, a20(cpu, lin & ~0xfffull), false);
+        return;
+    }
+    do {
+        if (!walk_tables(cpu, lin, &w))
+            page_fault(cpu, lin, access, mode, w.error);
+        if (!walk_allowed(cpu, &w, access, mode))
+            page_fault(cpu, lin, access, mode, PFE_P);
+    } while (!walk_mark(cpu, &w, dirty));
+    w.global &= (cpu->st.cr4 & CR4_PGE) != 0;
+    if (w.leaf_bytes > PAGE_BYTES)
+        note_large(cpu->cur_space, lin, w.leaf_bytes);
+    phys = a20(cpu, w.phys);
+    tlb_enter(cpu, lin, access, mode, phys, w.global);
+    /* Most pages that are read are written next, and the other way round. */
+    if (access == ACCESS_WRITE)
+        tlb_enter(cpu, lin, ACCESS_READ, mode, phys, w.global);
+    else if (access == ACCESS_READ && (w.entry[w.levels - 1] & PTE_D) &&
+             walk_allowed(cpu, &w, ACCESS_WRITE, mode))
+        tlb_enter(cpu, lin, ACCESS_WRITE, mode, phys, w.global);
+}
+
+struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin,
+                         enum tlb_access access, enum tlb_mode mode)
+{
+    struct tlb *t = cpu->cur_space->mode[mode];
+    unsigned n = TLB_INDEX(lin);
+
+    if (((lin ^ t->e[access][n].tag) & ~TLB_SLOW) >= PAGE_BYTES)
+        tlb_fill(cpu, lin, access, mode);
+    return (struct tlb_slot){ &t->e[access][n], &t->info[access][n] };
+}
+
+bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys)
+{
+    struct walk w;
+
+    if (!(cpu->st.cr0 & CR0_PG))
+        w.phys = lin & ~0xfffull;
+    else if (!walk_tables(cpu, lin, &w))
+        return false;
+    *phys = a20(cpu, w.phys) | (lin & 0xfff);
+    return true;
+}
+
+bool mmu_load_pdptrs(struct vcpu *cpu, uint64_t cr3)
+{
+    uint64_t p[4];
+    uint64_t bad = 0x1e6 | (~cpu->phys_mask & ~0xfffull);
+
+    for (unsigned n = 0; n < 4; n++) {
+        p[n] = phys_ld(cpu, (cr3 & 0xffffffe0u) + n * 8, 8);
+        if ((p[n] & PTE_P) && (p[n] & bad))
+            return false;
+    }
+    memcpy(cpu->st.pdptr, p, sizeof p);
+    return true;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Linear and physical memory as the processor sees it: paging, the software
+ * TLB, and accesses that the inline paths of interp.h do not serve.
+ * All functions: [vcpu thread], inside guest execution.
+ */
+#ifndef CPU_MMU_H
+#define CPU_MMU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/vcpu.h"
+
+/* Page-fault error code */
+#define PFE_P    0x01u
+#define PFE_W    0x02u
+#define PFE_U    0x04u
+#define PFE_RSVD 0x08u
+#define PFE_I    0x10u
+
+bool mmu_init(struct vcpu *cpu);        /* false: no memory */
+void mmu_finish(struct vcpu *cpu);
+
+/* --- flushing ------------------------------------------------------------ */
+
+void mmu_flush_all(struct vcpu *cpu);
+/* of the current address space; global entries stay when !global */
+void mmu_flush_current(struct vcpu *cpu, bool global);
+void mmu_flush_page(struct vcpu *cpu, uint64_t lin);        /* INVLPG */
+/* INVPCID type 0; types 1 to 3 are flushes of spaces */
+void mmu_flush_pcid(struct vcpu *cpu, unsigned pcid);
+/* Drops non-global entries of every space. */
+void mmu_flush_nonglobal(struct vcpu *cpu);
+/* CR3 was written (st.cr3 holds the new value): picks the address space. */
+void mmu_cr3_written(struct vcpu *cpu, bool keep);
+/* Reads PDPTRs from `cr3`; false: reserved bits set (#GP). */
+bool mmu_load_pdptrs(struct vcpu *cpu, uint64_t cr3);
+/* Makes write entries of a page slow: it holds code now. */
+void mmu_slow_writes(struct vcpu *cpu, struct memory *mem, uint64_t page);
+
+/* --- translation --------------------------------------------------------- */
+
+struct tlb_slot {
+    struct tlb_entry *e;
+    struct tlb_info *info;
+};
+
+/* Finds or fills the entry of `lin`; raises #PF. */
+struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin,
+                         enum tlb_access access, enum tlb_mode mode);
+/* For a debugger: no faults, no accessed bits.  False: not mapped. */
+bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys);
+
+static inline enum tlb_mode mmu_mode(const struct vcpu *cpu)
+{
+    if (cpu->cpl == 3)
+        return TLB_USER;
+    return (cpu->st.cr4 & CR4_SMAP) && !(cpu->st.rflags & FL_AC)
+         ? TLB_SUPER : TLB_SUPER_AC;
+}
+
+/* --- accesses ------------------------------------------------------------ */
+
+/* By linear address (wraps at 4 GiB outside long mode); n <= 8 */
+uint64_t lin_ld(struct vcpu *cpu, uint64_t lin, unsigned n,
+                enum tlb_mode mode);
+void lin_st(struct vcpu *cpu, uint64_t lin, uint64_t value, unsigned n,
+            enum tlb_mode mode);
+/* Faults now if a write of n <= 4096 bytes would. */
+void lin_probe(struct vcpu *cpu, uint64_t lin, unsigned n,
+               enum tlb_access access, enum tlb_mode mode);
+/* A locked "or" of one byte: busy and accessed bits of descriptors. */
+void lin_or8(struct vcpu *cpu, uint64_t lin, uint8_t set, uint8_t clear);
+
+/* Guest-physical, through A20, the APIC page and the map */
+uint64_t phys_ld(struct vcpu *cpu, uint64_t phys, unsigned n);
+void phys_st(struct vcpu *cpu, uint64_t phys, uint64_t value, unsigned n);
+/* What is at a page: cached map_find(). */
+const struct map_hit *phys_find(struct vcpu *cpu, uint64_t phys,
+                                unsigned claim);
+
+#endif
