@@ -10,7 +10,6 @@
 #include "hwaccel/accel.h"
 #include "irq/lapic.h"
 #include "lib/log.h"
-#include "vm/config.h"
 #include "vm/error.h"
 #include "vm/vm.h"
 
@@ -308,11 +307,10 @@ static struct vcpu *vcpu_new(struct vm *vm, struct vcpu_group *g, unsigned n,
     return NULL;
 }
 
-bool vcpus_create(struct vm *vm, GError **error)
+bool vcpus_create(struct vm *vm, unsigned count, const char *model,
+                  GError **error)
 {
-    const char *model = vm->config ? vm->config->cpu : NULL;
     struct vcpu_group *g = g_new0(struct vcpu_group, 1);
-    unsigned count = vm->vcpu_count;
     char *bad = NULL;
 
     pthread_mutex_init(&g->lock, NULL);

@@ -27,9 +27,12 @@ struct vcpu;
 #define VCPU_INSN_NS 1
 #define VCPU_QUANTUM 100000
 
-/* vm->vcpu_count of the model vm->config->cpu, on the engine vm->accel (NULL:
- * the software one).  [vm] */
-bool vcpus_create(struct vm *vm, GError **error);
+/*
+ * `count` processors of a model ("model,+feature..."; NULL: the best there
+ * is), on the engine vm->accel (NULL: the software one).  [vm]
+ */
+bool vcpus_create(struct vm *vm, unsigned count, const char *model,
+                  GError **error);
 void vcpus_destroy(struct vm *vm);
 void vcpus_start(struct vm *vm);
 /* Returns when all are out of guest code; not from a vCPU thread.  [vm] */
