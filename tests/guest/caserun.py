@@ -2,9 +2,9 @@
 """Runs the cases of a boot test.
 
 A test file marks its cases with @case(NAME) and ends in main().  A case that
-returns is ok; one that raises is not.  `make check` runs the file, which runs
-the cases marked short; under the name FILE_long, a link to it, it runs the
-others.  By hand:
+returns is ok; one that raises is not.  A file with short cases runs those in
+`make check`, and its others in `make check-long` under the name FILE_long, a
+link to it.  A file without short cases is for `make check-long`.  By hand:
 
     FILE.py --list
     FILE.py CASE...     (shell patterns)
@@ -12,7 +12,6 @@ others.  By hand:
 """
 
 import fnmatch
-import os
 import subprocess
 import sys
 import time
@@ -61,7 +60,8 @@ def run(name, function, row):
 
 def main():
     words = sys.argv[1:]
-    is_long = os.path.basename(sys.argv[0]).endswith('_long.py')
+    has_short = any(short for name, short, function, row in CASES)
+    want_short = has_short and not sys.argv[0].endswith('_long.py')
     if words == ['--list']:
         for name, short, function, row in CASES:
             print(name if short else '%s  (long)' % name)
@@ -70,7 +70,7 @@ def main():
         words = ['*']
     chosen = [(name, function, row) for name, short, function, row in CASES
               if any(fnmatch.fnmatchcase(name, word) for word in words)
-              or not words and short != is_long]
+              or not words and short == want_short]
     if not chosen:
         sys.exit('no such case; see --list')
     if not all([run(*one) for one in chosen]):

@@ -24,7 +24,7 @@ def cd():
         prompt(vm)
 
 
-@caserun.case('ipxe-kernel')
+@caserun.case('ipxe-kernel', short=True)
 def kernel():
     with VM('ipxe', kernel=guest('ipxe', 'ipxe.lkrn')) as vm:
         prompt(vm)

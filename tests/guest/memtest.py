@@ -46,7 +46,8 @@ def one_pass(lines):
     return (field(lines, r'Pass: +(\d+)') or 0) >= 1
 
 
-@caserun.case('memtest-first-tests-%s', rows=[('x64',), ('ia32',)])
+@caserun.case('memtest-first-tests-%s', short=True, rows=[('x64',)])
+@caserun.case('memtest-first-tests-%s', rows=[('ia32',)])
 def first(width):
     watch(width, 1, first_tests, 300)
 

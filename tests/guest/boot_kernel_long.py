@@ -1,0 +1,1 @@
+boot_kernel.py

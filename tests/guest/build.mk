@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Boots of real guests. X_long is a link to X: the cases too long for check.
+# The guests are built when first used, by tests/guests/build.
+script-tests-y += guest/boot_kernel guest/boot_iso guest/ipxe guest/memtest \
+	guest/save_restore guest/determinism
+long-tests-y += guest/boot_kernel_long guest/boot_iso_long guest/ipxe_long \
+	guest/memtest_long guest/save_restore_long guest/boot_disk \
+	guest/boot_installer guest/keyboard_mouse
