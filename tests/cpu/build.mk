@@ -5,3 +5,10 @@ cpu/decode_oracle-objs := tests/cpu/decode_zydis.o tests/cpu/decode_bytes.o
 cpu/decode_oracle-libs := $(ZYDIS_LIBS)
 cpu-tests-y += decode_objdump
 cpu/decode_objdump-objs := tests/cpu/decode_bytes.o
+# The interpreter against the host's processor: single instructions of every
+# row, and whole programs.
+oracle-objs := $(addprefix tests/cpu/,compare.o flat.o native.o native_entry.o \
+	trial_encode.o trial_state.o)
+cpu-tests-y += oracle fuzz_prog
+cpu/oracle-objs := $(oracle-objs)
+cpu/fuzz_prog-objs := $(oracle-objs) tests/cpu/program.o

@@ -19,7 +19,7 @@ struct vcpu *flat_create(void);
 uint8_t *flat_memory(uint64_t addr);
 
 /* Decodes at NATIVE_INSN.  Returns what x86_decode() did. */
-int flat_decode(struct vcpu *cpu, const uint8_t *insn, bool code32,
+int flat_decode(struct vcpu *cpu, const uint8_t *insn, unsigned bits,
                 struct x86_insn *i);
 
 /*
@@ -27,11 +27,16 @@ int flat_decode(struct vcpu *cpu, const uint8_t *insn, bool code32,
  * native_run() does.
  */
 void flat_run(struct vcpu *cpu, const struct x86_insn *i,
-              const struct native_regs *in, bool code32,
+              const struct native_regs *in, unsigned bits,
               struct native_regs *out);
 
-/* Parts of it, for tests that run more than an instruction. */
-void flat_load(struct vcpu *cpu, const struct native_regs *in, bool code32);
-void flat_store(const struct vcpu *cpu, struct native_regs *out);
+/*
+ * Puts code at NATIVE_INSN and lets the run loop execute it, until it ends in
+ * an exception; an INT3 is where it ended well, as for native_run().  False:
+ * it did not end.
+ */
+bool flat_execute(struct vcpu *cpu, const uint8_t *code, unsigned len,
+                  const struct native_regs *in, unsigned bits,
+                  struct native_regs *out);
 
 #endif

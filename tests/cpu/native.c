@@ -2,6 +2,7 @@
 /* See native.h. */
 #include "native.h"
 
+#include <asm/ldt.h>
 #include <cpuid.h>
 #include <execinfo.h>
 #include <setjmp.h>
@@ -10,12 +11,13 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-void native_enter(bool code32);
-extern const char native_leave[], native_low32[], native_low32_end[];
-extern const char native_low64[], native_low64_end[];
+void native_enter(unsigned bits);
+extern const char native_leave[], native_leave16[], native_low_code[];
+extern const char native_low16_back[], native_low32_back[], native_low_end[];
 
 #define USER_CS   0x33
 #define USER_CS32 0x23
@@ -37,6 +39,13 @@ static void *map_at(uint64_t addr, uint64_t size, int prot)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
+static uint64_t linear_rip(const greg_t *g)
+{
+    unsigned cs = (unsigned)g[REG_CSGSFS] & 0xffff;
+
+    return (uint64_t)g[REG_RIP] + (cs == NATIVE_CS16 ? NATIVE_CS16_BASE : 0);
+}
+
 /* The registers at a signal, as if native_leave had stored them. */
 static void store_context(const ucontext_t *uc)
 {
@@ -51,7 +60,7 @@ static void store_context(const ucontext_t *uc)
     for (unsigned n = 0; n < 16; n++)
         out->gpr[n] = (uint64_t)g[from[n]];
     out->rflags = (uint64_t)g[REG_EFL] & ~0x10000ull;   /* RF: of the fault */
-    out->rip = (uint64_t)g[REG_RIP];
+    out->rip = linear_rip(g);
     out->x = *x;
     /* A component in its initial state need not have been written. */
     if (!(x->xstate_bv & XSTATE_X87)) {
@@ -70,7 +79,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     const ucontext_t *uc = context;
     const greg_t *g = uc->uc_mcontext.gregs;
     struct native_regs *out = native_out;
-    uint64_t rip = (uint64_t)g[REG_RIP];
+    uint64_t rip = linear_rip(g);
 
     if (!running) {
         /* Of the program under test or of the test itself. */
@@ -137,45 +146,95 @@ bool native_init(const char **why)
     }
 
     struct {
-        uint64_t code, back;
-        uint32_t low32;
-        uint16_t cs;
-    } go = { NATIVE_INSN, (uintptr_t)native_leave,
-             NATIVE_BASE + NATIVE_LOW_CODE, USER_CS32 };
+        uint64_t code, back, back16;
+        uint32_t low;
+        uint16_t low_cs, unused;
+        uint32_t code16;
+        uint16_t cs16;
+    } go = { NATIVE_INSN, (uintptr_t)native_leave, (uintptr_t)native_leave16,
+             NATIVE_BASE + NATIVE_LOW_CODE, USER_CS32, 0,
+             NATIVE_INSN - NATIVE_CS16_BASE, NATIVE_CS16 };
     memcpy(block + NATIVE_CODE, &go, sizeof go);
-    memcpy(block + NATIVE_LOW_CODE, native_low32,
-           (size_t)(native_low32_end - native_low32));
-    memcpy(block + NATIVE_LOW64, native_low64,
-           (size_t)(native_low64_end - native_low64));
+    memcpy(block + NATIVE_LOW_CODE, native_low_code,
+           (size_t)(native_low_end - native_low_code));
     memset(code, 0xcc, NATIVE_CODE_PAGES * 4096);
     return true;
 }
 
-void native_run(const uint8_t *insn, unsigned len, bool code32)
+static bool set_ldt(unsigned selector, uint32_t base, uint32_t limit,
+                    bool is_code)
 {
-    /* jmp *[NATIVE_BACK] through an absolute address; ljmp 0x33:LOW64 */
-    static const uint32_t back_addr = NATIVE_BASE + NATIVE_BACK;
-    static const uint32_t low64 = NATIVE_BASE + NATIVE_LOW64;
-    static const uint16_t cs = USER_CS;
+    struct user_desc d = {
+        .entry_number = selector >> 3, .base_addr = base, .limit = limit,
+        .contents = is_code ? MODIFY_LDT_CONTENTS_CODE
+                            : MODIFY_LDT_CONTENTS_DATA,
+        .useable = 1,
+    };
+
+    return syscall(SYS_modify_ldt, 0x11, &d, sizeof d) == 0;
+}
+
+bool native_init16(const char **why)
+{
+    *why = "the host's kernel has no modify_ldt()";
+    return set_ldt(NATIVE_CS16, NATIVE_CS16_BASE, NATIVE_LIMIT16, true) &&
+           set_ldt(NATIVE_DS16, NATIVE_DATA_BASE, NATIVE_LIMIT16, false) &&
+           set_ldt(NATIVE_ES16, NATIVE_DATA_BASE, NATIVE_ES16_LIMIT, false) &&
+           set_ldt(NATIVE_SS16, NATIVE_DATA_BASE, NATIVE_LIMIT16, false);
+}
+
+/* Behind the instruction: a jump that needs no register. */
+static unsigned add_way_back(uint8_t *p, unsigned bits)
+{
+    static const uint32_t via = NATIVE_BASE + NATIVE_BACK;
+    static const uint16_t cs32 = USER_CS32, cs64 = USER_CS;
+    uint32_t low = NATIVE_BASE + NATIVE_LOW_CODE;
+
+    if (bits == 64) {
+        memcpy(p, "\xff\x24\x25", 3);          /* jmp *[disp32] */
+        memcpy(p + 3, &via, 4);
+        return 7;
+    }
+    low += (uint32_t)((bits == 16 ? native_low16_back : native_low32_back) -
+                      native_low_code);
+    if (bits == 16)
+        *p++ = 0x66;
+    p[0] = 0xea;                                /* ljmp imm16:imm32 */
+    memcpy(p + 1, &low, 4);
+    memcpy(p + 5, bits == 16 ? &cs32 : &cs64, 2);
+    return bits == 16 ? 8 : 7;
+}
+
+static void add_selectors(void)
+{
+    uint64_t *r = native_in->gpr;
+
+    r[0] = (uint32_t)r[0] | (uint64_t)NATIVE_DS16 << 32;
+    r[1] = (uint32_t)r[1] | (uint64_t)NATIVE_ES16 << 32;
+    r[4] = (uint32_t)r[4] | (uint64_t)NATIVE_SS16 << 32;
+}
+
+/* Apart from native_run(), whose variables siglongjmp() could spoil. */
+static __attribute__((noinline)) void enter(unsigned bits, uint64_t end)
+{
+    if (sigsetjmp(back, 0))
+        return;
+    running = 1;
+    native_enter(bits);
+    running = 0;
+    native_out->vector = -1;
+    native_out->rip = end;
+}
+
+void native_run(const uint8_t *insn, unsigned len, unsigned bits)
+{
     uint8_t *p = (uint8_t *)(uint64_t)NATIVE_INSN;
+    unsigned tail;
 
     memcpy(p, insn, len);
-    p += len;
-    if (code32) {
-        *p++ = 0xea;
-        memcpy(p, &low64, 4);
-        memcpy(p + 4, &cs, 2);
-    } else {
-        memcpy(p, "\xff\x24\x25", 3);
-        memcpy(p + 3, &back_addr, 4);
-    }
-
-    if (!sigsetjmp(back, 0)) {
-        running = 1;
-        native_enter(code32);
-        running = 0;
-        native_out->vector = -1;
-        native_out->rip = NATIVE_INSN + len;
-    }
-    memset((void *)(uint64_t)NATIVE_INSN, 0xcc, len + 7);
+    tail = add_way_back(p + len, bits);
+    if (bits == 16)
+        add_selectors();
+    enter(bits, NATIVE_INSN + len);
+    memset(p, 0xcc, len + tail);
 }

@@ -2,7 +2,7 @@
 /*
  * Runs single instructions on the host's processor.
  *
- * The instruction stands in a page of its own, in 64-bit or 32-bit code, with
+ * The instruction stands in a page of its own, in 64-, 32- or 16-bit code, with
  * every register loaded from struct native_regs; what it leaves comes back in
  * another.  A signal that it causes is turned into the exception behind it.
  *
@@ -20,11 +20,26 @@
 #define NATIVE_HOST_RSP 0x2000
 #define NATIVE_CODE     0x2008      /* where to go to */
 #define NATIVE_BACK     0x2010      /* where to come back to */
-#define NATIVE_FAR32    0x2018      /* far pointer to 32-bit entry code */
-#define NATIVE_STACK32  0x2ff0      /* of that code */
-#define NATIVE_LOW_CODE 0x3000      /* copies of native_low32, native_low64 */
-#define NATIVE_LOW64    0x3800
+#define NATIVE_BACK16   0x2018      /* likewise from 16-bit code */
+#define NATIVE_FAR32    0x2020      /* far pointers: to NATIVE_LOW_CODE */
+#define NATIVE_FAR16    0x2028      /* and to the 16-bit instruction */
+#define NATIVE_STACK32  0x2ff0      /* of the entry code */
+#define NATIVE_LOW_CODE 0x3000      /* copy of what native_low_code points to */
 #define NATIVE_BYTES    0x4000
+
+/*
+ * 16-bit code has segments of its own, in the LDT: their selectors, their
+ * bases, and their limits.  Offset 0x8000 is where the window begins, and ES
+ * ends inside of it.
+ */
+#define NATIVE_CS16      0x07
+#define NATIVE_DS16      0x0f
+#define NATIVE_ES16      0x17
+#define NATIVE_SS16      0x1f
+#define NATIVE_CS16_BASE 0x20000000
+#define NATIVE_DATA_BASE 0x0fff8000
+#define NATIVE_LIMIT16   0xffff
+#define NATIVE_ES16_LIMIT 0xbfbf
 
 #define NATIVE_RFLAGS 0x80          /* in struct native_regs */
 #define NATIVE_GS     0x90
@@ -81,12 +96,15 @@ _Static_assert(__builtin_offsetof(struct native_regs, x) == NATIVE_X, "");
 /* False, with a reason, on hosts that cannot do this. */
 bool native_init(const char **why);
 
+/* The same for code of fewer than 64 bits. */
+bool native_init16(const char **why);
+
 /*
- * Executes the instruction of len bytes with the registers native_in and
- * leaves native_out.  rip is behind it, or where it jumped to; of an
- * exception, at the instruction.
+ * Executes the instruction of len bytes, in code of so many bits, with the
+ * registers native_in, and leaves native_out.  rip is linear: behind the
+ * instruction, or where it jumped to; of an exception, at the instruction.
  */
-void native_run(const uint8_t *insn, unsigned len, bool code32);
+void native_run(const uint8_t *insn, unsigned len, unsigned bits);
 
 #endif
 #endif

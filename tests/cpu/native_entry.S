@@ -9,12 +9,14 @@
 #define OUT(offset) (NATIVE_BASE + NATIVE_OUT + (offset))
 
     .text
-    .globl native_enter, native_leave, native_low32, native_low32_end
-    .globl native_low64, native_low64_end
-    .hidden native_enter, native_leave, native_low32, native_low32_end
-    .hidden native_low64, native_low64_end
+    .globl native_enter, native_leave, native_leave16
+    .globl native_low_code, native_low_end
+    .globl native_low16_back, native_low32_back
+    .hidden native_enter, native_leave, native_leave16
+    .hidden native_low_code, native_low_end
+    .hidden native_low16_back, native_low32_back
 
-/* void native_enter(bool code32) */
+/* void native_enter(unsigned bits) */
 native_enter:
     push %rbx
     push %rbp
@@ -28,8 +30,8 @@ native_enter:
     xrstor64 IN(NATIVE_X)
     mov IN(NATIVE_GS), %rax
     wrgsbase %rax
-    test $1, %dil
-    jnz 1f
+    cmp $64, %edi
+    jne 1f
     pushq IN(NATIVE_RFLAGS)
     popfq
     mov IN(0), %rax
@@ -50,34 +52,61 @@ native_enter:
     mov IN(32), %rsp
     jmp *NATIVE_BASE + NATIVE_CODE
 
-/* 32-bit code needs the data segments; FS and GS stay null. */
+/* FS and GS stay null. A signal may have left SS as 16-bit code had it. */
 1:  mov $0x2b, %eax
     mov %eax, %ds
     mov %eax, %es
+    mov %eax, %ss
     ljmp *NATIVE_BASE + NATIVE_FAR32
 
-/* Copied to NATIVE_LOW_CODE. */
+/*
+ * Copied to NATIVE_LOW_CODE; addresses of its own it has none.  For 16-bit
+ * code the upper halves of RAX, RCX and RSP hold selectors, so that LDS, LES
+ * and LSS load both.
+ */
     .code32
-native_low32:
+native_low_code:
     mov $(NATIVE_BASE + NATIVE_STACK32), %esp
     pushl IN(NATIVE_RFLAGS)
-    popfl
-    mov IN(0), %eax
-    mov IN(8), %ecx
     mov IN(16), %edx
     mov IN(24), %ebx
     mov IN(40), %ebp
     mov IN(48), %esi
+    cmp $16, %edi
     mov IN(56), %edi
+    je 2f
+    popfl
+    mov IN(0), %eax
+    mov IN(8), %ecx
     mov IN(32), %esp
     jmp *NATIVE_BASE + NATIVE_CODE
-native_low32_end:
-    .code64
+2:  popfl
+    les IN(8), %ecx
+    lss IN(32), %esp
+    lds IN(0), %eax
+    ljmp *%cs:NATIVE_BASE + NATIVE_FAR16
 
-/* Copied to NATIVE_LOW64: where 32-bit code returns to by a far jump. */
-native_low64:
+/* Where 16-bit code comes back to by a far jump. */
+native_low16_back:
+    ljmp $0x33, $(NATIVE_BASE + NATIVE_LOW_CODE + 3f - native_low_code)
+    .code64
+3:  jmp *NATIVE_BASE + NATIVE_BACK16
+
+/* And 32-bit code. */
+native_low32_back:
     jmp *NATIVE_BASE + NATIVE_BACK
-native_low64_end:
+native_low_end:
+
+native_leave16:
+    mov %rsp, OUT(32)
+    mov %rax, OUT(0)
+    mov $0x2b, %eax
+    mov %eax, %ss
+    mov %eax, %ds
+    mov %eax, %es
+    mov OUT(0), %rax
+    mov OUT(32), %rsp
+    jmp native_leave
 
 native_leave:
     mov %rsp, OUT(32)

@@ -36,21 +36,30 @@ static inline bool percent(struct random *r, unsigned p)
     return random_below(r, 100) < p;
 }
 
+/* For instructions of a program: what its registers are promised to hold. */
+struct trial_limits {
+    uint8_t base;               /* addresses the middle of the window */
+    uint8_t index;              /* a small offset, or TRIAL_NOREG */
+    uint32_t keep;              /* registers not to be written */
+};
+
 struct trial {
     const struct x86_row *row;
-    bool code32;
+    const struct trial_limits *limits;          /* or NULL */
+    unsigned bits;              /* of the code segment: 64, 32, 16 */
     uint8_t insn[16];
     unsigned len;
 
     /* How it came about: what trial_state.c needs to make registers. */
-    bool rex, rex_w, op16, addr32, lock;
+    bool rex, rex_w, p66, p67, lock;
     bool has_mem;
     uint8_t reg, rm, vvvv;
     unsigned l;                 /* VEX.L */
     unsigned size;              /* bytes of the memory operand, about */
     uint64_t target;            /* its address */
-    uint64_t gs_base;
+    uint64_t seg_base;          /* of the operand's segment */
     bool gs;
+    unsigned addr_bits;
     bool vsib;                  /* index names a vector register */
     uint8_t base, index;        /* or TRIAL_NOREG */
     unsigned scale;
@@ -66,9 +75,12 @@ unsigned trial_operand_bytes(const struct trial *t,
 const struct x86_operand *trial_operand(const struct x86_row *row,
                                         enum x86_operand_kind kind);
 
-/* Fills in the instruction.  False: this row cannot be made in this code. */
-bool trial_encode(struct trial *t, const struct x86_row *row, bool code32,
-                  struct random *r);
+/*
+ * Fills in the instruction; limits may be NULL.  False: no luck this time, or
+ * this row cannot be made in this code.
+ */
+bool trial_encode(struct trial *t, const struct x86_row *row, unsigned bits,
+                  const struct trial_limits *limits, struct random *r);
 
 /*
  * Registers (into native_in) and window contents that fit the instruction.

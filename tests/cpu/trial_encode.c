@@ -21,9 +21,9 @@ static unsigned operand_size(const struct trial *t)
         return 1;
     if (t->rex_w)
         return 8;
-    if (t->op16 && t->row->prefix <= X86_PFX_NF)
+    if ((t->p66 && t->row->prefix <= X86_PFX_NF) != (t->bits == 16))
         return 2;
-    if (!t->code32 && (t->row->attrs & (X86_A_DF64 | X86_A_F64)))
+    if (t->bits == 64 && (t->row->attrs & (X86_A_DF64 | X86_A_F64)))
         return 8;
     return 4;
 }
@@ -46,7 +46,7 @@ static unsigned size_bytes(const struct trial *t, unsigned size)
     case X86_SZ_X: return vl;
     case X86_SZ_P: return osz + 2;
     case X86_SZ_A: return osz * 2;
-    case X86_SZ_S: return t->code32 ? 6 : 10;
+    case X86_SZ_S: return t->bits == 64 ? 10 : 6;
     case X86_SZ_ENV: return osz == 2 ? 14 : 28;
     case X86_SZ_SAVE: return osz == 2 ? 94 : 108;
     case X86_SZ_FX: return 512;
@@ -134,8 +134,14 @@ static uint64_t pick_target(unsigned size, struct random *r)
     return ro + 4096 - random_below(r, size + 1);
 }
 
-static int64_t random_disp(struct random *r, unsigned bytes)
+static int64_t random_disp(const struct trial *t, struct random *r,
+                           unsigned bytes)
 {
+    /* In a program addresses stay near, and aligned for the sake of SSE. */
+    if (t->limits)
+        return bytes ? (int)(random_below(r, bytes == 1 ? 8 : 64) * 32) -
+                           (bytes == 1 ? 128 : 1024)
+                     : 0;
     switch (bytes) {
     case 0: return 0;
     case 1: return (int8_t)random64(r);
@@ -147,9 +153,14 @@ static int64_t random_disp(struct random *r, unsigned bytes)
 /* The parts of an address; trial_state.c computes registers to fit. */
 static void pick_address(struct trial *t, struct random *r)
 {
-    unsigned regs = t->code32 ? 8 : 16;
+    unsigned regs = t->bits == 64 ? 16 : 8;
 
     t->size = memory_size(t);
+    if (t->limits) {
+        t->base = t->limits->base;
+        t->index = t->limits->index;
+        return;
+    }
     t->target = pick_target(t->size, r);
     t->base = t->index = TRIAL_NOREG;
     t->scale = random_below(r, 4);
@@ -159,9 +170,30 @@ static void pick_address(struct trial *t, struct random *r)
         t->index = (uint8_t)random_below(r, regs);
     if (!t->vsib && t->index == 4)
         t->index = TRIAL_NOREG;
-    if (t->gs)
-        t->gs_base = percent(r, 50) ? (uint64_t)(int32_t)random64(r)
-                                    : random64(r) >> 17;
+}
+
+/* The fixed pairs of registers of 16-bit addresses. */
+static void add_memory16(struct trial *t, unsigned reg, struct random *r)
+{
+    static const uint8_t bases[] = { 3, 3, 5, 5, 6, 7, 5, 3 };
+    static const uint8_t indexes[] = { 6, 7, 6, 7, TRIAL_NOREG, TRIAL_NOREG,
+                                       TRIAL_NOREG, TRIAL_NOREG };
+    unsigned mod = random_below(r, 3), rm = random_below(r, 8);
+
+    t->scale = 0;
+    t->base = bases[rm];
+    t->index = indexes[rm];
+    t->disp = random_disp(t, r, mod);
+    if (mod == 0 && rm == 6) {
+        t->base = TRIAL_NOREG;
+        t->disp = (int64_t)(t->target - t->seg_base);
+        mod = 0;
+        add(t, (reg & 7) << 3 | 6);
+        add_le(t, (uint64_t)t->disp, 2);
+        return;
+    }
+    add(t, mod << 6 | (reg & 7) << 3 | rm);
+    add_le(t, (uint64_t)t->disp, mod);
 }
 
 /* Memory form.  imm: bytes that follow, for an address relative to rip. */
@@ -170,6 +202,9 @@ static void add_memory(struct trial *t, unsigned reg, unsigned imm,
 {
     unsigned mod = random_below(r, 3), sib_index = 4;
     bool sib = t->index != TRIAL_NOREG || percent(r, 5);
+
+    if (t->limits)
+        t->scale = 0;
 
     reg = (reg & 7) << 3;
     if (t->base == TRIAL_NOREG) {
@@ -181,14 +216,14 @@ static void add_memory(struct trial *t, unsigned reg, unsigned imm,
             add(t, t->scale << 6 |
                        (t->index == TRIAL_NOREG ? 4u : t->index & 7u) << 3 | 5);
         /* No register to make good for the displacement. */
-        t->disp = (int64_t)(t->target - t->gs_base);
+        t->disp = (int64_t)(t->target - t->seg_base);
         if (t->index != TRIAL_NOREG)
-            t->disp = (random_disp(r, 4) & ~7) | (t->disp & 7);
-        if (relative && !t->code32)
+            t->disp = (random_disp(t, r, 4) & ~7) | (t->disp & 7);
+        if (relative && t->bits == 64)
             t->disp -= (int64_t)end;
         add_le(t, (uint64_t)t->disp, 4);
         t->disp = (int32_t)t->disp;
-        if (relative && !t->code32)
+        if (relative && t->bits == 64)
             t->disp += (int64_t)end;
         return;
     }
@@ -197,10 +232,10 @@ static void add_memory(struct trial *t, unsigned reg, unsigned imm,
         mod = 1;
     if ((t->base & 7) == 4)
         sib = true;
-    t->disp = random_disp(r, mod == 2 ? 4 : mod);
+    t->disp = random_disp(t, r, mod == 2 ? 4 : mod);
     /* base + base must come out right */
     if (t->base == t->index && t->scale == 0 &&
-        ((uint64_t)t->disp ^ t->target ^ t->gs_base) & 1) {
+        ((uint64_t)t->disp ^ t->target ^ t->seg_base) & 1) {
         t->scale = 1;
     }
     if (t->index != TRIAL_NOREG)
@@ -222,7 +257,7 @@ static unsigned immediate_bytes(const struct trial *t)
         else if (op->kind == X86_OP_L)
             n++;
         else if (op->kind == X86_OP_O)
-            n += t->code32 || t->addr32 ? 4 : 8;
+            n += t->addr_bits / 8;
     }
     return n;
 }
@@ -262,8 +297,8 @@ static void add_immediates(struct trial *t, struct random *r)
             t->size = operand_size(t);
             t->target = pick_target(t->size, r);
             t->base = t->index = TRIAL_NOREG;
-            t->disp = (int64_t)(t->target - t->gs_base);
-            add_le(t, (uint64_t)t->disp, t->code32 || t->addr32 ? 4 : 8);
+            t->disp = (int64_t)(t->target - t->seg_base);
+            add_le(t, (uint64_t)t->disp, t->addr_bits / 8);
             break;
         }
     }
@@ -296,22 +331,22 @@ static void add_vex(struct trial *t, struct random *r)
 static void add_legacy_prefixes(struct trial *t, struct random *r)
 {
     const struct x86_row *row = t->row;
-    static const uint8_t harmless[] = { 0x26, 0x2e, 0x36, 0x3e };
+    static const uint8_t harmless[] = { 0x26, 0x36, 0x3e, 0x2e };
 
     /* What a masked store of nothing may do to CS is the processor's. */
-    bool no_segment = t->code32 && strstr(row->mnemonic, "maskmov");
+    bool no_segment = t->bits != 64 && strstr(row->mnemonic, "maskmov");
 
     if (t->gs)
         add(t, 0x65);
     else if (!no_segment && percent(r, 3))
-        add(t, harmless[random_below(r, 4)]);
-    if (t->addr32)
+        add(t, harmless[random_below(r, t->bits == 16 ? 3 : 4)]);
+    if (t->p67)
         add(t, 0x67);
     if (t->lock)
         add(t, 0xf0);
     if (row->vex)
         return;
-    if (t->op16)
+    if (t->p66)
         add(t, 0x66);
     if (row->prefix == X86_PFX_F3)
         add(t, 0xf3);
@@ -340,58 +375,88 @@ static void add_rex(struct trial *t, struct random *r)
         add(t, rex);
 }
 
+static uint8_t random_register(const struct trial *t, struct random *r)
+{
+    uint8_t n;
+
+    do
+        n = (uint8_t)random_below(r, t->bits == 64 ? 16 : 8);
+    while (t->limits && (t->limits->keep >> n & 1));
+    return n;
+}
+
+/* 16-bit addresses need segments that bring them to the window. */
+static void choose_address_size(struct trial *t, struct random *r)
+{
+    t->addr_bits = t->bits;
+    if (t->bits == 64) {
+        t->p67 = percent(r, 10);
+        t->addr_bits = t->p67 ? 32 : 64;
+        t->gs = !t->limits && percent(r, 6);
+        if (t->gs)
+            t->seg_base = percent(r, 50) ? (uint64_t)(int32_t)random64(r)
+                                         : random64(r) >> 17;
+    } else if (t->bits == 16) {
+        t->p67 = t->vsib || percent(r, 30);
+        t->addr_bits = t->p67 ? 32 : 16;
+        t->seg_base = NATIVE_DATA_BASE;
+    }
+}
+
 /* What the row leaves open: prefixes, registers, form. */
 static void choose(struct trial *t, struct random *r)
 {
     const struct x86_row *row = t->row;
-    unsigned regs = t->code32 ? 8 : 16;
     bool sized = !row->vex && row->prefix <= X86_PFX_NF;
 
-    t->reg = (uint8_t)random_below(r, regs);
-    t->rm = (uint8_t)random_below(r, regs);
+    t->reg = random_register(t, r);
+    t->rm = random_register(t, r);
     t->l = row->l >= 0 ? (unsigned)row->l : random_below(r, 2);
     t->vvvv = 0;
-    if (row->vex && (trial_operand(row, X86_OP_H) ||
-                     trial_operand(row, X86_OP_B) || percent(r, 1)))
-        t->vvvv = (uint8_t)random_below(r, regs);
+    if (row->vex &&
+        (trial_operand(row, X86_OP_H) || trial_operand(row, X86_OP_B) ||
+         (!t->limits && percent(r, 1))))
+        t->vvvv = random_register(t, r);
     if (trial_operand(row, X86_OP_VSIB_X) || trial_operand(row, X86_OP_VSIB_Y)) {
         t->vsib = true;
-        t->vvvv = (uint8_t)random_below(r, regs);
+        t->vvvv = random_register(t, r);
     }
-    t->rex = !t->code32 && percent(r, 15);
+    t->rex = t->bits == 64 && percent(r, 15);
     if (row->w >= 0)
         t->rex_w = row->w;
     else if (row->vex)
         t->rex_w = percent(r, 30);
     else
-        t->rex_w = !t->code32 && row->osz != 16 && row->osz != 32 &&
+        t->rex_w = t->bits == 64 && row->osz != 16 && row->osz != 32 &&
                    percent(r, 35);
     if (row->osz == 64 && !(row->attrs & X86_A_DF64))
         t->rex_w = true;
-    if (t->code32 && !row->vex)
+    if (t->bits != 64 && !row->vex)
         t->rex_w = false;
-    t->op16 = row->prefix == X86_PFX_66 || row->osz == 16 ||
-              (sized && row->osz == 0 && percent(r, 25)) ||
-              (!row->vex && row->prefix >= X86_PFX_F3 && percent(r, 5));
     if (row->vex || row->prefix == X86_PFX_NP)
-        t->op16 = false;
-    t->addr32 = !t->code32 && percent(r, 10);
-    t->gs = !t->code32 && percent(r, 6);
+        t->p66 = false;
+    else if (row->prefix == X86_PFX_66)
+        t->p66 = true;
+    else if (row->osz)
+        t->p66 = (row->osz == 16) != (t->bits == 16);
+    else
+        t->p66 = percent(r, sized ? 25 : 5);
+    choose_address_size(t, r);
     t->has_mem = row->has_modrm && wants_memory(row, r);
     if (row->attrs & X86_A_LOCK)
-        t->lock = t->has_mem ? percent(r, 30) : percent(r, 1);
+        t->lock = t->has_mem ? percent(r, 30)
+                             : !t->limits && percent(r, 1);
     else
-        t->lock = percent(r, 1) && percent(r, 30);
+        t->lock = !t->limits && percent(r, 1) && percent(r, 30);
 }
 
-bool trial_encode(struct trial *t, const struct x86_row *row, bool code32,
-                  struct random *r)
+bool trial_encode(struct trial *t, const struct x86_row *row, unsigned bits,
+                  const struct trial_limits *limits, struct random *r)
 {
     memset(t, 0, sizeof *t);
+    t->limits = limits;
     t->row = row;
-    t->code32 = code32;
-    if (row->valid == (code32 ? X86_VALID_ONLY64 : X86_VALID_NO64))
-        return false;
+    t->bits = bits;
     choose(t, r);
     if (t->has_mem)
         pick_address(t, r);
@@ -399,7 +464,7 @@ bool trial_encode(struct trial *t, const struct x86_row *row, bool code32,
     add_legacy_prefixes(t, r);
     if (row->vex)
         add_vex(t, r);
-    else if (!code32)
+    else if (bits == 64)
         add_rex(t, r);
     if (!row->vex && row->map)
         add(t, 0x0f);
@@ -410,6 +475,8 @@ bool trial_encode(struct trial *t, const struct x86_row *row, bool code32,
     unsigned reg = row->ext >= 0 ? (unsigned)row->ext : t->reg;
     if (row->exact >= 0)
         add(t, (unsigned)row->exact);
+    else if (t->has_mem && t->addr_bits == 16)
+        add_memory16(t, reg, r);
     else if (t->has_mem)
         add_memory(t, reg, immediate_bytes(t), r);
     else if (row->has_modrm)

@@ -182,8 +182,7 @@ static void random_x87(struct native_x *x, struct random *r)
         random_extended(r, x->st[n]);
 }
 
-static void random_registers(struct native_regs *in, bool code32,
-                             struct random *r)
+static void random_registers(struct native_regs *in, struct random *r)
 {
     memset(in, 0, sizeof *in);
     for (unsigned n = 0; n < 16; n++)
@@ -196,13 +195,24 @@ static void random_registers(struct native_regs *in, bool code32,
     random_vector(r, in->x.ymm_high[0], sizeof in->x.ymm_high);
     for (unsigned n = 0; n < 16; n++)
         random_vector(r, in->x.xmm[n], 16);
-    in->gpr[RSP] = NATIVE_WINDOW + 0x1000 + (random_below(r, 0x2000) & ~7u);
+}
+
+/* Linear addresses of most registers become offsets of 16-bit segments. */
+static uint64_t to_offset(const struct trial *t, uint64_t linear)
+{
+    return t->bits == 16 ? (uint16_t)(linear - NATIVE_DATA_BASE) : linear;
+}
+
+static void random_stack(const struct trial *t, struct native_regs *in,
+                         struct random *r)
+{
+    uint64_t at = NATIVE_WINDOW + 0x1000 + (random_below(r, 0x2000) & ~7u);
+
     if (percent(r, 6))
-        in->gpr[RSP] += random_below(r, 8);
+        at += random_below(r, 8);
     if (percent(r, 3))
-        in->gpr[RSP] = NATIVE_WINDOW + random_below(r, 16);
-    for (unsigned n = 0; code32 && n < 16; n++)
-        in->gpr[n] = n < 8 ? (uint32_t)in->gpr[n] : 0;
+        at = NATIVE_WINDOW + random_below(r, 16);
+    in->gpr[RSP] = to_offset(t, at);
 }
 
 /* --- addresses ----------------------------------------------------------- */
@@ -217,37 +227,41 @@ static uint64_t inverse(uint64_t v)
     return x;
 }
 
+static void set_address(const struct trial *t, struct native_regs *in,
+                        unsigned reg, uint64_t v, struct random *r)
+{
+    uint64_t mask = t->addr_bits == 64 ? ~0ull : (1ull << t->addr_bits) - 1;
+
+    in->gpr[reg] = (v & mask) | (random64(r) & ~mask);
+}
+
 /* Registers such that the memory operand is at the target. */
 static void fit_address(const struct trial *t, struct native_regs *in,
                         struct random *r)
 {
-    uint64_t left = t->target - t->gs_base - (uint64_t)t->disp;
-    uint64_t junk = t->code32 ? 0 : random64(r) << 32;
-    bool narrow = t->code32 || t->addr32;
+    uint64_t left = t->target - t->seg_base - (uint64_t)t->disp;
 
     if (t->vsib || t->index == TRIAL_NOREG) {
         if (t->base != TRIAL_NOREG)
-            in->gpr[t->base] = narrow ? (uint32_t)left | junk : left;
+            set_address(t, in, t->base, left, r);
         return;
     }
     if (t->base == TRIAL_NOREG) {
         left >>= t->scale;
-        if (!narrow && t->scale)
+        if (t->addr_bits == 64 && t->scale)
             left |= random64(r) << (64 - t->scale);
-        in->gpr[t->index] = narrow ? (uint32_t)left | junk : left;
+        set_address(t, in, t->index, left, r);
         return;
     }
     if (t->base == t->index) {
         left = t->scale ? left * inverse(1 + (1u << t->scale)) : left >> 1;
-        in->gpr[t->base] = narrow ? (uint32_t)left | junk : left;
+        set_address(t, in, t->base, left, r);
         return;
     }
     if (percent(r, 60))
         in->gpr[t->index] = (uint64_t)(int8_t)random64(r);
-    if (t->code32)
-        in->gpr[t->index] = (uint32_t)in->gpr[t->index];
     left -= in->gpr[t->index] << t->scale;
-    in->gpr[t->base] = narrow ? (uint32_t)left | junk : left;
+    set_address(t, in, t->base, left, r);
 }
 
 static void fit_gather(const struct trial *t, struct native_regs *in,
@@ -273,16 +287,26 @@ static void fit_gather(const struct trial *t, struct native_regs *in,
 
 /* --- what single instructions need --------------------------------------- */
 
-static uint64_t in_window(struct random *r)
+static uint64_t in_window(const struct trial *t, struct random *r)
 {
-    return NATIVE_WINDOW + 0x400 + random_below(r, 0x3800);
+    return to_offset(t, NATIVE_WINDOW + 0x400 + random_below(r, 0x3800)) -
+           (t->gs ? t->seg_base : 0);
 }
 
 /* On an INT3 of the code page, away from the instruction itself. */
-static uint64_t in_code(struct random *r)
+static uint64_t in_code(const struct trial *t, struct random *r)
 {
-    return NATIVE_CODE_PAGE + (percent(r, 50) ? random_below(r, 0x700)
-                                              : 0x900 + random_below(r, 0x600));
+    uint64_t base = t->bits == 16 ? NATIVE_CODE_PAGE - NATIVE_CS16_BASE
+                                  : NATIVE_CODE_PAGE;
+
+    return base + (percent(r, 50) ? random_below(r, 0x700)
+                                  : 0x900 + random_below(r, 0x600));
+}
+
+static uint64_t stack_linear(const struct trial *t,
+                             const struct native_regs *in)
+{
+    return in->gpr[RSP] + (t->bits == 16 ? NATIVE_DATA_BASE : 0);
 }
 
 static bool is(const struct trial *t, const char *mnemonic)
@@ -298,24 +322,21 @@ static bool begins(const struct trial *t, const char *start)
 static void fit_string(const struct trial *t, struct native_regs *in,
                        struct random *r)
 {
-    in->gpr[RSI] = in_window(r);
-    in->gpr[RDI] = percent(r, 50) ? in_window(r)
-                 : in->gpr[RSI] + random_below(r, 64) - 32;
+    in->gpr[RSI] = in_window(t, r);
+    in->gpr[RDI] = in_window(t, r) + (t->gs ? t->seg_base : 0);
+    if (percent(r, 50))
+        in->gpr[RDI] = in->gpr[RSI] + (t->gs ? t->seg_base : 0) +
+                       random_below(r, 64) - 32;
     in->gpr[RCX] = percent(r, 80) ? random_below(r, 40)
                                   : random_below(r, 1500);
     if (percent(r, 1))
         in->gpr[RCX] = 3000 + random_below(r, 20000);
     if (percent(r, 3))
-        in->gpr[RSI] = NATIVE_WINDOW + random_below(r, 0x5000);
+        in->gpr[RSI] = to_offset(t, NATIVE_WINDOW + random_below(r, 0x5000));
     if (percent(r, 3))
-        in->gpr[RDI] = NATIVE_WINDOW + random_below(r, 0x5000);
-    if (t->gs)
-        in->gpr[RSI] -= t->gs_base;
+        in->gpr[RDI] = to_offset(t, NATIVE_WINDOW + random_below(r, 0x5000));
     if (percent(r, 35))
         in->rflags |= FLAG_DF;
-    if (t->code32)
-        for (unsigned n = 0; n < 8; n++)
-            in->gpr[n] = (uint32_t)in->gpr[n];
 }
 
 /* Quotients that fit, for a good part of the trials. */
@@ -333,22 +354,18 @@ static void fit_division(const struct trial *t, struct native_regs *in,
     in->gpr[RDX] = is_signed && (random64(r) & 1) ? ~0ull : 0;
     if (percent(r, 40))
         in->gpr[RDX] ^= random64(r) & 0xff;
-    if (t->code32) {
-        in->gpr[RDX] = (uint32_t)in->gpr[RDX];
-        in->gpr[RAX] = (uint32_t)in->gpr[RAX];
-    }
 }
 
 static void fit_control_flow(const struct trial *t, struct native_regs *in,
                              struct random *r, trial_put *put)
 {
-    uint64_t to = in_code(r);
+    uint64_t to = in_code(t, r);
 
     if (begins(t, "loop") || is(t, "jcxz"))
         in->gpr[RCX] = percent(r, 70) ? random_below(r, 3)
                                       : random_integer(r);
     if (begins(t, "ret")) {
-        put(in->gpr[RSP], &to, 8);
+        put(stack_linear(t, in), &to, 8);
     } else if (t->row->has_modrm && t->row->opcode == 0xff &&
                !percent(r, 3)) {
         if (t->has_mem)
@@ -408,11 +425,11 @@ static void fit_row(const struct trial *t, struct native_regs *in,
              begins(t, "fxsave") || begins(t, "xsave"))
         fit_state_image(t, r, put);
     else if (is(t, "xlat"))
-        in->gpr[RBX] = in_window(r) - t->gs_base;
+        in->gpr[RBX] = in_window(t, r);
     else if (begins(t, "maskmov") || begins(t, "vmaskmovdq"))
-        in->gpr[RDI] = in_window(r) - t->gs_base;
+        in->gpr[RDI] = in_window(t, r);
     else if (is(t, "enter") || is(t, "leave"))
-        in->gpr[RBP] = in_window(r) & ~7u;
+        in->gpr[RBP] = in_window(t, r) & ~7u;
     else
         fit_control_flow(t, in, r, put);
 
@@ -426,7 +443,7 @@ static void fit_row(const struct trial *t, struct native_regs *in,
     if (begins(t, "popf")) {
         /* No single steps, no alignment checks in this process. */
         uint64_t v = random64(r) & (FLAGS_ARITH | FLAG_DF | 0x200200);
-        put(in->gpr[RSP], &v, 8);
+        put(stack_linear(t, in), &v, 8);
     }
 }
 
@@ -451,8 +468,9 @@ void trial_state(const struct trial *t, struct random *r, trial_put *put)
     struct native_regs *in = native_in;
     uint8_t bytes[64];
 
-    random_registers(in, t->code32, r);
-    in->gs_base = t->gs_base;
+    random_registers(in, r);
+    random_stack(t, in, r);
+    in->gs_base = t->gs ? t->seg_base : 0;
     if (t->has_mem || trial_operand(t->row, X86_OP_X)) {
         random_vector(r, bytes, sizeof bytes);
         if (t->size == 10)
@@ -466,7 +484,6 @@ void trial_state(const struct trial *t, struct random *r, trial_put *put)
     if (t->vsib)
         fit_gather(t, in, r);
     fit_row(t, in, r, put);
-    if (t->code32)
-        for (unsigned n = 0; n < 8; n++)
-            in->gpr[n] = (uint32_t)in->gpr[n];
+    for (unsigned n = 0; t->bits != 64 && n < 16; n++)
+        in->gpr[n] = n < 8 ? (uint32_t)in->gpr[n] : 0;
 }

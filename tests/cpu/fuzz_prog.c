@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random programs on the host and in the run loop of the software engine.
+ *
+ *     fuzz_prog [-n PROGRAMS] [-s SEED] [-i INSTRUCTIONS] [-m 32|64]
+ *
+ * A program that ends differently is made smaller by leaving out
+ * instructions, and printed.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "compare.h"
+#include "cpu/decode.h"
+#include "cpu/disasm.h"
+#include "cpu/insn.h"
+#include "flat.h"
+#include "native.h"
+#include "program.h"
+
+static struct vcpu *cpu;
+
+/* Both memories as they were before the program. */
+static uint8_t memory[NATIVE_WINDOW_PAGES * 4096];
+
+enum outcome { SAME, DIFFERENT, ENDLESS };
+
+static enum outcome run_both(const struct program *p,
+                             const struct native_regs *in,
+                             struct native_regs *ours)
+{
+    compare_memory_set(memory);
+    *native_in = *in;
+    native_run(p->code, p->len, p->bits);
+    if (!flat_execute(cpu, p->code, p->len, in, p->bits, ours))
+        return ENDLESS;
+    return compare_same(native_out, ours, ~0ull, p->bits, 0, 0) &&
+                   compare_memory_same()
+               ? SAME : DIFFERENT;
+}
+
+static void print_program(const struct program *p)
+{
+    for (unsigned at = 0; at < p->len;) {
+        struct x86_insn i;
+        char text[X86_DISASM_MAX];
+        int n = flat_decode(cpu, p->code + at, p->bits, &i);
+
+        if (i.len == 1 && p->code[at] == 0x90) {
+            at++;
+            continue;
+        }
+        x86_disasm(text, sizeof text, &i, NATIVE_INSN + at,
+                   p->bits == 64 ? X86_MODE_64 : X86_MODE_32);
+        printf("    %x  ", NATIVE_INSN + at);
+        for (unsigned k = 0; k < i.len; k++)
+            printf("%02x", p->code[at + k]);
+        printf("  %s\n", n < 0 ? "(bad)" : text);
+        at += i.len;
+    }
+}
+
+/* Leaves out every instruction without which the difference stays. */
+static void shrink(struct program *p, const struct native_regs *in)
+{
+    struct native_regs ours;
+    uint8_t kept[256];
+
+    for (unsigned n = p->items; n-- > 0;) {
+        unsigned at = p->item[n].at, len = p->item[n].len;
+
+        if (len > sizeof kept)
+            continue;
+        memcpy(kept, p->code + at, len);
+        memset(p->code + at, 0x90, len);
+        if (run_both(p, in, &ours) != DIFFERENT)
+            memcpy(p->code + at, kept, len);
+    }
+    run_both(p, in, &ours);
+    print_program(p);
+    compare_print(in, native_out, &ours);
+}
+
+static void fill_memory(struct random *r)
+{
+    for (unsigned k = 0; k < sizeof memory; k += 8) {
+        uint64_t v = random_integer(r);
+        memcpy(memory + k, &v, 8);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    unsigned programs = 400, size = 60, bad = 0, faults = 0;
+    uint64_t seed = 1;
+    unsigned mode = 0;
+    int c;
+    const char *why;
+
+    while ((c = getopt(argc, argv, "n:s:i:m:")) != -1) {
+        switch (c) {
+        case 'n': programs = (unsigned)atoi(optarg); break;
+        case 's': seed = strtoull(optarg, NULL, 0); break;
+        case 'i': size = (unsigned)atoi(optarg); break;
+        case 'm': mode = (unsigned)atoi(optarg); break;
+        default:
+            fprintf(stderr, "usage: fuzz_prog [-n PROGRAMS] [-s SEED] "
+                            "[-i INSTRUCTIONS] [-m 32|64]\n");
+            return 2;
+        }
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!native_init(&why)) {
+        printf("ok random programs against the host # SKIP %s\n", why);
+        return 0;
+    }
+    cpu = flat_create();
+    compare_init();
+
+    for (unsigned n = 0; n < programs; n++) {
+        struct random r = { seed + n };
+        static struct program p;
+        struct native_regs in, ours;
+
+        fill_memory(&r);
+        program_make(&p, mode ? mode : n & 1 ? 32 : 64, size, &r);
+        in = *native_in;
+        enum outcome got = run_both(&p, &in, &ours);
+        faults += native_out->vector >= 0;
+        if (got == SAME)
+            continue;
+        printf("  program -s %llu -n 1 -i %u -m %u ends %s\n",
+               (unsigned long long)(seed + n), size, p.bits,
+               got == ENDLESS ? "never" : "differently");
+        if (bad++ < 5 && got == DIFFERENT)
+            shrink(&p, &in);
+    }
+    printf("# %u programs of about %u instructions (%u end in an exception), "
+           "%u mismatches\n", programs, size, faults, bad);
+    printf("%s random programs against the host\n", bad ? "not ok" : "ok");
+    return bad != 0;
+}
