@@ -12,3 +12,7 @@ legacy/i8042-objs = plugins/legacy/i8042.o plugins/legacy/ps2_keyboard.o \
 plugins-y += legacy/vga
 legacy/vga-objs = plugins/legacy/vga.o plugins/legacy/vga_memory.o \
 	plugins/legacy/vga_draw.o
+
+plugins-y += legacy/piix4_ide
+legacy/piix4_ide-objs = $(addprefix plugins/legacy/,piix4_ide.o \
+	ide_channel.o ata.o atapi.o scsi_cd.o)
