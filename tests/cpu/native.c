@@ -21,6 +21,7 @@ extern const char native_low16_back[], native_low32_back[], native_low_end[];
 
 #define USER_CS   0x33
 #define USER_CS32 0x23
+#define USER_DS   0x2b
 
 #define TRAP_BP 3
 #define TRAP_PF 14
@@ -133,6 +134,8 @@ bool native_init(const char **why)
         *why = "the host has no AVX or no FSGSBASE";
         return false;
     }
+    /* As 32-bit code leaves them. */
+    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DS));
     uint8_t *block = map_at(NATIVE_BASE, NATIVE_BYTES,
                             PROT_READ | PROT_WRITE | PROT_EXEC);
     void *window = map_at(NATIVE_WINDOW, NATIVE_WINDOW_BYTES,

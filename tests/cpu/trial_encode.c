@@ -328,13 +328,19 @@ static void add_vex(struct trial *t, struct random *r)
     }
 }
 
+/* What it touches for masks of zero, and when, is the processor's own. */
+static bool is_masked_store(const struct x86_row *row)
+{
+    return strstr(row->mnemonic, "maskmovq") ||
+           strstr(row->mnemonic, "maskmovdq");
+}
+
 static void add_legacy_prefixes(struct trial *t, struct random *r)
 {
     const struct x86_row *row = t->row;
     static const uint8_t harmless[] = { 0x26, 0x36, 0x3e, 0x2e };
 
-    /* What a masked store of nothing may do to CS is the processor's. */
-    bool no_segment = t->bits != 64 && strstr(row->mnemonic, "maskmov");
+    bool no_segment = t->bits != 64 && is_masked_store(row);
 
     if (t->gs)
         add(t, 0x65);
@@ -392,7 +398,7 @@ static void choose_address_size(struct trial *t, struct random *r)
     if (t->bits == 64) {
         t->p67 = percent(r, 10);
         t->addr_bits = t->p67 ? 32 : 64;
-        t->gs = !t->limits && percent(r, 6);
+        t->gs = !t->limits && !is_masked_store(t->row) && percent(r, 6);
         if (t->gs)
             t->seg_base = percent(r, 50) ? (uint64_t)(int32_t)random64(r)
                                          : random64(r) >> 17;

@@ -32,15 +32,21 @@ void h_jmp_J(struct vcpu *cpu, const struct x86_insn *i)
 }
 
 /*
- * The forms that touch the stack, by operand size. The target is checked
- * before the stack changes.
+ * The forms that touch the stack, by operand size. A bad stack counts before
+ * a bad target, but nothing is pushed for one.
  */
 #define CALL_RET(width)                                                        \
     static inline void call_##width(struct vcpu *cpu, uint64_t target)         \
     {                                                                          \
-        jump_check(cpu, target, width / 8);                                    \
+        target = (uint##width##_t)target;                                      \
+        if (unlikely(!jump_fits(cpu, target, width / 8))) {                    \
+            probe_write(cpu, SEG_SS,                                           \
+                        sp_trim(cpu, cpu->st.gpr[RSP] - width / 8),            \
+                        width / 8);                                            \
+            cpu_gp0(cpu);                                                      \
+        }                                                                      \
         push##width(cpu, (uint##width##_t)cpu->st.rip);                        \
-        cpu->st.rip = (uint##width##_t)target;                                 \
+        cpu->st.rip = target;                                                  \
     }                                                                          \
     static inline void ret_##width(struct vcpu *cpu, uint16_t extra)           \
     {                                                                          \

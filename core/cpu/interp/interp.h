@@ -323,34 +323,28 @@ static inline uint64_t pop_osz(struct vcpu *cpu, unsigned osz)
 
 /* --- control flow -------------------------------------------------------- */
 
+/* A near target, cut to the operand size. */
+static inline uint64_t jump_trunc(uint64_t target, unsigned osz)
+{
+    return osz == 8 ? target : osz == 4 ? (uint32_t)target : (uint16_t)target;
+}
+
+/* Whether it is canonical and inside the code segment. */
+static inline bool jump_fits(const struct vcpu *cpu, uint64_t target,
+                             unsigned osz)
+{
+    if (osz == 8 && unlikely((uint64_t)((int64_t)target >> 47) + 1 > 1))
+        return false;
+    return likely(cpu->code64 || target <= cpu->st.seg[SEG_CS].limit);
+}
+
 /* Near jump: truncates to osz, checks (#GP) and sets rip. */
 static inline void jump_to(struct vcpu *cpu, uint64_t target, unsigned osz)
 {
-    if (osz == 4)
-        target = (uint32_t)target;
-    else if (osz == 2)
-        target = (uint16_t)target;
-    else if (unlikely((uint64_t)((int64_t)target >> 47) + 1 > 1))
-        cpu_gp0(cpu);
-    if (unlikely(!cpu->code64 && target > cpu->st.seg[SEG_CS].limit))
+    target = jump_trunc(target, osz);
+    if (unlikely(!jump_fits(cpu, target, osz)))
         cpu_gp0(cpu);
     cpu->st.rip = target;
-}
-
-/*
- * Checks a near target without jumping, for CALL and RET which must fault
- * before they touch the stack.
- */
-static inline void jump_check(struct vcpu *cpu, uint64_t target, unsigned osz)
-{
-    if (osz == 4)
-        target = (uint32_t)target;
-    else if (osz == 2)
-        target = (uint16_t)target;
-    else if (unlikely((uint64_t)((int64_t)target >> 47) + 1 > 1))
-        cpu_gp0(cpu);
-    if (unlikely(!cpu->code64 && target > cpu->st.seg[SEG_CS].limit))
-        cpu_gp0(cpu);
 }
 
 /*
