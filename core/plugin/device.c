@@ -255,6 +255,27 @@ struct device *device_create(struct vm *vm, const char *name,
     return d;
 }
 
+/* -EINVAL with a reason when the ROM has no place. */
+static int32_t place_rom(struct device *d)
+{
+    struct bp_pci_function *f = d->functions->len ? d->functions->pdata[0]
+                                                  : NULL;
+    GError *why = NULL;
+    gsize bytes;
+    const void *image = g_bytes_get_data(d->rom, &bytes);
+
+    if (!f) {
+        device_refuse(d, "a romfile is for PCI devices");
+        return -EINVAL;
+    }
+    if (bytes <= UINT32_MAX &&
+        pci_function_rom(f->f, image, (uint32_t)bytes, &why))
+        return 0;
+    device_refuse(d, "its romfile: %s", why ? why->message : "is too long");
+    g_clear_error(&why);
+    return -EINVAL;
+}
+
 static void seal_functions(struct device *d)
 {
     for (guint i = 0; i < d->functions->len; i++) {
@@ -268,6 +289,8 @@ bool device_realize(struct device *d, GError **error)
     lane_enter(d->lane);
     d->in_setup = true;
     int32_t code = d->desc->realize ? d->desc->realize(d->self) : 0;
+    if (code >= 0 && d->rom)
+        code = place_rom(d);
     d->in_setup = false;
     if (code >= 0)
         seal_functions(d);
@@ -346,6 +369,7 @@ void device_destroy(struct device *d)
     }
     release_claims(d);
     lane_destroy(d->lane);
+    g_clear_pointer(&d->rom, g_bytes_unref);
     g_ptr_array_free(d->strings, TRUE);
     g_array_free(d->claims, TRUE);
     g_ptr_array_free(d->timers, TRUE);

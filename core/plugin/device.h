@@ -40,6 +40,7 @@ struct device {
     bool started;
     char *reason;               /* what host->fail recorded */
 
+    GBytes *rom;                /* of the host's property "romfile" */
     GPtrArray *strings;         /* values of string properties */
     GArray *claims;
     GPtrArray *timers;          /* struct bp_timer_handle *, host_timer.c */

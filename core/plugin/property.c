@@ -265,6 +265,36 @@ static bool refuse_name(struct device *d, const char *name, GError **error)
     return false;
 }
 
+/* The host's own property of every PCI device: an expansion ROM. */
+static bool set_romfile(struct device *d, const char *path, GError **error)
+{
+    GError *why = NULL;
+    char *image;
+    gsize bytes;
+
+    if (!g_file_get_contents(path, &image, &bytes, &why)) {
+        vm_fail(error, VM_ERROR_CONFIG, "device '%s': romfile '%s' cannot "
+                "be read: %s", d->name, path, why->message);
+        g_error_free(why);
+        return false;
+    }
+    g_clear_pointer(&d->rom, g_bytes_unref);
+    d->rom = g_bytes_new_take(image, bytes);
+    return true;
+}
+
+static bool set_named(struct device *d, const char *name, const char *value,
+                      GError **error)
+{
+    const struct bp_property *p = property_find(d->desc, name);
+
+    if (p)
+        return set_value(d, p, value, error);
+    if (strcmp(name, "romfile") == 0)
+        return set_romfile(d, value, error);
+    return refuse_name(d, name, error);
+}
+
 bool device_set_properties(struct device *d, const char *const *settings,
                            GError **error)
 {
@@ -277,9 +307,7 @@ bool device_set_properties(struct device *d, const char *const *settings,
                            "device '%s': '%s' is not of the form "
                            "property=value", d->name, *settings);
         char *name = g_strndup(*settings, (gsize)(equals - *settings));
-        const struct bp_property *p = property_find(d->desc, name);
-        bool ok = p ? set_value(d, p, equals + 1, error)
-                    : refuse_name(d, name, error);
+        bool ok = set_named(d, name, equals + 1, error);
         g_free(name);
         if (!ok)
             return false;

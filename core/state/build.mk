@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-core-y += $(addprefix core/state/,board.o field.o stream.o)
+core-y += $(addprefix core/state/,board.o field.o machine.o stream.o)

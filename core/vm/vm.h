@@ -26,6 +26,7 @@ struct isa_dma;
 struct inputs;
 struct plugins;
 struct device;
+struct typing;
 
 enum vm_run_state {
     VM_CREATED, VM_RUNNING, VM_PAUSED, VM_OFF,
@@ -63,6 +64,7 @@ struct vm {
 
     struct isa_dma *isa_dma;
     struct inputs *inputs;
+    struct typing *typing;      /* keys that wait; ctl/typing.c */
     GPtrArray *drives;          /* struct block_drive * */
     GPtrArray *ports;           /* struct char_port * */
     GPtrArray *screens;         /* struct screen *, of the devices */

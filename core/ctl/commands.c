@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/commands.h"
+
+#include <string.h>
+
+#include "block/block.h"
+#include "ctl/describe.h"
+#include "ctl/typing.h"
+#include "display/screen.h"
+#include "input/input.h"
+#include "vm/error.h"
+#include "vm/machine.h"
+#include "vm/vm.h"
+
+#define MAX_KEYS 16u
+#define MAX_TYPED 4096u
+
+static JsonNode *nothing(void)
+{
+    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+
+    json_node_take_object(node, json_object_new());
+    return node;
+}
+
+static JsonNode *object_with(const char *name, const char *text)
+{
+    JsonObject *o = json_object_new();
+    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+
+    json_object_set_string_member(o, name, text);
+    json_node_take_object(node, o);
+    return node;
+}
+
+/* NULL, with an error, when it is missing. */
+static const char *text_of(JsonObject *args, const char *name, GError **error)
+{
+    JsonNode *node = args ? json_object_get_member(args, name) : NULL;
+
+    if (!node || !JSON_NODE_HOLDS_VALUE(node) ||
+        json_node_get_value_type(node) != G_TYPE_STRING) {
+        vm_fail(error, VM_ERROR_CONFIG, "the argument '%s' is missing", name);
+        return NULL;
+    }
+    return json_node_get_string(node);
+}
+
+static gint64 number_of(JsonObject *args, const char *name, gint64 otherwise)
+{
+    JsonNode *node = args ? json_object_get_member(args, name) : NULL;
+
+    if (!node || !JSON_NODE_HOLDS_VALUE(node) ||
+        json_node_get_value_type(node) != G_TYPE_INT64)
+        return otherwise;
+    return json_node_get_int(node);
+}
+
+static bool flag_of(JsonObject *args, const char *name)
+{
+    JsonNode *node = args ? json_object_get_member(args, name) : NULL;
+
+    return node && JSON_NODE_HOLDS_VALUE(node) &&
+           json_node_get_value_type(node) == G_TYPE_BOOLEAN &&
+           json_node_get_boolean(node);
+}
+
+/* --- running --------------------------------------------------------------*/
+
+static JsonNode *do_status(struct vm *vm, JsonObject *args, GError **error)
+{
+    static const char *const names[] = {
+        [VM_CREATED] = "prelaunch", [VM_RUNNING] = "running",
+        [VM_PAUSED] = "paused", [VM_OFF] = "shutdown",
+    };
+    JsonNode *node = object_with("status", names[vm->run_state]);
+    JsonObject *o = json_node_get_object(node);
+
+    json_object_set_boolean_member(o, "running",
+                                   vm->run_state == VM_RUNNING);
+    json_object_set_string_member(o, "name", vm->name);
+    return node;
+}
+
+static JsonNode *do_stop(struct vm *vm, JsonObject *args, GError **error)
+{
+    vm_stop(vm);
+    return nothing();
+}
+
+static JsonNode *do_cont(struct vm *vm, JsonObject *args, GError **error)
+{
+    vm_start(vm);
+    return nothing();
+}
+
+static JsonNode *do_reset(struct vm *vm, JsonObject *args, GError **error)
+{
+    vm_reset(vm);
+    return nothing();
+}
+
+static JsonNode *do_powerdown(struct vm *vm, JsonObject *args, GError **error)
+{
+    if (vm_press_power_button(vm))
+        return nothing();
+    vm_fail(error, VM_ERROR_RUN, "the machine has no power button");
+    return NULL;
+}
+
+static JsonNode *do_quit(struct vm *vm, JsonObject *args, GError **error)
+{
+    vm_request_exit(vm, VM_END_QUIT, 0);
+    return nothing();
+}
+
+static JsonNode *do_nothing(struct vm *vm, JsonObject *args, GError **error)
+{
+    return nothing();
+}
+
+/* --- state ----------------------------------------------------------------*/
+
+/* Leaves the machine stopped: what it would go on to write to its disks is
+ * not in the file. */
+static JsonNode *do_save(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *path = text_of(args, "filename", error);
+
+    if (!path)
+        return NULL;
+    vm_stop(vm);
+    return machine_save(vm, path, error) ? nothing() : NULL;
+}
+
+static JsonNode *do_hash(struct vm *vm, JsonObject *args, GError **error)
+{
+    bool running = vm->run_state == VM_RUNNING;
+
+    vm_stop(vm);
+    char *hash = machine_hash(vm);
+    JsonNode *node = object_with("sha256", hash);
+    g_free(hash);
+    if (running)
+        vm_start(vm);
+    return node;
+}
+
+/* --- screen, keyboard, mouse ----------------------------------------------*/
+
+static struct screen *screen_of(struct vm *vm, GError **error)
+{
+    if (vm->screens->len)
+        return vm->screens->pdata[0];
+    vm_fail(error, VM_ERROR_RUN, "the machine has no screen");
+    return NULL;
+}
+
+static JsonNode *do_screenshot(struct vm *vm, JsonObject *args,
+                               GError **error)
+{
+    const char *path = text_of(args, "filename", error);
+    struct screen *s = path ? screen_of(vm, error) : NULL;
+
+    return s && screen_save_png(s, path, error) ? nothing() : NULL;
+}
+
+static JsonNode *do_screentext(struct vm *vm, JsonObject *args,
+                               GError **error)
+{
+    struct screen *s = screen_of(vm, error);
+    char *text = s ? screen_text_lines(s) : NULL;
+    JsonNode *node;
+
+    if (!s)
+        return NULL;
+    node = object_with("text", text ? text : "");
+    json_object_set_boolean_member(json_node_get_object(node), "graphics",
+                                   text == NULL);
+    g_free(text);
+    return node;
+}
+
+static JsonNode *too_much(GError **error)
+{
+    vm_fail(error, VM_ERROR_RUN, "too many keys wait to be typed");
+    return NULL;
+}
+
+static JsonNode *do_sendkey(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *keys = text_of(args, "keys", error);
+    uint32_t usages[MAX_KEYS];
+    unsigned n = keys ? keys_parse(keys, usages, MAX_KEYS) : 0;
+
+    if (!keys)
+        return NULL;
+    if (!n) {
+        vm_fail(error, VM_ERROR_CONFIG, "'%s' names a key that is unknown",
+                keys);
+        return NULL;
+    }
+    return typing_press(vm, usages, n) ? nothing() : too_much(error);
+}
+
+static bool can_type(const char *text)
+{
+    uint32_t usage;
+    bool shift;
+
+    for (; *text; text++) {
+        if (!keys_for_char(*text, &usage, &shift))
+            return false;
+    }
+    return true;
+}
+
+static JsonNode *do_type(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *text = text_of(args, "text", error);
+
+    if (!text)
+        return NULL;
+    if (strlen(text) > MAX_TYPED || !can_type(text)) {
+        vm_fail(error, VM_ERROR_CONFIG, "the text is too long, or has a "
+                "character that a US keyboard has not");
+        return NULL;
+    }
+    return typing_text(vm, text) ? nothing() : too_much(error);
+}
+
+static JsonNode *do_mouse(struct vm *vm, JsonObject *args, GError **error)
+{
+    inputs_motion(vm->inputs, (int32_t)number_of(args, "dx", 0),
+                  (int32_t)number_of(args, "dy", 0),
+                  (int32_t)number_of(args, "wheel", 0),
+                  (uint32_t)number_of(args, "buttons", 0));
+    return nothing();
+}
+
+/* --- media ----------------------------------------------------------------*/
+
+/* By name; without one: the first removable drive. */
+static struct block_drive *drive_of(struct vm *vm, const char *name,
+                                    GError **error)
+{
+    for (guint i = 0; i < vm->drives->len; i++) {
+        struct block_drive *d = vm->drives->pdata[i];
+        if (name ? strcmp(d->name, name) == 0 : d->removable)
+            return d;
+    }
+    if (name)
+        vm_fail(error, VM_ERROR_CONFIG, "there is no drive '%s'", name);
+    else
+        vm_fail(error, VM_ERROR_CONFIG, "the machine has no drive with a "
+                "removable medium");
+    return NULL;
+}
+
+static JsonNode *do_eject(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *name = args && json_object_has_member(args, "device")
+                           ? text_of(args, "device", error) : NULL;
+    struct block_drive *d = drive_of(vm, name, error);
+
+    if (!d || !block_drive_eject(d, flag_of(args, "force"), error))
+        return NULL;
+    return nothing();
+}
+
+static JsonNode *do_change(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *name = text_of(args, "device", error);
+    const char *path = name ? text_of(args, "filename", error) : NULL;
+    struct block_drive *d = path ? drive_of(vm, name, error) : NULL;
+
+    if (!d)
+        return NULL;
+    struct block_options o = {
+        .path = path,
+        .readonly = d->kind == BLOCK_CDROM,
+        .cdrom = d->kind == BLOCK_CDROM,
+    };
+    return block_drive_insert(d, &o, error) ? nothing() : NULL;
+}
+
+static JsonNode *do_info(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *what = text_of(args, "what", error);
+    char *text = what ? describe(vm, what) : NULL;
+
+    if (what && !text)
+        vm_fail(error, VM_ERROR_CONFIG, "there is no information '%s' (%s)",
+                what, describe_topics);
+    if (!text)
+        return NULL;
+    JsonNode *node = object_with("text", text);
+    g_free(text);
+    return node;
+}
+
+/* --- all of them ----------------------------------------------------------*/
+
+static const struct command {
+    const char *name;
+    JsonNode *(*run)(struct vm *vm, JsonObject *args, GError **error);
+} commands[] = {
+    { "qmp_capabilities", do_nothing },
+    { "query-status", do_status },
+    { "stop", do_stop },
+    { "cont", do_cont },
+    { "system_reset", do_reset },
+    { "system_powerdown", do_powerdown },
+    { "quit", do_quit },
+    { "save", do_save },
+    { "hash", do_hash },
+    { "screendump", do_screenshot },
+    { "screentext", do_screentext },
+    { "sendkey", do_sendkey },
+    { "type", do_type },
+    { "mouse", do_mouse },
+    { "eject", do_eject },
+    { "change-media", do_change },
+    { "info", do_info },
+};
+
+JsonNode *commands_execute(struct vm *vm, const char *name,
+                           JsonObject *arguments, GError **error)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run(vm, arguments, error);
+    }
+    vm_fail(error, VM_ERROR_CONFIG, "there is no command '%s'", name);
+    return NULL;
+}

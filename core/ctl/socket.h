@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket: JSON lines in the shape of QMP, on a Unix socket.
+ *
+ *     <- {"QMP": {"version": {"backplane": "0.1"}, "capabilities": []}}
+ *     -> {"execute": "query-status", "arguments": {}, "id": 1}
+ *     <- {"return": {"status": "running"}, "id": 1}
+ *     <- {"error": {"class": "GenericError", "desc": "..."}, "id": 2}
+ *     <- {"event": "RESET", "timestamp": {"seconds": 1, "microseconds": 0}}
+ *
+ * Everything runs on the thread of the default main context.
+ */
+#ifndef CTL_SOCKET_H
+#define CTL_SOCKET_H
+
+#include <glib.h>
+
+struct ctl;
+struct vm;
+
+/* A socket file that nobody serves is replaced.  NULL with one sentence. */
+struct ctl *ctl_open(struct vm *vm, const char *path, GError **error);
+/* NULL is fine. */
+void ctl_close(struct ctl *c);
+/* Tells all clients. */
+void ctl_event(struct ctl *c, const char *name);
+
+#endif
