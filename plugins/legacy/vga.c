@@ -36,6 +36,9 @@
 #define MMIO_ENDIAN  0x604u     /* frame buffer byte order */
 #define LITTLE       0x1e1e1e1eu
 
+#define PCI_COMMAND 0x04
+#define PCI_COMMAND_IO_MEMORY 0x0003
+
 #define PORT_VGA   0x3b0
 #define VGA_PORTS  0x30u        /* 3B0h..3DFh */
 #define PORT_VBE   0x1ce
@@ -498,6 +501,9 @@ static int32_t vga_realize(void *self)
     s->fn = s->pci->add(dev, s->slot, 0, &ids, NULL, s);
     if (!s->fn)
         return -EBUSY;
+    /* The ports 3B0-3DF need no BAR; SeaBIOS and Linux look for a display
+     * whose I/O and memory decoding can be switched on. */
+    s->pci->set(s->fn, PCI_COMMAND, 2, 0, PCI_COMMAND_IO_MEMORY, 0);
     r = add_memory(s);
     if (r < 0)
         return r;
