@@ -348,6 +348,10 @@ static void timers_cancel(struct device *d)
 
 static void release_claims(struct device *d)
 {
+    /* Their BARs hold regions and ranges, which were claimed later. */
+    while (d->functions->len)
+        host_pci_remove(g_ptr_array_remove_index(d->functions,
+                                                 d->functions->len - 1));
     while (d->claims->len) {
         struct claim c = g_array_index(d->claims, struct claim,
                                        d->claims->len - 1);

@@ -51,6 +51,8 @@ struct bp_pci_function {
     void *ctx;
 };
 
+void host_pci_remove(struct bp_pci_function *f);
+
 struct bp_region {
     struct device *dev;
     char *name;

@@ -16,10 +16,8 @@ static void config_written(void *opaque, uint32_t offset, uint32_t width)
         f->config_write(f->ctx, offset, width);
 }
 
-static void release_function(void *claim)
+void host_pci_remove(struct bp_pci_function *f)
 {
-    struct bp_pci_function *f = claim;
-
     pci_function_remove(f->f);
     g_free(f);
 }
@@ -57,7 +55,6 @@ host_add(struct bp_dev *dev, uint32_t slot, uint32_t function,
         return NULL;
     }
     g_ptr_array_add(d->functions, f);
-    device_claim(d, release_function, f);
     return f;
 }
 

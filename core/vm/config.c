@@ -63,6 +63,7 @@ void config_free(struct vm_config *c)
     g_free(c->append);
     g_free(c->firmware);
     g_free(c->boot);
+    g_free(c->debugcon);
     g_free(c->ctl);
     g_free(c->restore);
     g_free(c);
@@ -303,6 +304,8 @@ static const struct key {
     { "append", "TEXT", "its command line", KEY_TEXT, AT(append) },
     { "serial", "stdio|socket:PATH|file:PATH|none",
       "where a serial port goes", KEY_CALL, 0, set_serial },
+    { "debugcon", "stdio|file:PATH", "where the firmware's messages go",
+      KEY_TEXT, AT(debugcon) },
     { "ctl", "PATH", "socket for `backplane ctl`", KEY_PATH, AT(ctl) },
     { "headless", NULL, "no window", KEY_SWITCH, AT(headless) },
     { "deterministic", NULL, "every run is the same: one host thread, "

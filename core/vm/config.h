@@ -49,6 +49,7 @@ struct vm_config {
     char *kernel, *initrd, *append;
     char *firmware;             /* file, or "seabios" */
     char *boot;                 /* letters a c d n, NULL: the default */
+    char *debugcon;             /* like a serial port: firmware messages */
     char *ctl;                  /* path of the control socket; may be NULL */
     char *restore;              /* file; may be NULL */
     bool headless;

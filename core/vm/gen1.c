@@ -168,6 +168,14 @@ static bool make_drives(struct gen1 *g)
     return true;
 }
 
+static bool make_port(struct gen1 *g, const char *name, const char *spec)
+{
+    struct char_port *p = char_port_create(name);
+
+    g_ptr_array_add(g->vm->ports, p);
+    return !spec || char_port_open(p, spec, g->error);
+}
+
 static bool make_ports(struct gen1 *g)
 {
     const GPtrArray *serials = g->config->serials;
@@ -176,13 +184,11 @@ static bool make_ports(struct gen1 *g)
     for (unsigned i = 0; i < g->serials; i++) {
         char name[16];
         g_snprintf(name, sizeof(name), "serial%u", i);
-        struct char_port *p = char_port_create(name);
-        g_ptr_array_add(g->vm->ports, p);
-        if (i < serials->len &&
-            !char_port_open(p, serials->pdata[i], g->error))
+        if (!make_port(g, name, i < serials->len ? serials->pdata[i] : NULL))
             return false;
     }
-    return true;
+    return !g->config->debugcon ||
+           make_port(g, "debugcon", g->config->debugcon);
 }
 
 /* --- devices --------------------------------------------------------------*/
@@ -356,7 +362,8 @@ static bool add_devices(struct gen1 *g)
     bool ok = add_bridges(g) && add_isa_devices(g) && add_ide(g) &&
               add(g, "piix4-pm", "slot=7", NULL) && add_vga(g) &&
               add_serials(g) && add_floppies(g) && add(g, "fw-cfg", NULL) &&
-              add(g, "debug-port", NULL) &&
+              add(g, "debug-port",
+                  g->config->debugcon ? "char=debugcon" : NULL, NULL) &&
               (!g->config->isa_debug_exit || add(g, "exit-port", NULL)) &&
               add_user_devices(g);
 
