@@ -248,7 +248,8 @@ static bool block_settle(struct vcpu *cpu, struct block *b, bool *same)
     return true;
 }
 
-static void hash_remove(struct vcpu *cpu, struct block *b)
+/* Chains and the jump cache may still lead to it, but find it invalid. */
+static void retire(struct vcpu *cpu, struct block *b)
 {
     struct block **p = &cpu->blocks->hash[hash_of(b->host, b->mode)];
 
@@ -256,6 +257,8 @@ static void hash_remove(struct vcpu *cpu, struct block *b)
         p = &(*p)->hash_next;
     if (*p)
         *p = b->hash_next;
+    b->gen_now = &never;
+    b->gen = 0;
 }
 
 struct block *blocks_find(struct vcpu *cpu, uint64_t lin)
@@ -281,10 +284,8 @@ struct block *blocks_find(struct vcpu *cpu, uint64_t lin)
         if (same)
             return b;
     }
-    if (b) {
-        b->gen_now = &never;
-        hash_remove(cpu, b);
-    }
+    if (b)
+        retire(cpu, b);
     /*
      * The lines have to be marked before the bytes are read, but which lines
      * is known only after decoding: decode, mark, and look whether the bytes
@@ -294,8 +295,7 @@ struct block *blocks_find(struct vcpu *cpu, uint64_t lin)
     if (!b)
         return decode_single(cpu, lin);
     if (!block_settle(cpu, b, &same) || !same) {
-        b->gen_now = &never;
-        hash_remove(cpu, b);
+        retire(cpu, b);
         return NULL;
     }
     return b;

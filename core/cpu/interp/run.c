@@ -341,6 +341,7 @@ enum accel_exit interp_run(struct vcpu *cpu, uint64_t budget,
     if (sigsetjmp(cpu->jump, 0) && !except_handle(cpu)) {
         cpu->delivering = false;
         cpu->st.activity = X86_SHUTDOWN;
+        cpu_attend(cpu, REQ_SLOW);
     }
     exit = run_blocks(cpu);
     if (cpu->late_count)
