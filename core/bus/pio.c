@@ -177,11 +177,16 @@ static struct pio_range *find(struct pio *pio, uint16_t port, uint32_t *offset,
     return r;
 }
 
-/* Taken as it is: a size of the device, aligned, wholly inside. */
+/*
+ * Taken as it is: a size of the device, wholly inside, and aligned, unless
+ * the device takes nothing smaller (word registers at odd ports: the Bochs
+ * VBE data port 1CF).
+ */
 static bool is_direct(const struct pio_range *r, uint16_t port, uint32_t room,
                       unsigned size)
 {
-    return (r->sizes & size) && port % size == 0 && room >= size;
+    return (r->sizes & size) && room >= size &&
+           (port % size == 0 || !(r->sizes & (size - 1)));
 }
 
 /*

@@ -21,8 +21,9 @@ static void host_log_line(struct bp_dev *dev, uint32_t level,
     if (!log_wants(l))
         return;
     va_start(ap, format);
-    log_line_va(l == LOG_INFO ? NULL : &d->log_limit, l, d->name, format,
-                ap);
+    /* Debug messages are read by who asked for them: all of them. */
+    log_line_va(l == LOG_INFO || l == LOG_DEBUG ? NULL : &d->log_limit, l,
+                d->name, format, ap);
     va_end(ap);
 }
 
