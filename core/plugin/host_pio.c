@@ -52,7 +52,7 @@ static struct bp_pio_range *host_claim(struct bp_dev *dev, const char *name,
     if (!device_may_claim(d))
         return NULL;
     if (first > UINT16_MAX || !(sizes & BP_SIZE_ANY) ||
-        (sizes & ~(uint32_t)BP_SIZE_ANY))
+        (sizes & ~(uint32_t)(BP_SIZE_ANY | BP_SIZE_UNALIGNED)))
         return device_refuse(d, "ports %x..%x cannot be claimed", first,
                              first + count - 1);
     struct bp_pio_range *r = g_new0(struct bp_pio_range, 1);

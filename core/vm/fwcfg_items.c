@@ -126,6 +126,9 @@ static void add_boot_order(struct vm *vm, const struct pc_board *board)
 
     for (const char *p = board->boot; p && *p; p++)
         append_boot_paths(s, *p, board->isa_slot);
+    /* Lines are separated, not ended; the text has its NUL. */
+    if (s->len)
+        g_string_truncate(s, s->len - 1);
     firmware_add_item(vm, FIRMWARE_FILE, "bootorder", s->str, s->len + 1);
 }
 

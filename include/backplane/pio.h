@@ -17,6 +17,9 @@ struct bp_pio_range;
 /* Access sizes a range takes itself.  The host splits wider accesses into
  * the widest the range takes, low port first. */
 enum { BP_SIZE_1 = 1, BP_SIZE_2 = 2, BP_SIZE_4 = 4, BP_SIZE_ANY = 7 };
+/* Added to sizes: an access at an odd port is passed whole, as no real bus
+ * does but some virtual devices expect. */
+enum { BP_SIZE_UNALIGNED = 8 };
 
 struct bp_pio_ops {
     uint32_t size;

@@ -509,8 +509,8 @@ static int32_t vga_realize(void *self)
         return r;
     if (!s->pio->claim(dev, "vga", PORT_VGA, VGA_PORTS, BP_SIZE_1, 0,
                        &port_ops, s) ||
-        !s->pio->claim(dev, "vbe", PORT_VBE, 3, BP_SIZE_2, 0, &vbe_port_ops,
-                       s))
+        !s->pio->claim(dev, "vbe", PORT_VBE, 3,
+                       BP_SIZE_2 | BP_SIZE_UNALIGNED, 0, &vbe_port_ops, s))
         return -EBUSY;
     s->screen = s->display->create(dev, &screen_ops, s);
     return s->screen ? 0 : -EBUSY;
