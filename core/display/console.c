@@ -76,6 +76,7 @@ struct console {
     uint64_t next_frame, next_state;
     unsigned quiet; /* frames without a change */
     bool closing;
+    bool told_alone;
 };
 
 static uint64_t now_ns(void)
@@ -319,11 +320,13 @@ static void drop(struct console *c, unsigned i)
     close(c->clients[i].fd);
     c->clients[i] = c->clients[--c->count];
     inputs_release_all(c->o.inputs);
-    if (!c->closing && !c->count)
-        log_info("console",
-                 "no window is left; 'backplane console %s' opens "
-                 "one",
-                 c->path);
+    if (!c->child || c->count || c->closing || c->told_alone)
+        return;
+    c->told_alone = true;
+    log_info("console",
+             "the window is gone; 'backplane console %s' opens "
+             "another",
+             c->path);
 }
 
 static void serve(struct console *c, unsigned i)

@@ -28,9 +28,11 @@ int console_client_read(struct console_client *client,
 {
     ssize_t n;
 
+    /* A window that went without reading all is reported as an error, once,
+     * before what it had sent. */
     do
         n = recv(client->fd, m, sizeof *m, MSG_DONTWAIT | MSG_TRUNC);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && (errno == EINTR || errno == ECONNRESET));
     if (n < 0)
         return errno == EAGAIN ? 0 : -1;
     if ((size_t)n > sizeof *m || !console_message_valid(m, (size_t)n, true))

@@ -2,4 +2,7 @@
 unit-tests-y += harness
 unit-tests-y += map dirty pio wire pci isa_dma clock lane log
 unit-tests-y += decode gen_x86
-unit-tests-y += block_raw char_socket
+unit-tests-y += block_raw char_socket screen keynames console_proto
+unit-tests-$(CONFIG_SDL) += console_window
+unit/console_proto-objs = tests/unit/console_machine.o
+unit/console_window-objs = tests/unit/console_machine.o
