@@ -40,8 +40,8 @@ struct console_options {
 /* NULL with one sentence.  Screen and inputs outlive it. */
 struct console *console_open(const struct console_options *options,
                              GError **error);
-/* The same for a machine: its name, its first screen; pausing is left to the
- * control socket. */
+/* The same for a machine: its name, its first screen.  Pauses and resumes it
+ * from the default main context, which its control thread runs. */
 struct console *console_open_vm(struct vm *vm, const char *path,
                                 GError **error);
 /* Windows close; waits a moment for the one that console_spawn() started. */

@@ -35,11 +35,30 @@ static void reset(void *opaque)
     vm_request_reset(opaque);
 }
 
+static gboolean stop_now(gpointer vm)
+{
+    vm_stop(vm);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean start_now(gpointer vm)
+{
+    vm_start(vm);
+    return G_SOURCE_REMOVE;
+}
+
+/* The control thread is the one that runs the default main context. */
+static void pause_vm(void *opaque, bool pause)
+{
+    g_idle_add(pause ? stop_now : start_now, opaque);
+}
+
 static const struct console_ops vm_console_ops = {
     .run_state = run_state,
     .power_button = power_button,
     .turn_off = turn_off,
     .reset = reset,
+    .pause = pause_vm,
 };
 
 struct console *console_open_vm(struct vm *vm, const char *path, GError **error)

@@ -250,6 +250,7 @@ TEST_P(bad_request_fails_on_the_lane, bad)
 
     rig_with(make_image("a.img", BYTES), false);
     CHECK_EQ(transfer(row->op, row->offset, data, row->bytes), row->status);
+    block_drive_drain(rig.drive);
     CHECK_EQ(rig.drive->n_errors, row->status != 0);
     rig_finish();
 }
@@ -292,6 +293,7 @@ TEST(file_that_became_shorter_is_an_io_error)
     CHECK_EQ(truncate(path, 1024), 0);
     CHECK_EQ(sector_byte(1), 2);
     CHECK_EQ(transfer(BP_BLOCK_READ, 1024, data, 512), -EIO);
+    block_drive_drain(rig.drive);
     CHECK_EQ(rig.drive->n_errors, 1);
     rig_finish();
 }
@@ -347,6 +349,7 @@ TEST(error_of_a_medium_reaches_the_device)
     CHECK_EQ(transfer(BP_BLOCK_READ, 0, data, 512), -EIO);
     CHECK_EQ(transfer(BP_BLOCK_READ, BYTES, data, 512), -ERANGE);
     CHECK_EQ(f.submitted, 1);
+    block_drive_drain(rig.drive);
     CHECK_EQ(rig.drive->n_errors, 2);
     rig_finish();
 }

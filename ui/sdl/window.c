@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "ui/sdl/hands.h"
 #include "ui/sdl/link.h"
@@ -312,6 +313,8 @@ static bool open_window(struct window *w, bool full_screen)
     SDL_Thread *thread;
     uint32_t flags = SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI;
 
+    /* A machine starts us by another name. */
+    prctl(PR_SET_NAME, "bp-console");
     set_hints();
     if (SDL_Init(SDL_INIT_VIDEO) < 0)
         return fail("display");
