@@ -7,8 +7,9 @@ import caserun
 from vmdriver import VM, Failure, guest
 
 
-def boot(number):
-    with VM('deterministic-%d' % number, deterministic=True,
+def boot():
+    # The name goes into the UUID, which the guest sees.
+    with VM('deterministic', deterministic=True,
             rtc_base='2024-02-29T12:00:00Z',
             kernel=guest('kernel-cloud-amd64', 'vmlinuz'),
             initrd=guest('initramfs-cloud', 'initrd.img'),
@@ -19,7 +20,7 @@ def boot(number):
 
 @caserun.case('two-boots-alike', short=True)
 def two():
-    (hash_one, log_one), (hash_two, log_two) = boot(1), boot(2)
+    (hash_one, log_one), (hash_two, log_two) = boot(), boot()
     if log_one != log_two:
         lines = zip(log_one.split(b'\n'), log_two.split(b'\n'))
         for one, two in lines:
