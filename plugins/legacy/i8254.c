@@ -41,14 +41,17 @@
 struct pit_counter {
     uint64_t start;             /* tick at which counting (re)started */
     uint64_t held;              /* ticks counted before the gate closed */
+    uint64_t switch_at;         /* tick at which CE takes a pending count */
     uint16_t reload;            /* CR */
+    uint16_t count;             /* what CE counts down from */
     uint16_t latch;             /* OL */
-    uint8_t mode;               /* 0..5 */
+    uint8_t mode;               /* as written: 6 and 7 are 2 and 3 */
     uint8_t bcd;
     uint8_t rw;                 /* RW_* */
     uint8_t gate;
     uint8_t loaded;             /* a count was written since the mode was */
     uint8_t running;            /* start is valid */
+    uint8_t pending;            /* CE was not yet loaded from CR */
     uint8_t low_byte;           /* first half of a two-byte write */
     uint8_t write_high;         /* the next write is the high byte */
     uint8_t read_high;          /* the next read is the high byte */
@@ -100,10 +103,16 @@ static uint32_t to_bcd(uint32_t v)
            v / 1000 % 10 << 12;
 }
 
-/* The number of clocks a loaded count stands for: 0 is the largest. */
+/* Bit 2 of modes 2 and 3 is "don't care". */
+static unsigned counter_mode(const struct pit_counter *c)
+{
+    return c->mode > 5 ? c->mode - 4u : c->mode;
+}
+
+/* The number of clocks a count stands for: 0 is the largest. */
 static uint32_t counter_n(const struct pit_counter *c)
 {
-    uint32_t n = c->bcd ? from_bcd(c->reload) : c->reload;
+    uint32_t n = c->bcd ? from_bcd(c->count) : c->count;
 
     return n ? n : c->bcd ? 10000 : 0x10000;
 }
@@ -120,13 +129,22 @@ static int counter_out(const struct pit_counter *c, uint64_t now)
     uint64_t t = counter_elapsed(c, now);
     uint32_t n = counter_n(c);
 
-    switch (c->mode) {
+    switch (counter_mode(c)) {
     case 0: return c->loaded && t >= n;
-    case 1: return !c->loaded || (!c->running && !c->held) || t >= n;
-    case 2: return !c->loaded || !c->gate || t % n != n - 1;
-    case 3: return !c->loaded || !c->gate || t % n < (n + 1) / 2;
+    case 1: return !c->running || t >= n;
+    case 2: return !c->running || t % n != n - 1;
+    case 3: return !c->running || t % n < (n + 1) / 2;
     default: return !c->loaded || (!c->running && !c->held) || t != n;
     }
+}
+
+/* Mode 3 counts by two from the even part of N, once for each half; the
+ * first half of an odd N goes on to 0. */
+static uint32_t square_value(uint64_t t, uint32_t n)
+{
+    uint32_t phase = t % n, half = (n + 1) / 2;
+
+    return (n & ~1u) - 2 * (phase < half ? phase : phase - half);
 }
 
 static uint16_t counter_value(const struct pit_counter *c, uint64_t now)
@@ -136,12 +154,39 @@ static uint16_t counter_value(const struct pit_counter *c, uint64_t now)
     uint32_t wrap = c->bcd ? 10000 : 0x10000;
     uint32_t v;
 
-    switch (c->mode) {
+    switch (counter_mode(c)) {
     case 2: v = n - (uint32_t)(t % n); break;
-    case 3: v = n - (uint32_t)(2 * t % n) / 2 * 2; break;
+    case 3: v = square_value(t, n); break;
     default: v = (n + wrap - (uint32_t)(t % wrap)) % wrap; break;
     }
     return c->bcd ? to_bcd(v % wrap) : v;
+}
+
+/* The end of the period (mode 2) or half period (mode 3) under way. */
+static uint64_t counter_period_end(const struct pit_counter *c, uint64_t now)
+{
+    uint32_t n = counter_n(c), half = (n + 1) / 2;
+    uint32_t phase = counter_elapsed(c, now) % n;
+    uint64_t from = now > c->start ? now : c->start;
+
+    if (counter_mode(c) == 3 && phase < half)
+        return from + half - phase;
+    return from + n - phase;
+}
+
+/* Takes a pending count into CE when its time has come. */
+static void counter_settle(struct pit_counter *c, uint64_t now)
+{
+    if (!c->pending || now < c->switch_at)
+        return;
+    if (c->running && c->switch_at > c->start) {
+        int low_half = counter_elapsed(c, c->switch_at) % counter_n(c) != 0;
+
+        c->count = c->reload;
+        c->start = c->switch_at;
+        c->held = low_half ? (counter_n(c) + 1) / 2 : 0;
+    }
+    c->pending = 0;
 }
 
 /*
@@ -153,11 +198,11 @@ static uint64_t counter_next_edge(const struct pit_counter *c, uint64_t now)
 {
     uint64_t t = counter_elapsed(c, now);
     uint32_t n = counter_n(c);
-    uint64_t phase, to;
+    uint64_t to;
 
     if (!c->loaded || !c->running)
         return UINT64_MAX;
-    switch (c->mode) {
+    switch (counter_mode(c)) {
     case 0:
     case 1:
         if (t >= n)
@@ -165,12 +210,7 @@ static uint64_t counter_next_edge(const struct pit_counter *c, uint64_t now)
         to = n - t;
         break;
     case 2:
-        to = n - t % n;         /* the end of the one-clock pulse */
-        break;
-    case 3:
-        phase = t % n;
-        to = phase < (n + 1) / 2 ? (n + 1) / 2 - phase : n - phase;
-        break;
+    case 3: return n > 1 ? counter_period_end(c, now) : UINT64_MAX;
     default:
         if (t > n)
             return UINT64_MAX;
@@ -185,10 +225,11 @@ static void pit_sync_at(struct pit *s, uint64_t tick)
 {
     struct pit_counter *c = &s->st.counter[0];
     uint64_t now = s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
-    uint64_t next = counter_next_edge(c, tick);
-    uint64_t due;
+    uint64_t next, due;
 
-    s->irq->set(s->irq0, c->mode == 2 || counter_out(c, tick));
+    counter_settle(c, tick);
+    next = counter_next_edge(c, tick);
+    s->irq->set(s->irq0, counter_mode(c) == 2 || counter_out(c, tick));
     s->st.edge_armed = next != UINT64_MAX;
     s->st.edge = next;
     if (!s->st.edge_armed) {
@@ -217,15 +258,16 @@ static void pit_event(void *ctx)
         return;
     if (edge + backlog < now)
         edge = now;
-    if (s->st.counter[0].mode == 2)
+    if (counter_mode(&s->st.counter[0]) == 2)
         s->irq->set(s->irq0, 0);
     pit_sync_at(s, edge);
 }
 
+/* The count reaches CE one clock after it was written. */
 static void counter_start(struct pit_counter *c, uint64_t now)
 {
-    /* The count reaches CE one clock after it was written. */
-    c->start = now + 1;
+    c->count = c->reload;
+    c->start = c->switch_at = now + 1;
     c->held = 0;
     c->running = 1;
 }
@@ -233,40 +275,45 @@ static void counter_start(struct pit_counter *c, uint64_t now)
 static void counter_set_gate(struct pit_counter *c, int gate, uint64_t now)
 {
     int rising = gate && !c->gate;
+    unsigned mode = counter_mode(c);
 
-    if (!gate && c->gate && c->mode != 1 && c->mode != 5 && c->running) {
+    if (!gate && c->gate && mode != 1 && mode != 5 && c->running) {
         c->held = counter_elapsed(c, now);
         c->running = 0;
     }
     c->gate = gate;
     if (!rising || !c->loaded)
         return;
-    switch (c->mode) {
-    case 0:
-    case 4:
+    if (mode == 0 || mode == 4) {
         c->start = now;
         c->running = 1;
-        break;
-    default: counter_start(c, now); break;
+    } else {
+        counter_start(c, now);
     }
 }
 
 static void counter_load(struct pit_counter *c, uint16_t value, uint64_t now)
 {
-    int periodic = c->mode == 2 || c->mode == 3;
-    int first = !c->loaded;
+    unsigned mode = counter_mode(c);
+    int periodic = mode == 2 || mode == 3;
 
     c->reload = value;
-    c->loaded = 1;
-    if (c->mode == 1 || c->mode == 5)
-        return;                 /* waits for the gate */
-    if (periodic && !first && c->running)
-        return;                 /* takes effect at the end of the period */
-    c->held = 0;
-    if (c->gate)
+    c->pending = 1;
+    if (mode == 1 || mode == 5) {
+        c->loaded = 1;
+        c->switch_at = UINT64_MAX;      /* waits for the gate */
+    } else if (periodic && c->loaded) {
+        if (c->running && now >= c->start)
+            c->switch_at = counter_period_end(c, now);
+        else if (!c->running)
+            c->switch_at = UINT64_MAX;
+        else
+            counter_start(c, now);
+    } else {
+        c->loaded = 1;
         counter_start(c, now);
-    else
-        c->running = 0;
+        c->running = c->gate;
+    }
 }
 
 static void counter_latch(struct pit_counter *c, uint64_t now)
@@ -279,9 +326,11 @@ static void counter_latch(struct pit_counter *c, uint64_t now)
 
 static void counter_latch_status(struct pit_counter *c, uint64_t now)
 {
+    int null_count = c->pending || !c->loaded;
+
     if (c->status_latched)
         return;
-    c->status = counter_out(c, now) << 7 | !c->loaded << 6 | c->rw << 4 |
+    c->status = counter_out(c, now) << 7 | null_count << 6 | c->rw << 4 |
                 c->mode << 1 | c->bcd;
     c->status_latched = 1;
 }
@@ -316,9 +365,10 @@ static void counter_write(struct pit_counter *c, uint8_t v, uint64_t now)
         if (!c->write_high) {
             c->low_byte = v;
             c->write_high = 1;
-            if (c->mode == 0 && c->running) {
-                /* "Writing the first byte disables counting." */
-                c->held = 0;
+            if (counter_mode(c) == 0) {
+                /* "Writing the first byte disables counting.  OUT is set
+                 * low immediately." */
+                c->held = counter_elapsed(c, now);
                 c->running = 0;
                 c->loaded = 0;
             }
@@ -356,9 +406,18 @@ static void pit_control(struct pit *s, uint8_t v, uint64_t now)
                                .mode = v >> 1 & 7,
                                .bcd = v & 1,
                                .gate = c->gate,
-                               .reload = c->reload };
-    if (c->mode > 5)
-        c->mode -= 4;           /* modes 2 and 3: bit 2 is "don't care" */
+                               .reload = c->reload,
+                               .count = c->count };
+}
+
+/* The present tick, with all counters brought up to it. */
+static uint64_t pit_settle(struct pit *s)
+{
+    uint64_t now = pit_now(s);
+
+    for (unsigned i = 0; i < 3; i++)
+        counter_settle(&s->st.counter[i], now);
+    return now;
 }
 
 static uint32_t pit_read(void *ctx, uint32_t offset, uint32_t width)
@@ -368,14 +427,14 @@ static uint32_t pit_read(void *ctx, uint32_t offset, uint32_t width)
     (void)width;
     if (offset == 3)
         return 0xff;            /* the control word cannot be read */
-    return counter_read(&s->st.counter[offset], pit_now(s));
+    return counter_read(&s->st.counter[offset], pit_settle(s));
 }
 
 static void pit_write(void *ctx, uint32_t offset, uint32_t value,
                       uint32_t width)
 {
     struct pit *s = ctx;
-    uint64_t now = pit_now(s);
+    uint64_t now = pit_settle(s);
 
     (void)width;
     if (offset == 3)
@@ -395,7 +454,7 @@ static uint32_t port_b_read(void *ctx, uint32_t offset, uint32_t width)
     (void)offset, (void)width;
     if (ns / REFRESH_NS & 1)
         v |= PORTB_REFRESH;
-    if (counter_out(&s->st.counter[2], pit_now(s)))
+    if (counter_out(&s->st.counter[2], pit_settle(s)))
         v |= PORTB_OUT2;
     return v;
 }
@@ -407,7 +466,7 @@ static void port_b_write(void *ctx, uint32_t offset, uint32_t value,
 
     (void)offset, (void)width;
     s->st.port_b = value & PORTB_WRITABLE;
-    counter_set_gate(&s->st.counter[2], value & PORTB_GATE2, pit_now(s));
+    counter_set_gate(&s->st.counter[2], value & PORTB_GATE2, pit_settle(s));
 }
 
 static const struct bp_pio_ops pit_ops = {
@@ -474,7 +533,7 @@ static int32_t pit_loaded(void *self, uint32_t version)
     for (int i = 0; i < 3; i++) {
         const struct pit_counter *c = &s->st.counter[i];
 
-        if (c->mode > 5 || c->rw > RW_BOTH || c->rw == RW_LATCH)
+        if (c->mode > 7 || c->rw > RW_BOTH || c->rw == RW_LATCH)
             return -EINVAL;
     }
     return 0;
@@ -483,7 +542,9 @@ static int32_t pit_loaded(void *self, uint32_t version)
 static const struct bp_field counter_fields[] = {
     BP_FIELD(struct pit_counter, start, "start"),
     BP_FIELD(struct pit_counter, held, "held"),
+    BP_FIELD(struct pit_counter, switch_at, "switch_at"),
     BP_FIELD(struct pit_counter, reload, "reload"),
+    BP_FIELD(struct pit_counter, count, "count"),
     BP_FIELD(struct pit_counter, latch, "latch"),
     BP_FIELD(struct pit_counter, mode, "mode"),
     BP_FIELD(struct pit_counter, bcd, "bcd"),
@@ -491,6 +552,7 @@ static const struct bp_field counter_fields[] = {
     BP_FIELD(struct pit_counter, gate, "gate"),
     BP_FIELD(struct pit_counter, loaded, "loaded"),
     BP_FIELD(struct pit_counter, running, "running"),
+    BP_FIELD(struct pit_counter, pending, "pending"),
     BP_FIELD(struct pit_counter, low_byte, "low_byte"),
     BP_FIELD(struct pit_counter, write_high, "write_high"),
     BP_FIELD(struct pit_counter, read_high, "read_high"),

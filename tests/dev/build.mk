@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+# One test a chip, on the device bench (core/vm/bench.h).
+dev-tests-y += i8254
