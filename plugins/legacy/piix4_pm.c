@@ -365,7 +365,7 @@ static int32_t pm_realize(void *self)
     const struct bp_pci_ids ids = {
         .vendor = 0x8086,
         .device = 0x7113,
-        .revision = 2,
+        .revision = 3,
         .subclass = 0x80,
         .base_class = 0x06,
         .interrupt_pin = 1,
