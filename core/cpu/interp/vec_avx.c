@@ -203,7 +203,7 @@ HANDLER_OF(avx_ips_m)
                &w);
 }
 
-/* --- the other shapes go through memory ---------------------------------- */
+/* --- operands in memory, for shapes without a short way ------------------ */
 
 static void avx_fill(struct vcpu *cpu, const struct x86_insn *i,
                      const void *w, unsigned n, struct vec_op *o)
@@ -243,42 +243,32 @@ static void avx_l(struct vcpu *cpu, const struct x86_insn *i, const void *w,
 AVX_W(avx_l16, avx_l, 16)
 AVX_W(avx_l32, avx_l, 32)
 
+/* --- G from vector registers --------------------------------------------- */
+
+#define AVX_CALL_G(n, load)                                                  \
+    static inline uint64_t avx_call_g##n(const void *stub, const void *w)    \
+    {                                                                        \
+        uint64_t r;                                                          \
+                                                                             \
+        __asm__ volatile(load "\n\t" CALL_F "vzeroupper"                     \
+                         : "=&a"(r)                                          \
+                         : [w] "r"(w), [f] "r"(stub)                         \
+                         : "cc", "memory", ALL_XMM);                         \
+        return r;                                                            \
+    }
+AVX_CALL_G(32, "vmovdqu (%[w]), %%ymm1")
+AVX_CALL_G(8, "vmovq (%[w]), %%xmm1")
+AVX_CALL_G(4, "vmovd (%[w]), %%xmm1")
+
 HANDLER_OF(avx_gu)
 {
-    struct vec_op o;
-
     check_avx(cpu);
-    avx_fill(cpu, i, cpu->st.ymm[i->rm], 32, &o);
-    vec_run_avx(vec_stub(i), &o);
-    cpu->st.gpr[i->reg] = o.rax;
+    cpu->st.gpr[i->reg] = avx_call_g32(vec_stub(i), cpu->st.ymm[i->rm]);
 }
 
-static void avx_fl(struct vcpu *cpu, const struct x86_insn *i, const void *w,
-                   unsigned n)
-{
-    struct vec_op o;
-
-    avx_fill(cpu, i, w, n, &o);
-    vec_run_avx(vec_stub(i), &o);
-    vec_flags(cpu, o.flags);
-}
-AVX_W(avx_fl16, avx_fl, 16)
-AVX_W(avx_fl32, avx_fl, 32)
-
-static void avxf_fl(struct vcpu *cpu, const struct x86_insn *i,
-                    const void *w, unsigned n)
-{
-    struct vec_op o;
-
-    avx_fill(cpu, i, w, n, &o);
-    vec_run_fp(cpu, vec_run_avx, vec_stub(i), &o);
-    vec_flags(cpu, o.flags);
-}
-AVX_W(avxf_fl8, avxf_fl, 8)
-AVX_W(avxf_fl4, avxf_fl, 4)
-
-static void avxf_gw(struct vcpu *cpu, const struct x86_insn *i,
-                    const void *w, unsigned n)
+static __attribute__((noinline)) void
+avxf_gw_again(struct vcpu *cpu, const struct x86_insn *i, const void *w,
+              unsigned n)
 {
     struct vec_op o;
 
@@ -286,20 +276,143 @@ static void avxf_gw(struct vcpu *cpu, const struct x86_insn *i,
     vec_run_fp(cpu, vec_run_avx, vec_stub(i), &o);
     cpu->st.gpr[i->reg] = o.rax;
 }
-AVX_W(avxf_gw8, avxf_gw, 8)
-AVX_W(avxf_gw4, avxf_gw, 4)
 
-static void avx_ve(struct vcpu *cpu, const struct x86_insn *i, uint64_t e)
+#define AVXF_GW(n)                                                           \
+    static inline void avxf_gw_##n(struct vcpu *cpu,                         \
+                                   const struct x86_insn *i, const void *w)  \
+    {                                                                        \
+        if (fp_plain(cpu)) {                                                 \
+            uint64_t r = avx_call_g##n(vec_stub(i), w);                      \
+                                                                             \
+            if (fp_quiet(cpu, host_mxcsr())) {                               \
+                cpu->st.gpr[i->reg] = r;                                     \
+                return;                                                      \
+            }                                                                \
+        }                                                                    \
+        avxf_gw_again(cpu, i, w, n);                                         \
+    }                                                                        \
+    HANDLER_OF(avxf_gw##n##_r)                                               \
+    {                                                                        \
+        check_avx(cpu);                                                      \
+        avxf_gw_##n(cpu, i, cpu->st.ymm[i->rm]);                             \
+    }                                                                        \
+    HANDLER_OF(avxf_gw##n##_m)                                               \
+    {                                                                        \
+        uint8_t buf[n];                                                      \
+                                                                             \
+        check_avx(cpu);                                                      \
+        avxf_gw_##n(cpu, i, avx_mem(cpu, i, buf, n));                        \
+    }
+AVXF_GW(8)
+AVXF_GW(4)
+
+/* --- results in RFLAGS --------------------------------------------------- */
+
+#define AVX_CALL_FL(n, load)                                                 \
+    static inline uint64_t avx_call_fl##n(const void *stub,                  \
+                                          const uint8_t *v, const void *w)   \
+    {                                                                        \
+        uint64_t fl;                                                         \
+                                                                             \
+        __asm__ volatile("vmovdqu (%[v]), %%ymm0\n\t"                        \
+                         load "\n\t"                                         \
+                         "lea -128(%%rsp), %%rsp\n\t"                        \
+                         "call *%[f]\n\t"                                    \
+                         "pushf\n\t"                                         \
+                         "pop %[fl]\n\t"                                     \
+                         "lea 128(%%rsp), %%rsp\n\t"                         \
+                         "vzeroupper"                                        \
+                         : [fl] "=&r"(fl)                                    \
+                         : [v] "r"(v), [w] "r"(w), [f] "r"(stub)             \
+                         : "cc", "memory", ALL_XMM);                         \
+        return fl;                                                           \
+    }
+AVX_CALL_FL(32, "vmovdqu (%[w]), %%ymm1")
+AVX_CALL_FL(16, "vmovdqu (%[w]), %%xmm1")
+AVX_CALL_FL(8, "vmovq (%[w]), %%xmm1")
+AVX_CALL_FL(4, "vmovd (%[w]), %%xmm1")
+
+#define AVX_FL(n)                                                            \
+    HANDLER_OF(avx_fl##n##_r)                                                \
+    {                                                                        \
+        check_avx(cpu);                                                      \
+        vec_flags(cpu, avx_call_fl32(vec_stub(i), cpu->st.ymm[i->reg],       \
+                                     cpu->st.ymm[i->rm]));                   \
+    }                                                                        \
+    HANDLER_OF(avx_fl##n##_m)                                                \
+    {                                                                        \
+        uint8_t buf[n];                                                      \
+                                                                             \
+        check_avx(cpu);                                                      \
+        vec_flags(cpu, avx_call_fl##n(vec_stub(i), cpu->st.ymm[i->reg],      \
+                                      avx_mem(cpu, i, buf, n)));             \
+    }
+AVX_FL(16)
+AVX_FL(32)
+
+static __attribute__((noinline)) void
+avxf_fl_again(struct vcpu *cpu, const struct x86_insn *i, const void *w,
+              unsigned n)
 {
     struct vec_op o;
 
-    avx_fill(cpu, i, cpu->st.ymm[0], 32, &o);
-    o.rcx = e;
-    vec_run_avx(vec_stub(i), &o);
-    memcpy(cpu->st.ymm[i->reg], o.x[0], 32);
+    avx_fill(cpu, i, w, n, &o);
+    vec_run_fp(cpu, vec_run_avx, vec_stub(i), &o);
+    vec_flags(cpu, o.flags);
 }
 
-static void avxf_ve(struct vcpu *cpu, const struct x86_insn *i, uint64_t e)
+#define AVXF_FL(n)                                                           \
+    static inline void avxf_fl_##n(struct vcpu *cpu,                         \
+                                   const struct x86_insn *i, const void *w)  \
+    {                                                                        \
+        if (fp_plain(cpu)) {                                                 \
+            uint64_t fl = avx_call_fl##n(vec_stub(i), cpu->st.ymm[i->reg],   \
+                                         w);                                 \
+                                                                             \
+            if (fp_quiet(cpu, host_mxcsr())) {                               \
+                vec_flags(cpu, fl);                                          \
+                return;                                                      \
+            }                                                                \
+        }                                                                    \
+        avxf_fl_again(cpu, i, w, n);                                         \
+    }                                                                        \
+    HANDLER_OF(avxf_fl##n##_r)                                               \
+    {                                                                        \
+        check_avx(cpu);                                                      \
+        avxf_fl_##n(cpu, i, cpu->st.ymm[i->rm]);                             \
+    }                                                                        \
+    HANDLER_OF(avxf_fl##n##_m)                                               \
+    {                                                                        \
+        uint8_t buf[n];                                                      \
+                                                                             \
+        check_avx(cpu);                                                      \
+        avxf_fl_##n(cpu, i, avx_mem(cpu, i, buf, n));                        \
+    }
+AVXF_FL(8)
+AVXF_FL(4)
+
+/* --- V from general registers -------------------------------------------- */
+
+static inline void avx_call_ve(const void *stub, uint8_t *v, const uint8_t *h,
+                               uint64_t e)
+{
+    __asm__ volatile("vmovdqu (%[h]), %%ymm2\n\t"
+                     CALL_F
+                     "vmovdqu %%ymm0, (%[v])\n\t"
+                     "vzeroupper"
+                     :
+                     : [v] "r"(v), [h] "r"(h), "c"(e), [f] "r"(stub)
+                     : "cc", "memory", ALL_XMM);
+}
+
+static inline void avx_ve(struct vcpu *cpu, const struct x86_insn *i,
+                          uint64_t e)
+{
+    avx_call_ve(vec_stub(i), cpu->st.ymm[i->reg], cpu->st.ymm[i->vvvv], e);
+}
+
+static __attribute__((noinline)) void
+avxf_ve_again(struct vcpu *cpu, const struct x86_insn *i, uint64_t e)
 {
     struct vec_op o;
 
@@ -307,6 +420,21 @@ static void avxf_ve(struct vcpu *cpu, const struct x86_insn *i, uint64_t e)
     o.rcx = e;
     vec_run_fp(cpu, vec_run_avx, vec_stub(i), &o);
     memcpy(cpu->st.ymm[i->reg], o.x[0], 32);
+}
+
+static inline void avxf_ve(struct vcpu *cpu, const struct x86_insn *i,
+                           uint64_t e)
+{
+    uint8_t r[32];
+
+    if (fp_plain(cpu)) {
+        avx_call_ve(vec_stub(i), r, cpu->st.ymm[i->vvvv], e);
+        if (fp_quiet(cpu, host_mxcsr())) {
+            xmm_set_zx(cpu, i->reg, _mm_loadu_si128((const __m128i *)r));
+            return;
+        }
+    }
+    avxf_ve_again(cpu, i, e);
 }
 
 #define AVX_VE(name, op, bits)                                               \
@@ -326,6 +454,8 @@ AVX_VE(avx_ve4, avx_ve, 32)
 AVX_VE(avx_ve8, avx_ve, 64)
 AVX_VE(avxf_ve4, avxf_ve, 32)
 AVX_VE(avxf_ve8, avxf_ve, 64)
+
+/* --- the rarest shapes go through memory --------------------------------- */
 
 static uint64_t avx_ev(struct vcpu *cpu, const struct x86_insn *i)
 {

@@ -136,6 +136,18 @@ static void native_take(struct x86_x87 *f, const struct x87_image *m)
     x87_set_sw(f, (uint16_t)(m->sw | old));
 }
 
+void x87_round_guest(const struct vcpu *cpu)
+{
+    __asm__ volatile("fldcw %0" : : "m"(cpu->st.x87.cw));
+}
+
+void x87_round_host(void)
+{
+    static const uint16_t init = X87_CW_INIT;
+
+    __asm__ volatile("fldcw %0" : : "m"(init));
+}
+
 bool x87_native(struct vcpu *cpu, const struct x86_insn *i, void *mem)
 {
     struct x86_x87 *f = &cpu->st.x87;

@@ -24,6 +24,7 @@
 #define X87_SW_SF    0x0040u
 #define X87_SW_ES    0x0080u
 #define X87_SW_C1    0x0200u
+#define X87_SW_C2    0x0400u
 #define X87_SW_COND  0x4700u    /* C3 C2 C1 C0 */
 #define X87_SW_TOP   0x3800u
 #define X87_SW_TOP_SHIFT 11
@@ -137,7 +138,14 @@ static inline void x87_track_mem(struct vcpu *cpu, const struct x86_insn *i,
 /*
  * The guest's precision and rounding around host instructions.  Exceptions
  * are masked when these are used, so the host's unit never has one pending.
+ *
+ * FLDCW stands at two places only: the processor predicts the value by the
+ * instruction's address, and a pair of them at the wrong ones costs 100 ns
+ * (measured on Zen 4).
  */
+void x87_round_guest(const struct vcpu *cpu);
+void x87_round_host(void);
+
 static inline bool x87_odd_round(const struct vcpu *cpu)
 {
     return unlikely((cpu->st.x87.cw ^ X87_CW_INIT) & X87_CW_ROUND);
@@ -146,15 +154,13 @@ static inline bool x87_odd_round(const struct vcpu *cpu)
 static inline void x87_round_in(const struct vcpu *cpu)
 {
     if (x87_odd_round(cpu))
-        __asm__ volatile("fldcw %0" : : "m"(cpu->st.x87.cw));
+        x87_round_guest(cpu);
 }
 
 static inline void x87_round_out(const struct vcpu *cpu)
 {
-    static const uint16_t init = X87_CW_INIT;
-
     if (x87_odd_round(cpu))
-        __asm__ volatile("fldcw %0" : : "m"(init));
+        x87_round_host();
 }
 
 #endif

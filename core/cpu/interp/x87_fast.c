@@ -115,7 +115,8 @@ ARITH_REGS(subr)
 ARITH_REGS(div)
 ARITH_REGS(divr)
 
-#define UNARY(name, insn)                                                    \
+/* ST(0) = f(ST(0)); cond: the condition codes that it sets */
+#define UNARY(name, insn, cond)                                              \
     HANDLER_OF(name)                                                         \
     {                                                                        \
         uint8_t *a, r[16];                                                   \
@@ -136,14 +137,60 @@ ARITH_REGS(divr)
             x87_round_out(cpu);                                              \
             if (x87_quiet(cpu, sw)) {                                        \
                 memcpy(a, r, 10);                                            \
-                x87_cond(cpu, X87_SW_C1, sw);                                \
+                x87_cond(cpu, cond, sw);                                     \
                 return;                                                      \
             }                                                                \
         }                                                                    \
         x87_native(cpu, i, NULL);                                            \
     }
-UNARY(fsqrt, "fsqrt")
-UNARY(frndint, "frndint")
+UNARY(fsqrt, "fsqrt", X87_SW_C1)
+UNARY(frndint, "frndint", X87_SW_C1)
+UNARY(f2xm1, "f2xm1", X87_SW_C1)
+UNARY(fsin, "fsin", X87_SW_C1 | X87_SW_C2)
+UNARY(fcos, "fcos", X87_SW_C1 | X87_SW_C2)
+
+/*
+ * ST(0) = f(ST(0), ST(1)); drop takes the old ST(1) off the host's stack when
+ * the instruction does not pop.  FPREM is not among them: with a NaN it keeps
+ * condition codes that only x87_native() gives to the host.
+ */
+#define BINARY(name, insn, pops, drop)                                       \
+    HANDLER_OF(name)                                                         \
+    {                                                                        \
+        uint8_t *a, *b, r[16];                                               \
+        uint16_t sw;                                                         \
+                                                                             \
+        check_fpu(cpu);                                                      \
+        x87_track(cpu, i);                                                   \
+        a = x87_reg(cpu, 0);                                                 \
+        b = x87_reg(cpu, 1);                                                 \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0) &&                    \
+                   x87_used(cpu, 1))) {                                      \
+            x87_round_in(cpu);                                               \
+            __asm__ volatile("fldt %[b]\n\t"                                 \
+                             "fldt %[a]\n\t"                                 \
+                             insn "\n\t"                                     \
+                             "fnstsw %[sw]\n\t"                              \
+                             "fstpt %[r]\n\t"                                \
+                             drop                                            \
+                             : [r] "=m"(r), [sw] "=a"(sw)                    \
+                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))              \
+                             : X87_CLOBBERS);                                \
+            x87_round_out(cpu);                                              \
+            if (x87_quiet(cpu, sw)) {                                        \
+                memcpy(pops ? b : a, r, 10);                                 \
+                x87_cond(cpu, X87_SW_C1, sw);                               \
+                if (pops)                                                    \
+                    x87_pop(cpu);                                            \
+                return;                                                      \
+            }                                                                \
+        }                                                                    \
+        x87_native(cpu, i, NULL);                                            \
+    }
+BINARY(fscale, "fscale", false, "fstp %%st(0)")
+BINARY(fyl2x, "fyl2x", true, "")
+BINARY(fyl2xp1, "fyl2xp1", true, "")
+BINARY(fpatan, "fpatan", true, "")
 
 /* FCHS and FABS touch the sign of anything, signalling NaNs too. */
 HANDLER_OF(fchs)
@@ -250,6 +297,31 @@ COMPARE_REG(fcompp, "fcom", 1, 2)
 COMPARE_REG(fucom, "fucom", STI, 0)
 COMPARE_REG(fucomp, "fucom", STI, 1)
 COMPARE_REG(fucompp, "fucom", 1, 2)
+
+#define EXAMINE(name, insn)                                                  \
+    HANDLER_OF(name)                                                         \
+    {                                                                        \
+        uint16_t sw;                                                         \
+                                                                             \
+        check_fpu(cpu);                                                      \
+        x87_track(cpu, i);                                                   \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {                   \
+            __asm__ volatile("fldt %[a]\n\t"                                 \
+                             insn "\n\t"                                     \
+                             "fnstsw %[sw]\n\t"                              \
+                             "fstp %%st(0)"                                  \
+                             : [sw] "=a"(sw)                                 \
+                             : [a] "m"(EXT(x87_reg(cpu, 0)))                 \
+                             : X87_CLOBBERS);                                \
+            if (x87_quiet(cpu, sw)) {                                        \
+                x87_cond(cpu, X87_SW_COND, sw);                              \
+                return;                                                      \
+            }                                                                \
+        }                                                                    \
+        x87_native(cpu, i, NULL);                                            \
+    }
+EXAMINE(ftst, "ftst")
+EXAMINE(fxam, "fxam")
 
 /* The condition codes stay as they are, C1 too (measured on Zen 4). */
 #define COMPARE_FLAGS(name, insn, pops)                                      \
