@@ -12,6 +12,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ extern const char native_low16_back[], native_low32_back[], native_low_end[];
 
 static sigjmp_buf back;
 static volatile sig_atomic_t running;
+static volatile unsigned runs;
 
 static void *map_at(uint64_t addr, uint64_t size, int prot)
 {
@@ -109,6 +111,19 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     siglongjmp(back, 1);
 }
 
+/* Twice in the same instruction: it jumps to itself. */
+static void on_tick(int sig, siginfo_t *info, void *context)
+{
+    static unsigned last;
+
+    if (running && last == runs) {
+        running = 0;
+        native_out->vector = NATIVE_ENDLESS;
+        siglongjmp(back, 1);
+    }
+    last = runs;
+}
+
 static bool catch_signals(void)
 {
     static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
@@ -116,13 +131,16 @@ static bool catch_signals(void)
     stack_t ss = { .ss_sp = stack, .ss_size = sizeof stack };
     struct sigaction sa = { .sa_sigaction = on_signal,
                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+    const struct itimerval tick = { { 0, 200000 }, { 0, 200000 } };
 
     if (sigaltstack(&ss, NULL))
         return false;
     for (unsigned n = 0; n < sizeof signals / sizeof signals[0]; n++)
         if (sigaction(signals[n], &sa, NULL))
             return false;
-    return true;
+    sa.sa_sigaction = on_tick;
+    return !sigaction(SIGALRM, &sa, NULL) &&
+           !setitimer(ITIMER_REAL, &tick, NULL);
 }
 
 bool native_init(const char **why)
@@ -222,6 +240,7 @@ static __attribute__((noinline)) void enter(unsigned bits, uint64_t end)
 {
     if (sigsetjmp(back, 0))
         return;
+    runs++;
     running = 1;
     native_enter(bits);
     running = 0;

@@ -58,6 +58,9 @@
 /* The instruction: jumps of a byte stay inside, on INT3s. */
 #define NATIVE_INSN         (NATIVE_CODE_PAGE + 0x0800u)
 
+/* vector of what jumps to itself for ever */
+#define NATIVE_ENDLESS (-2)
+
 /* The standard form of XSAVE, x87 to AVX. */
 struct native_x {
     uint16_t fcw, fsw;

@@ -83,6 +83,8 @@ static void test_row(const struct x86_row *row, unsigned bits,
         memset(t.insn + t.len, 0xcc, sizeof t.insn - t.len);
         flat_decode(cpu, t.insn, bits, &i);
         native_run(t.insn, t.len, bits);
+        if (native_out->vector == NATIVE_ENDLESS)
+            continue;
         flat_run(cpu, &i, &in, bits, &ours);
         done++;
         raised += native_out->vector >= 0;

@@ -213,6 +213,8 @@ static void random_stack(const struct trial *t, struct native_regs *in,
     if (percent(r, 3))
         at = NATIVE_WINDOW + random_below(r, 16);
     in->gpr[RSP] = to_offset(t, at);
+    if (t->bits == 16)
+        in->gpr[RSP] |= random64(r) << 16;
 }
 
 /* --- addresses ----------------------------------------------------------- */
@@ -306,7 +308,8 @@ static uint64_t in_code(const struct trial *t, struct random *r)
 static uint64_t stack_linear(const struct trial *t,
                              const struct native_regs *in)
 {
-    return in->gpr[RSP] + (t->bits == 16 ? NATIVE_DATA_BASE : 0);
+    return t->bits == 16 ? NATIVE_DATA_BASE + (in->gpr[RSP] & 0xffff)
+                         : in->gpr[RSP];
 }
 
 static bool is(const struct trial *t, const char *mnemonic)
@@ -429,7 +432,8 @@ static void fit_row(const struct trial *t, struct native_regs *in,
     else if (begins(t, "maskmov") || begins(t, "vmaskmovdq"))
         in->gpr[RDI] = in_window(t, r);
     else if (is(t, "enter") || is(t, "leave"))
-        in->gpr[RBP] = in_window(t, r) & ~7u;
+        in->gpr[RBP] = (in_window(t, r) & ~7u) |
+                       (t->bits == 16 ? random64(r) << 16 : 0);
     else
         fit_control_flow(t, in, r, put);
 

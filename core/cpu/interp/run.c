@@ -176,9 +176,8 @@ static void clear_request(struct vcpu *cpu, uint32_t req)
 static void take_signals(struct vcpu *cpu, uint32_t req)
 {
     if (req & REQ_INIT) {
-        clear_request(cpu, REQ_INIT | REQ_SIPI);
+        clear_request(cpu, REQ_INIT);
         lapic_take_init(cpu);
-        return;
     }
     if (req & REQ_SIPI) {
         clear_request(cpu, REQ_SIPI);

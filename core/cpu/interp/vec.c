@@ -16,28 +16,31 @@
 #include <ucontext.h>
 
 /*
- * The call leaves the red zone below the stack pointer alone; LEA does not
- * touch the flags that the stub may have set.
+ * Between the loading and storing of vector registers: general registers,
+ * the call and the flags, with the struct vec_op at (%rdi).  The red zone
+ * below the stack pointer is left alone; LEA does not touch the flags.
  */
-#define CALL_STUB \
-    "lea -128(%%rsp), %%rsp\n\tcall *%%r8\n\tlea 128(%%rsp), %%rsp\n\t"
-#define LOAD_GPRS  "mov 144(%%rdi), %%rax\n\tmov 152(%%rdi), %%rcx\n\t" \
-                   "mov 160(%%rdi), %%rdx\n\t"
-#define STORE_GPRS "mov %%rax, 144(%%rdi)\n\tmov %%rcx, 152(%%rdi)\n\t"
-#define STORE_FLAGS "lea -128(%%rsp), %%rsp\n\tpushf\n\t" \
-                    "pop 168(%%rdi)\n\tlea 128(%%rsp), %%rsp\n\t"
+#define RUN                      \
+    "mov 144(%%rdi), %%rax\n\t"  \
+    "mov 152(%%rdi), %%rcx\n\t"  \
+    "mov 160(%%rdi), %%rdx\n\t"  \
+    "lea -128(%%rsp), %%rsp\n\t" \
+    "call *%%r8\n\t"             \
+    "pushf\n\t"                  \
+    "pop 168(%%rdi)\n\t"         \
+    "lea 128(%%rsp), %%rsp\n\t"  \
+    "mov %%rax, 144(%%rdi)\n\t"  \
+    "mov %%rcx, 152(%%rdi)\n\t"
 
 _Static_assert(offsetof(struct vec_op, mm) == 128 &&
-               offsetof(struct vec_op, rax) == 144 &&
-               offsetof(struct vec_op, flags) == 168,
-               "the assembly below knows the layout");
+                   offsetof(struct vec_op, rax) == 144 &&
+                   offsetof(struct vec_op, flags) == 168,
+               "the assembly knows the layout");
 
-#define STUB_OPERANDS                                                        \
-    : "+r"(r8)                                                               \
-    : "D"(o)                                                                 \
-    : "rax", "rcx", "rdx", "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3",   \
-      "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",      \
-      "xmm12", "xmm13", "xmm14", "xmm15"
+#define RUN_CLOBBERS                                                      \
+    "rax", "rcx", "rdx", "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3",  \
+        "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", \
+        "xmm12", "xmm13", "xmm14", "xmm15"
 
 void vec_run_sse(const void *stub, struct vec_op *o)
 {
@@ -45,12 +48,13 @@ void vec_run_sse(const void *stub, struct vec_op *o)
 
     __asm__ volatile("movups (%%rdi), %%xmm0\n\t"
                      "movups 32(%%rdi), %%xmm1\n\t"
-                     "movups 64(%%rdi), %%xmm2\n\t"
-                     LOAD_GPRS CALL_STUB STORE_FLAGS STORE_GPRS
+                     "movups 64(%%rdi), %%xmm2\n\t" RUN
                      "movups %%xmm0, (%%rdi)\n\t"
                      "movups %%xmm1, 32(%%rdi)\n\t"
                      "movups %%xmm2, 64(%%rdi)"
-                     STUB_OPERANDS);
+                     : "+r"(r8)
+                     : "D"(o)
+                     : RUN_CLOBBERS);
 }
 
 void vec_run_avx(const void *stub, struct vec_op *o)
@@ -60,12 +64,13 @@ void vec_run_avx(const void *stub, struct vec_op *o)
     __asm__ volatile("vmovups (%%rdi), %%ymm0\n\t"
                      "vmovups 32(%%rdi), %%ymm1\n\t"
                      "vmovups 64(%%rdi), %%ymm2\n\t"
-                     "vmovups 96(%%rdi), %%ymm3\n\t"
-                     LOAD_GPRS CALL_STUB STORE_FLAGS STORE_GPRS
+                     "vmovups 96(%%rdi), %%ymm3\n\t" RUN
                      "vmovups %%ymm0, (%%rdi)\n\t"
                      "vmovups %%ymm1, 32(%%rdi)\n\t"
                      "vzeroupper"
-                     STUB_OPERANDS);
+                     : "+r"(r8)
+                     : "D"(o)
+                     : RUN_CLOBBERS);
 }
 
 /* The emulator's own code finds the x87 unit empty, as the ABI wants it. */
@@ -76,12 +81,13 @@ void vec_run_mmx(const void *stub, struct vec_op *o)
     __asm__ volatile("movq 128(%%rdi), %%mm0\n\t"
                      "movq 136(%%rdi), %%mm1\n\t"
                      "movups (%%rdi), %%xmm0\n\t"
-                     "movups 32(%%rdi), %%xmm1\n\t"
-                     LOAD_GPRS CALL_STUB STORE_FLAGS STORE_GPRS
+                     "movups 32(%%rdi), %%xmm1\n\t" RUN
                      "movups %%xmm0, (%%rdi)\n\t"
                      "movq %%mm0, 128(%%rdi)\n\t"
                      "emms"
-                     STUB_OPERANDS, "mm0", "mm1", "st");
+                     : "+r"(r8)
+                     : "D"(o)
+                     : RUN_CLOBBERS, "mm0", "mm1", "st");
 }
 
 /* --- SIMD floating-point exceptions -------------------------------------- */
@@ -124,8 +130,7 @@ static void leave_stub(int sig, siginfo_t *info, void *context)
 static void catch_fpe(void)
 {
     struct sigaction sa = { .sa_sigaction = leave_stub,
-                            .sa_flags = SA_SIGINFO | SA_ONSTACK |
-                                        SA_NODEFER };
+                            .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 
     sigaction(SIGFPE, &sa, &next_fpe);
 }

@@ -26,15 +26,15 @@
 
 /* gen/vec.S */
 extern const uint8_t x86_vec_code[], x86_vec_end[];
-extern const uint32_t x86_vec_at[];     /* by row: offset in x86_vec_code */
-#define VEC_STRIDE 8                    /* from one immediate to the next */
+extern const uint32_t x86_vec_at[]; /* by row: offset in x86_vec_code */
+#define VEC_STRIDE 8                /* from one immediate to the next */
 
-#define MXCSR_FLAGS   0x003fu
-#define MXCSR_MASKS   0x1f80u
+#define MXCSR_FLAGS      0x003fu
+#define MXCSR_MASKS      0x1f80u
 #define MXCSR_MASK_SHIFT 7
-#define MXCSR_DEFAULT 0x1f80u
-#define MXCSR_VALID   0xffffu
-#define MXCSR_MM      0x20000u  /* AMD: no #GP for unaligned sources */
+#define MXCSR_DEFAULT    0x1f80u
+#define MXCSR_VALID      0xffffu
+#define MXCSR_MM         0x20000u /* AMD: no #GP for unaligned sources */
 
 #define HANDLER_OF(name) \
     void h_##name(struct vcpu *cpu, const struct x86_insn *i)
@@ -64,7 +64,7 @@ struct vec_op {
     uint8_t x[4][32];
     uint64_t mm[2];
     uint64_t rax, rcx, rdx;
-    uint64_t flags;             /* out: the host's RFLAGS */
+    uint64_t flags; /* out: the host's RFLAGS */
 };
 
 /* The whole register file goes through memory: for the rarer shapes. */
@@ -103,8 +103,7 @@ static inline uint32_t mxcsr_valid(const struct vcpu *cpu)
 
 static inline void vec_flags(struct vcpu *cpu, uint64_t host)
 {
-    cpu->st.rflags = (cpu->st.rflags & ~(uint64_t)FL_ARITH) |
-                     (host & FL_ARITH);
+    cpu->st.rflags = (cpu->st.rflags & ~(uint64_t)FL_ARITH) | (host & FL_ARITH);
 }
 
 /* --- registers ----------------------------------------------------------- */

@@ -36,16 +36,16 @@ static inline void mmx_op(struct vcpu *cpu, const struct x86_insn *i,
     mmx_set(cpu, i->reg, mmx_call(vec_stub(i), mmx_get(cpu, i->reg), s));
 }
 
-#define MMX_PQ(name, bits)                                                   \
-    HANDLER_OF(name##_r)                                                     \
-    {                                                                        \
-        check_mmx(cpu);                                                      \
-        mmx_op(cpu, i, mmx_get(cpu, i->rm));                                 \
-    }                                                                        \
-    HANDLER_OF(name##_m)                                                     \
-    {                                                                        \
-        check_mmx(cpu);                                                      \
-        mmx_op(cpu, i, ld##bits(cpu, i->seg, ea(cpu, i)));                   \
+#define MMX_PQ(name, bits)                                 \
+    HANDLER_OF(name##_r)                                   \
+    {                                                      \
+        check_mmx(cpu);                                    \
+        mmx_op(cpu, i, mmx_get(cpu, i->rm));               \
+    }                                                      \
+    HANDLER_OF(name##_m)                                   \
+    {                                                      \
+        check_mmx(cpu);                                    \
+        mmx_op(cpu, i, ld##bits(cpu, i->seg, ea(cpu, i))); \
     }
 MMX_PQ(mmx_8, 64)
 MMX_PQ(mmx_4, 32)
@@ -130,51 +130,51 @@ static void mmxf_pw(struct vcpu *cpu, const struct x86_insn *i, __m128i s)
     mmx_set(cpu, i->reg, o.mm[0]);
 }
 
-#define MMXF_PW(n, load)                                                     \
-    HANDLER_OF(mmxf_pw##n##_r)                                               \
-    {                                                                        \
-        check_sse(cpu);                                                      \
-        check_mmx(cpu);                                                      \
-        mmxf_pw(cpu, i, xmm_get(cpu, i->rm));                                \
-    }                                                                        \
-    HANDLER_OF(mmxf_pw##n##_m)                                               \
-    {                                                                        \
-        check_sse(cpu);                                                      \
-        check_mmx(cpu);                                                      \
-        mmxf_pw(cpu, i, load(cpu, i));                                       \
+#define MMXF_PW(n, load)                      \
+    HANDLER_OF(mmxf_pw##n##_r)                \
+    {                                         \
+        check_sse(cpu);                       \
+        check_mmx(cpu);                       \
+        mmxf_pw(cpu, i, xmm_get(cpu, i->rm)); \
+    }                                         \
+    HANDLER_OF(mmxf_pw##n##_m)                \
+    {                                         \
+        check_sse(cpu);                       \
+        check_mmx(cpu);                       \
+        mmxf_pw(cpu, i, load(cpu, i));        \
     }
 MMXF_PW(8, vec_ld8)
 MMXF_PW(16, vec_ld16a)
 
 /* --- moves --------------------------------------------------------------- */
 
-#define MMX_MOVE_IN(name, reg_form, bits)                                    \
-    HANDLER_OF(name##_r)                                                     \
-    {                                                                        \
-        check_mmx(cpu);                                                      \
-        mmx_enter(cpu);                                                      \
-        mmx_set(cpu, i->reg, (uint##bits##_t)(reg_form));                    \
-    }                                                                        \
-    HANDLER_OF(name##_m)                                                     \
-    {                                                                        \
-        uint64_t v;                                                          \
-                                                                             \
-        check_mmx(cpu);                                                      \
-        v = ld##bits(cpu, i->seg, ea(cpu, i));                               \
-        mmx_enter(cpu);                                                      \
-        mmx_set(cpu, i->reg, v);                                             \
+#define MMX_MOVE_IN(name, reg_form, bits)                 \
+    HANDLER_OF(name##_r)                                  \
+    {                                                     \
+        check_mmx(cpu);                                   \
+        mmx_enter(cpu);                                   \
+        mmx_set(cpu, i->reg, (uint##bits##_t)(reg_form)); \
+    }                                                     \
+    HANDLER_OF(name##_m)                                  \
+    {                                                     \
+        uint64_t v;                                       \
+                                                          \
+        check_mmx(cpu);                                   \
+        v = ld##bits(cpu, i->seg, ea(cpu, i));            \
+        mmx_enter(cpu);                                   \
+        mmx_set(cpu, i->reg, v);                          \
     }
 MMX_MOVE_IN(movd_PE, cpu->st.gpr[i->rm], 32)
 MMX_MOVE_IN(movq_PE, cpu->st.gpr[i->rm], 64)
 MMX_MOVE_IN(movq_PQ, mmx_get(cpu, i->rm), 64)
 
-#define MMX_MOVE_OUT(name, bits)                                             \
-    HANDLER_OF(name##_m)                                                     \
-    {                                                                        \
-        check_mmx(cpu);                                                      \
-        st##bits(cpu, i->seg, ea(cpu, i),                                    \
-                 (uint##bits##_t)mmx_get(cpu, i->reg));                      \
-        mmx_enter(cpu);                                                      \
+#define MMX_MOVE_OUT(name, bits)                        \
+    HANDLER_OF(name##_m)                                \
+    {                                                   \
+        check_mmx(cpu);                                 \
+        st##bits(cpu, i->seg, ea(cpu, i),               \
+                 (uint##bits##_t)mmx_get(cpu, i->reg)); \
+        mmx_enter(cpu);                                 \
     }
 MMX_MOVE_OUT(movd_EP, 32)
 MMX_MOVE_OUT(movq_EP, 64)

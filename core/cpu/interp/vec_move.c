@@ -93,8 +93,7 @@ static inline __m128i merge8(__m128i a, __m128i b)
 HANDLER_OF(movss_VW_r)
 {
     check_sse(cpu);
-    xmm_set(cpu, i->reg,
-            merge4(xmm_get(cpu, i->reg), xmm_get(cpu, i->rm)));
+    xmm_set(cpu, i->reg, merge4(xmm_get(cpu, i->reg), xmm_get(cpu, i->rm)));
 }
 
 HANDLER_OF(movss_VW_m)
@@ -106,8 +105,7 @@ HANDLER_OF(movss_VW_m)
 HANDLER_OF(movss_WV_r)
 {
     check_sse(cpu);
-    xmm_set(cpu, i->rm,
-            merge4(xmm_get(cpu, i->rm), xmm_get(cpu, i->reg)));
+    xmm_set(cpu, i->rm, merge4(xmm_get(cpu, i->rm), xmm_get(cpu, i->reg)));
 }
 
 HANDLER_OF(movss_WV_m)
@@ -119,8 +117,7 @@ HANDLER_OF(movss_WV_m)
 HANDLER_OF(movsd_VW_r)
 {
     check_sse(cpu);
-    xmm_set(cpu, i->reg,
-            merge8(xmm_get(cpu, i->reg), xmm_get(cpu, i->rm)));
+    xmm_set(cpu, i->reg, merge8(xmm_get(cpu, i->reg), xmm_get(cpu, i->rm)));
 }
 
 HANDLER_OF(movsd_VW_m)
@@ -132,8 +129,7 @@ HANDLER_OF(movsd_VW_m)
 HANDLER_OF(movsd_WV_r)
 {
     check_sse(cpu);
-    xmm_set(cpu, i->rm,
-            merge8(xmm_get(cpu, i->rm), xmm_get(cpu, i->reg)));
+    xmm_set(cpu, i->rm, merge8(xmm_get(cpu, i->rm), xmm_get(cpu, i->reg)));
 }
 
 HANDLER_OF(movsd_WV_m)

@@ -22,14 +22,14 @@ static inline __m128i sse_call(const void *stub, __m128i d, __m128i s)
 
 /* --- V, W ---------------------------------------------------------------- */
 
-static inline void sse_op(struct vcpu *cpu, const struct x86_insn *i,
-                          __m128i s)
+static inline void sse_op(struct vcpu *cpu, const struct x86_insn *i, __m128i s)
 {
     xmm_set(cpu, i->reg, sse_call(vec_stub(i), xmm_get(cpu, i->reg), s));
 }
 
-static __attribute__((noinline)) void
-ssef_again(struct vcpu *cpu, const struct x86_insn *i, __m128i s)
+static __attribute__((noinline)) void ssef_again(struct vcpu *cpu,
+                                                 const struct x86_insn *i,
+                                                 __m128i s)
 {
     struct vec_op o;
 
@@ -53,16 +53,16 @@ static inline void ssef_op(struct vcpu *cpu, const struct x86_insn *i,
     ssef_again(cpu, i, s);
 }
 
-#define SSE_VW(name, op, load)                                               \
-    HANDLER_OF(name##_r)                                                     \
-    {                                                                        \
-        check_sse(cpu);                                                      \
-        op(cpu, i, xmm_get(cpu, i->rm));                                     \
-    }                                                                        \
-    HANDLER_OF(name##_m)                                                     \
-    {                                                                        \
-        check_sse(cpu);                                                      \
-        op(cpu, i, load(cpu, i));                                            \
+#define SSE_VW(name, op, load)           \
+    HANDLER_OF(name##_r)                 \
+    {                                    \
+        check_sse(cpu);                  \
+        op(cpu, i, xmm_get(cpu, i->rm)); \
+    }                                    \
+    HANDLER_OF(name##_m)                 \
+    {                                    \
+        check_sse(cpu);                  \
+        op(cpu, i, load(cpu, i));        \
     }
 SSE_VW(sse_16, sse_op, vec_ld16a)
 SSE_VW(sse_16u, sse_op, vec_ld16u)
@@ -125,10 +125,7 @@ static inline uint64_t sse_call_g(const void *stub, __m128i s)
     register __m128i x1 __asm__("xmm1") = s;
     uint64_t r;
 
-    __asm__ volatile(CALL(f)
-                     : "=&a"(r)
-                     : "x"(x1), [f] "r"(stub)
-                     : "cc");
+    __asm__ volatile(CALL(f) : "=&a"(r) : "x"(x1), [f] "r"(stub) : "cc");
     return r;
 }
 
@@ -139,8 +136,9 @@ HANDLER_OF(sse_gu)
     cpu->st.gpr[i->reg] = sse_call_g(vec_stub(i), xmm_get(cpu, i->rm));
 }
 
-static __attribute__((noinline)) void
-ssef_gw_again(struct vcpu *cpu, const struct x86_insn *i, __m128i s)
+static __attribute__((noinline)) void ssef_gw_again(struct vcpu *cpu,
+                                                    const struct x86_insn *i,
+                                                    __m128i s)
 {
     struct vec_op o;
 
@@ -181,8 +179,9 @@ static inline void sse_ve(struct vcpu *cpu, const struct x86_insn *i,
     xmm_set(cpu, i->reg, sse_call_ve(vec_stub(i), xmm_get(cpu, i->reg), e));
 }
 
-static __attribute__((noinline)) void
-ssef_ve_again(struct vcpu *cpu, const struct x86_insn *i, uint64_t e)
+static __attribute__((noinline)) void ssef_ve_again(struct vcpu *cpu,
+                                                    const struct x86_insn *i,
+                                                    uint64_t e)
 {
     struct vec_op o;
 
@@ -206,16 +205,16 @@ static inline void ssef_ve(struct vcpu *cpu, const struct x86_insn *i,
     ssef_ve_again(cpu, i, e);
 }
 
-#define SSE_VE(name, op, bits)                                               \
-    HANDLER_OF(name##_r)                                                     \
-    {                                                                        \
-        check_sse(cpu);                                                      \
-        op(cpu, i, cpu->st.gpr[i->rm]);                                      \
-    }                                                                        \
-    HANDLER_OF(name##_m)                                                     \
-    {                                                                        \
-        check_sse(cpu);                                                      \
-        op(cpu, i, ld##bits(cpu, i->seg, ea(cpu, i)));                       \
+#define SSE_VE(name, op, bits)                         \
+    HANDLER_OF(name##_r)                               \
+    {                                                  \
+        check_sse(cpu);                                \
+        op(cpu, i, cpu->st.gpr[i->rm]);                \
+    }                                                  \
+    HANDLER_OF(name##_m)                               \
+    {                                                  \
+        check_sse(cpu);                                \
+        op(cpu, i, ld##bits(cpu, i->seg, ea(cpu, i))); \
     }
 SSE_VE(sse_ve1, sse_ve, 8)
 SSE_VE(sse_ve2, sse_ve, 16)
@@ -231,10 +230,7 @@ static inline uint64_t sse_call_ev(const void *stub, __m128i s)
     register __m128i x0 __asm__("xmm0") = s;
     uint64_t r;
 
-    __asm__ volatile(CALL(f)
-                     : "=&c"(r)
-                     : "x"(x0), [f] "r"(stub)
-                     : "cc");
+    __asm__ volatile(CALL(f) : "=&c"(r) : "x"(x0), [f] "r"(stub) : "cc");
     return r;
 }
 
@@ -242,14 +238,14 @@ static inline uint64_t sse_call_ev(const void *stub, __m128i s)
     HANDLER_OF(name##_r)                                                     \
     {                                                                        \
         check_sse(cpu);                                                      \
-        cpu->st.gpr[i->rm] = sse_call_ev(vec_stub(i),                        \
-                                         xmm_get(cpu, i->reg));              \
+        cpu->st.gpr[i->rm] = sse_call_ev(vec_stub(i), xmm_get(cpu, i->reg)); \
     }                                                                        \
     HANDLER_OF(name##_m)                                                     \
     {                                                                        \
         check_sse(cpu);                                                      \
-        st##bits(cpu, i->seg, ea(cpu, i), (uint##bits##_t)                   \
-                 sse_call_ev(vec_stub(i), xmm_get(cpu, i->reg)));            \
+        st##bits(cpu, i->seg, ea(cpu, i),                                    \
+                 (uint##bits##_t)sse_call_ev(vec_stub(i),                    \
+                                             xmm_get(cpu, i->reg)));         \
     }
 SSE_EV(sse_ev1, 8)
 SSE_EV(sse_ev2, 16)
@@ -275,14 +271,14 @@ static inline uint64_t sse_call_fl(const void *stub, __m128i a, __m128i b)
     return fl;
 }
 
-static inline void sse_fl(struct vcpu *cpu, const struct x86_insn *i,
-                          __m128i s)
+static inline void sse_fl(struct vcpu *cpu, const struct x86_insn *i, __m128i s)
 {
     vec_flags(cpu, sse_call_fl(vec_stub(i), xmm_get(cpu, i->reg), s));
 }
 
-static __attribute__((noinline)) void
-ssef_fl_again(struct vcpu *cpu, const struct x86_insn *i, __m128i s)
+static __attribute__((noinline)) void ssef_fl_again(struct vcpu *cpu,
+                                                    const struct x86_insn *i,
+                                                    __m128i s)
 {
     struct vec_op o;
 

@@ -40,62 +40,62 @@ static inline void store32(struct vcpu *cpu, const struct x86_insn *i,
         st_bytes(cpu, i->seg, off, cpu->st.ymm[i->reg], 32);
 }
 
-#define VMOVE_16(name, size)                                                 \
-    HANDLER_OF(name##_VW16_r)                                                \
-    {                                                                        \
-        check_avx(cpu);                                                      \
-        xmm_set_zx(cpu, i->reg, xmm_get(cpu, i->rm));                        \
-    }                                                                        \
-    HANDLER_OF(name##_VW16_m)                                                \
-    {                                                                        \
-        uint64_t off = ea(cpu, i);                                           \
-                                                                             \
-        check_avx(cpu);                                                      \
-        check_align(cpu, i, off, size);                                      \
-        xmm_set_zx(cpu, i->reg, ld128(cpu, i->seg, off));                    \
-    }                                                                        \
-    HANDLER_OF(name##_WV16_r)                                                \
-    {                                                                        \
-        check_avx(cpu);                                                      \
-        xmm_set_zx(cpu, i->rm, xmm_get(cpu, i->reg));                        \
-    }                                                                        \
-    HANDLER_OF(name##_WV16_m)                                                \
-    {                                                                        \
-        uint64_t off = ea(cpu, i);                                           \
-                                                                             \
-        check_avx(cpu);                                                      \
-        check_align(cpu, i, off, size);                                      \
-        st128(cpu, i->seg, off, xmm_get(cpu, i->reg));                       \
+#define VMOVE_16(name, size)                              \
+    HANDLER_OF(name##_VW16_r)                             \
+    {                                                     \
+        check_avx(cpu);                                   \
+        xmm_set_zx(cpu, i->reg, xmm_get(cpu, i->rm));     \
+    }                                                     \
+    HANDLER_OF(name##_VW16_m)                             \
+    {                                                     \
+        uint64_t off = ea(cpu, i);                        \
+                                                          \
+        check_avx(cpu);                                   \
+        check_align(cpu, i, off, size);                   \
+        xmm_set_zx(cpu, i->reg, ld128(cpu, i->seg, off)); \
+    }                                                     \
+    HANDLER_OF(name##_WV16_r)                             \
+    {                                                     \
+        check_avx(cpu);                                   \
+        xmm_set_zx(cpu, i->rm, xmm_get(cpu, i->reg));     \
+    }                                                     \
+    HANDLER_OF(name##_WV16_m)                             \
+    {                                                     \
+        uint64_t off = ea(cpu, i);                        \
+                                                          \
+        check_avx(cpu);                                   \
+        check_align(cpu, i, off, size);                   \
+        st128(cpu, i->seg, off, xmm_get(cpu, i->reg));    \
     }
 VMOVE_16(vmova, 16)
 VMOVE_16(vmovu, 1)
 
-#define VMOVE_32(name, size)                                                 \
-    HANDLER_OF(name##_VW32_r)                                                \
-    {                                                                        \
-        check_avx(cpu);                                                      \
-        copy32(cpu->st.ymm[i->reg], cpu->st.ymm[i->rm]);                     \
-    }                                                                        \
-    HANDLER_OF(name##_VW32_m)                                                \
-    {                                                                        \
-        uint64_t off = ea(cpu, i);                                           \
-                                                                             \
-        check_avx(cpu);                                                      \
-        check_align(cpu, i, off, size);                                      \
-        load32(cpu, i, off);                                                 \
-    }                                                                        \
-    HANDLER_OF(name##_WV32_r)                                                \
-    {                                                                        \
-        check_avx(cpu);                                                      \
-        copy32(cpu->st.ymm[i->rm], cpu->st.ymm[i->reg]);                     \
-    }                                                                        \
-    HANDLER_OF(name##_WV32_m)                                                \
-    {                                                                        \
-        uint64_t off = ea(cpu, i);                                           \
-                                                                             \
-        check_avx(cpu);                                                      \
-        check_align(cpu, i, off, size);                                      \
-        store32(cpu, i, off);                                                \
+#define VMOVE_32(name, size)                             \
+    HANDLER_OF(name##_VW32_r)                            \
+    {                                                    \
+        check_avx(cpu);                                  \
+        copy32(cpu->st.ymm[i->reg], cpu->st.ymm[i->rm]); \
+    }                                                    \
+    HANDLER_OF(name##_VW32_m)                            \
+    {                                                    \
+        uint64_t off = ea(cpu, i);                       \
+                                                         \
+        check_avx(cpu);                                  \
+        check_align(cpu, i, off, size);                  \
+        load32(cpu, i, off);                             \
+    }                                                    \
+    HANDLER_OF(name##_WV32_r)                            \
+    {                                                    \
+        check_avx(cpu);                                  \
+        copy32(cpu->st.ymm[i->rm], cpu->st.ymm[i->reg]); \
+    }                                                    \
+    HANDLER_OF(name##_WV32_m)                            \
+    {                                                    \
+        uint64_t off = ea(cpu, i);                       \
+                                                         \
+        check_avx(cpu);                                  \
+        check_align(cpu, i, off, size);                  \
+        store32(cpu, i, off);                            \
     }
 VMOVE_32(vmova, 32)
 VMOVE_32(vmovu, 1)
@@ -131,29 +131,29 @@ static inline __m128i merge8(__m128i a, __m128i b)
         _mm_move_sd(_mm_castsi128_pd(a), _mm_castsi128_pd(b)));
 }
 
-#define VMOVE_SCALAR(name, n, bits)                                          \
-    HANDLER_OF(name##_VHU)                                                   \
-    {                                                                        \
-        check_avx(cpu);                                                      \
-        xmm_set_zx(cpu, i->reg, merge##n(xmm_get(cpu, i->vvvv),              \
-                                         xmm_get(cpu, i->rm)));              \
-    }                                                                        \
-    HANDLER_OF(name##_VM)                                                    \
-    {                                                                        \
-        check_avx(cpu);                                                      \
-        xmm_set_zx(cpu, i->reg, vec_ld##n(cpu, i));                          \
-    }                                                                        \
-    HANDLER_OF(name##_UHV)                                                   \
-    {                                                                        \
-        check_avx(cpu);                                                      \
-        xmm_set_zx(cpu, i->rm, merge##n(xmm_get(cpu, i->vvvv),               \
-                                        xmm_get(cpu, i->reg)));              \
-    }                                                                        \
-    HANDLER_OF(name##_MV)                                                    \
-    {                                                                        \
-        check_avx(cpu);                                                      \
-        st##bits(cpu, i->seg, ea(cpu, i),                                    \
-                 (uint##bits##_t)xmm_low(cpu, i->reg));                      \
+#define VMOVE_SCALAR(name, n, bits)                                        \
+    HANDLER_OF(name##_VHU)                                                 \
+    {                                                                      \
+        check_avx(cpu);                                                    \
+        xmm_set_zx(cpu, i->reg,                                            \
+                   merge##n(xmm_get(cpu, i->vvvv), xmm_get(cpu, i->rm)));  \
+    }                                                                      \
+    HANDLER_OF(name##_VM)                                                  \
+    {                                                                      \
+        check_avx(cpu);                                                    \
+        xmm_set_zx(cpu, i->reg, vec_ld##n(cpu, i));                        \
+    }                                                                      \
+    HANDLER_OF(name##_UHV)                                                 \
+    {                                                                      \
+        check_avx(cpu);                                                    \
+        xmm_set_zx(cpu, i->rm,                                             \
+                   merge##n(xmm_get(cpu, i->vvvv), xmm_get(cpu, i->reg))); \
+    }                                                                      \
+    HANDLER_OF(name##_MV)                                                  \
+    {                                                                      \
+        check_avx(cpu);                                                    \
+        st##bits(cpu, i->seg, ea(cpu, i),                                  \
+                 (uint##bits##_t)xmm_low(cpu, i->reg));                    \
     }
 VMOVE_SCALAR(vmovss, 4, 32)
 VMOVE_SCALAR(vmovsd, 8, 64)
@@ -191,15 +191,15 @@ HANDLER_OF(vmovhlps)
     __m128i s = xmm_get(cpu, i->rm);
 
     check_avx(cpu);
-    xmm_set_zx(cpu, i->reg, merge8(xmm_get(cpu, i->vvvv),
-                                   _mm_unpackhi_epi64(s, s)));
+    xmm_set_zx(cpu, i->reg,
+               merge8(xmm_get(cpu, i->vvvv), _mm_unpackhi_epi64(s, s)));
 }
 
 HANDLER_OF(vmovlhps)
 {
     check_avx(cpu);
-    xmm_set_zx(cpu, i->reg, _mm_unpacklo_epi64(xmm_get(cpu, i->vvvv),
-                                               xmm_get(cpu, i->rm)));
+    xmm_set_zx(cpu, i->reg,
+               _mm_unpacklo_epi64(xmm_get(cpu, i->vvvv), xmm_get(cpu, i->rm)));
 }
 
 HANDLER_OF(vmovq_VW_r)
@@ -304,8 +304,7 @@ static inline uint64_t element(const uint8_t *reg, unsigned k, unsigned size)
 }
 
 /* VMASKMOV, VPMASKMOV: elements whose mask is clear cannot fault. */
-static void mask_load(struct vcpu *cpu, const struct x86_insn *i,
-                      unsigned size)
+static void mask_load(struct vcpu *cpu, const struct x86_insn *i, unsigned size)
 {
     const uint8_t *mask = cpu->st.ymm[i->vvvv];
     uint8_t r[32] = { 0 };
@@ -334,8 +333,8 @@ static void mask_store(struct vcpu *cpu, const struct x86_insn *i,
     }
     for (unsigned k = 0; k < i->vl / size; k++) {
         if (mask_of(mask, k, size))
-            st_n(cpu, i->seg, wrap(i, off + k * size),
-                 element(data, k, size), size);
+            st_n(cpu, i->seg, wrap(i, off + k * size), element(data, k, size),
+                 size);
     }
 }
 
@@ -392,8 +391,8 @@ static void gather(struct vcpu *cpu, const struct x86_insn *i,
     for (unsigned k = 0; k < count; k++) {
         if (mask_of(mask, k, size))
             element_set(dest, k, size,
-                        ld_n(cpu, i->seg,
-                             gather_address(cpu, i, k, index_size), size));
+                        ld_n(cpu, i->seg, gather_address(cpu, i, k, index_size),
+                             size));
         element_set(mask, k, size, 0);
     }
     memset(mask, 0, 32);

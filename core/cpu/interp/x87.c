@@ -49,7 +49,7 @@ struct x87_image {
     uint16_t ip_sel, opcode;
     uint32_t dp;
     uint16_t dp_sel, reserved4;
-    uint8_t st[8][10];          /* from ST(0) on */
+    uint8_t st[8][10]; /* from ST(0) on */
 };
 _Static_assert(sizeof(struct x87_image) == 108, "as FSAVE writes it");
 
@@ -85,7 +85,7 @@ void x87_set_full_tag(struct x86_x87 *f, uint16_t tag)
 
 void x87_set_sw(struct x86_x87 *f, uint16_t sw)
 {
-    sw &= (uint16_t)~(X87_SW_ES | X87_SW_BUSY);
+    sw &= (uint16_t) ~(X87_SW_ES | X87_SW_BUSY);
     if (sw & ~f->cw & X87_SW_FLAGS)
         sw |= X87_SW_ES | X87_SW_BUSY;
     f->sw = sw;
@@ -169,12 +169,12 @@ bool x87_native(struct vcpu *cpu, const struct x86_insn *i, void *mem)
                      "fnsave (%[p])"
                      : [flags] "+r"(flags)
                      : [m] "m"(m), [p] "r"(&m), [code] "r"(code), "c"(mem)
-                     : "memory", "cc", "st", "st(1)", "st(2)", "st(3)",
-                       "st(4)", "st(5)", "st(6)", "st(7)");
+                     : "memory", "cc", "st", "st(1)", "st(2)", "st(3)", "st(4)",
+                       "st(5)", "st(6)", "st(7)");
     unmasked = m.sw & ~f->cw & X87_SW_FLAGS;
     native_take(f, &m);
-    cpu->st.rflags = (cpu->st.rflags & ~(uint64_t)FL_ARITH) |
-                     (flags & FL_ARITH);
+    cpu->st.rflags =
+        (cpu->st.rflags & ~(uint64_t)FL_ARITH) | (flags & FL_ARITH);
     return !(unmasked & (X87_SW_IE | X87_SW_OE | X87_SW_UE));
 }
 

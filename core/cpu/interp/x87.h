@@ -17,24 +17,24 @@
 
 #include "cpu/interp/interp.h"
 
-#define X87_SW_FLAGS 0x003fu    /* IE DE ZE OE UE PE */
-#define X87_SW_IE    0x0001u
-#define X87_SW_OE    0x0008u
-#define X87_SW_UE    0x0010u
-#define X87_SW_SF    0x0040u
-#define X87_SW_ES    0x0080u
-#define X87_SW_C1    0x0200u
-#define X87_SW_C2    0x0400u
-#define X87_SW_COND  0x4700u    /* C3 C2 C1 C0 */
-#define X87_SW_TOP   0x3800u
+#define X87_SW_FLAGS     0x003fu /* IE DE ZE OE UE PE */
+#define X87_SW_IE        0x0001u
+#define X87_SW_OE        0x0008u
+#define X87_SW_UE        0x0010u
+#define X87_SW_SF        0x0040u
+#define X87_SW_ES        0x0080u
+#define X87_SW_C1        0x0200u
+#define X87_SW_C2        0x0400u
+#define X87_SW_COND      0x4700u /* C3 C2 C1 C0 */
+#define X87_SW_TOP       0x3800u
 #define X87_SW_TOP_SHIFT 11
-#define X87_SW_BUSY  0x8000u
+#define X87_SW_BUSY      0x8000u
 
-#define X87_CW_MASKS 0x003fu    /* same places as the flags */
+#define X87_CW_MASKS 0x003fu /* same places as the flags */
 #define X87_CW_VALID 0x1f3fu
-#define X87_CW_ONE   0x0040u    /* reads as one */
-#define X87_CW_ROUND 0x0f00u    /* precision and rounding control */
-#define X87_CW_INIT  0x037fu    /* the host's too, outside of handlers */
+#define X87_CW_ONE   0x0040u /* reads as one */
+#define X87_CW_ROUND 0x0f00u /* precision and rounding control */
+#define X87_CW_INIT  0x037fu /* the host's too, outside of handlers */
 
 /* --- for FXSAVE, XSAVE and the save file --------------------------------- */
 
@@ -45,7 +45,7 @@ void x87_set_sw(struct x86_x87 *f, uint16_t sw);
 /* The tag word with two bits a register: valid, zero, special, empty. */
 uint16_t x87_full_tag(const struct x86_x87 *f);
 void x87_set_full_tag(struct x86_x87 *f, uint16_t tag);
-void x87_init(struct x86_x87 *f);       /* FNINIT */
+void x87_init(struct x86_x87 *f); /* FNINIT */
 
 /* --- execution ----------------------------------------------------------- */
 
@@ -86,7 +86,7 @@ static inline void x87_pop(struct vcpu *cpu)
 {
     unsigned top = x87_top(cpu);
 
-    cpu->st.x87.tag &= (uint8_t)~(1u << top);
+    cpu->st.x87.tag &= (uint8_t) ~(1u << top);
     x87_set_top(cpu, top + 1);
 }
 

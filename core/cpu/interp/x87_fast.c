@@ -10,7 +10,7 @@
 
 #include "cpu/gen/handlers.h"
 
-#define HANDLER_OF(name)                                                     \
+#define HANDLER_OF(name) \
     void h_##name(struct vcpu *cpu, const struct x86_insn *i)
 
 /* These sequences leave the host's stack as they found it: empty. */
@@ -24,41 +24,40 @@ static inline void c1_clear(struct vcpu *cpu)
 
 /* --- arithmetic ----------------------------------------------------------- */
 
-#define ARITH_MEM(name, insn, bits)                                          \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint64_t off = ea(cpu, i);                                           \
-        uint##bits##_t m;                                                    \
-        uint8_t *a, r[16];                                                   \
-        uint16_t sw;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        m = ld##bits(cpu, i->seg, off);                                      \
-        x87_track_mem(cpu, i, off);                                          \
-        a = x87_reg(cpu, 0);                                                 \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {                   \
-            x87_round_in(cpu);                                               \
-            __asm__ volatile("fldt %[a]\n\t"                                 \
-                             insn " %[m]\n\t"                                \
-                             "fnstsw %[sw]\n\t"                              \
-                             "fstpt %[r]"                                    \
-                             : [r] "=m"(r), [sw] "=a"(sw)                    \
-                             : [a] "m"(EXT(a)), [m] "m"(m)                   \
-                             : X87_CLOBBERS);                                \
-            x87_round_out(cpu);                                              \
-            if (x87_quiet(cpu, sw)) {                                        \
-                memcpy(a, r, 10);                                            \
-                x87_cond(cpu, X87_SW_C1, sw);                                \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        x87_native(cpu, i, &m);                                              \
+#define ARITH_MEM(name, insn, bits)                           \
+    HANDLER_OF(name)                                          \
+    {                                                         \
+        uint64_t off = ea(cpu, i);                            \
+        uint##bits##_t m;                                     \
+        uint8_t *a, r[16];                                    \
+        uint16_t sw;                                          \
+                                                              \
+        check_fpu(cpu);                                       \
+        m = ld##bits(cpu, i->seg, off);                       \
+        x87_track_mem(cpu, i, off);                           \
+        a = x87_reg(cpu, 0);                                  \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {    \
+            x87_round_in(cpu);                                \
+            __asm__ volatile("fldt %[a]\n\t" insn " %[m]\n\t" \
+                             "fnstsw %[sw]\n\t"               \
+                             "fstpt %[r]"                     \
+                             : [r] "=m"(r), [sw] "=a"(sw)     \
+                             : [a] "m"(EXT(a)), [m] "m"(m)    \
+                             : X87_CLOBBERS);                 \
+            x87_round_out(cpu);                               \
+            if (x87_quiet(cpu, sw)) {                         \
+                memcpy(a, r, 10);                             \
+                x87_cond(cpu, X87_SW_C1, sw);                 \
+                return;                                       \
+            }                                                 \
+        }                                                     \
+        x87_native(cpu, i, &m);                               \
     }
 
-#define ARITH_MEMS(name)                                                     \
-    ARITH_MEM(f##name##_m4, "f" #name "s", 32)                               \
-    ARITH_MEM(f##name##_m8, "f" #name "l", 64)                               \
-    ARITH_MEM(fi##name##_m2, "fi" #name "s", 16)                             \
+#define ARITH_MEMS(name)                         \
+    ARITH_MEM(f##name##_m4, "f" #name "s", 32)   \
+    ARITH_MEM(f##name##_m8, "f" #name "l", 64)   \
+    ARITH_MEM(fi##name##_m2, "fi" #name "s", 16) \
     ARITH_MEM(fi##name##_m4, "fi" #name "l", 32)
 ARITH_MEMS(add)
 ARITH_MEMS(mul)
@@ -68,45 +67,42 @@ ARITH_MEMS(div)
 ARITH_MEMS(divr)
 
 /* ST(d) = ST(d) op ST(s), and a pop when asked for */
-#define ARITH_REG(name, insn, d, s, pops)                                    \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint8_t *a, *b, r[16];                                               \
-        uint16_t sw;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        x87_track(cpu, i);                                                   \
-        a = x87_reg(cpu, d);                                                 \
-        b = x87_reg(cpu, s);                                                 \
-        if (likely(x87_masked(cpu) && x87_used(cpu, d) &&                    \
-                   x87_used(cpu, s))) {                                      \
-            x87_round_in(cpu);                                               \
-            __asm__ volatile("fldt %[b]\n\t"                                 \
-                             "fldt %[a]\n\t"                                 \
-                             insn " %%st(1), %%st\n\t"                       \
-                             "fnstsw %[sw]\n\t"                              \
-                             "fstpt %[r]\n\t"                                \
-                             "fstp %%st(0)"                                  \
-                             : [r] "=m"(r), [sw] "=a"(sw)                    \
-                             : [a] "m"(EXT(a)),                              \
-                               [b] "m"(EXT(b))                               \
-                             : X87_CLOBBERS);                                \
-            x87_round_out(cpu);                                              \
-            if (x87_quiet(cpu, sw)) {                                        \
-                memcpy(a, r, 10);                                            \
-                x87_cond(cpu, X87_SW_C1, sw);                                \
-                if (pops)                                                    \
-                    x87_pop(cpu);                                            \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        x87_native(cpu, i, NULL);                                            \
+#define ARITH_REG(name, insn, d, s, pops)                                      \
+    HANDLER_OF(name)                                                           \
+    {                                                                          \
+        uint8_t *a, *b, r[16];                                                 \
+        uint16_t sw;                                                           \
+                                                                               \
+        check_fpu(cpu);                                                        \
+        x87_track(cpu, i);                                                     \
+        a = x87_reg(cpu, d);                                                   \
+        b = x87_reg(cpu, s);                                                   \
+        if (likely(x87_masked(cpu) && x87_used(cpu, d) && x87_used(cpu, s))) { \
+            x87_round_in(cpu);                                                 \
+            __asm__ volatile("fldt %[b]\n\t"                                   \
+                             "fldt %[a]\n\t" insn " %%st(1), %%st\n\t"         \
+                             "fnstsw %[sw]\n\t"                                \
+                             "fstpt %[r]\n\t"                                  \
+                             "fstp %%st(0)"                                    \
+                             : [r] "=m"(r), [sw] "=a"(sw)                      \
+                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))                \
+                             : X87_CLOBBERS);                                  \
+            x87_round_out(cpu);                                                \
+            if (x87_quiet(cpu, sw)) {                                          \
+                memcpy(a, r, 10);                                              \
+                x87_cond(cpu, X87_SW_C1, sw);                                  \
+                if (pops)                                                      \
+                    x87_pop(cpu);                                              \
+                return;                                                        \
+            }                                                                  \
+        }                                                                      \
+        x87_native(cpu, i, NULL);                                              \
     }
 
 #define STI (i->modrm & 7u)
-#define ARITH_REGS(name)                                                     \
-    ARITH_REG(f##name##_0i, "f" #name, 0, STI, false)                        \
-    ARITH_REG(f##name##_i0, "f" #name, STI, 0, false)                        \
+#define ARITH_REGS(name)                              \
+    ARITH_REG(f##name##_0i, "f" #name, 0, STI, false) \
+    ARITH_REG(f##name##_i0, "f" #name, STI, 0, false) \
     ARITH_REG(f##name##p_i0, "f" #name, STI, 0, true)
 ARITH_REGS(add)
 ARITH_REGS(mul)
@@ -116,32 +112,31 @@ ARITH_REGS(div)
 ARITH_REGS(divr)
 
 /* ST(0) = f(ST(0)); cond: the condition codes that it sets */
-#define UNARY(name, insn, cond)                                              \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint8_t *a, r[16];                                                   \
-        uint16_t sw;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        x87_track(cpu, i);                                                   \
-        a = x87_reg(cpu, 0);                                                 \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {                   \
-            x87_round_in(cpu);                                               \
-            __asm__ volatile("fldt %[a]\n\t"                                 \
-                             insn "\n\t"                                     \
-                             "fnstsw %[sw]\n\t"                              \
-                             "fstpt %[r]"                                    \
-                             : [r] "=m"(r), [sw] "=a"(sw)                    \
-                             : [a] "m"(EXT(a))                               \
-                             : X87_CLOBBERS);                                \
-            x87_round_out(cpu);                                              \
-            if (x87_quiet(cpu, sw)) {                                        \
-                memcpy(a, r, 10);                                            \
-                x87_cond(cpu, cond, sw);                                     \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        x87_native(cpu, i, NULL);                                            \
+#define UNARY(name, insn, cond)                            \
+    HANDLER_OF(name)                                       \
+    {                                                      \
+        uint8_t *a, r[16];                                 \
+        uint16_t sw;                                       \
+                                                           \
+        check_fpu(cpu);                                    \
+        x87_track(cpu, i);                                 \
+        a = x87_reg(cpu, 0);                               \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) { \
+            x87_round_in(cpu);                             \
+            __asm__ volatile("fldt %[a]\n\t" insn "\n\t"   \
+                             "fnstsw %[sw]\n\t"            \
+                             "fstpt %[r]"                  \
+                             : [r] "=m"(r), [sw] "=a"(sw)  \
+                             : [a] "m"(EXT(a))             \
+                             : X87_CLOBBERS);              \
+            x87_round_out(cpu);                            \
+            if (x87_quiet(cpu, sw)) {                      \
+                memcpy(a, r, 10);                          \
+                x87_cond(cpu, cond, sw);                   \
+                return;                                    \
+            }                                              \
+        }                                                  \
+        x87_native(cpu, i, NULL);                          \
     }
 UNARY(fsqrt, "fsqrt", X87_SW_C1)
 UNARY(frndint, "frndint", X87_SW_C1)
@@ -154,38 +149,35 @@ UNARY(fcos, "fcos", X87_SW_C1 | X87_SW_C2)
  * the instruction does not pop.  FPREM is not among them: with a NaN it keeps
  * condition codes that only x87_native() gives to the host.
  */
-#define BINARY(name, insn, pops, drop)                                       \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint8_t *a, *b, r[16];                                               \
-        uint16_t sw;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        x87_track(cpu, i);                                                   \
-        a = x87_reg(cpu, 0);                                                 \
-        b = x87_reg(cpu, 1);                                                 \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0) &&                    \
-                   x87_used(cpu, 1))) {                                      \
-            x87_round_in(cpu);                                               \
-            __asm__ volatile("fldt %[b]\n\t"                                 \
-                             "fldt %[a]\n\t"                                 \
-                             insn "\n\t"                                     \
-                             "fnstsw %[sw]\n\t"                              \
-                             "fstpt %[r]\n\t"                                \
-                             drop                                            \
-                             : [r] "=m"(r), [sw] "=a"(sw)                    \
-                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))              \
-                             : X87_CLOBBERS);                                \
-            x87_round_out(cpu);                                              \
-            if (x87_quiet(cpu, sw)) {                                        \
-                memcpy(pops ? b : a, r, 10);                                 \
-                x87_cond(cpu, X87_SW_C1, sw);                               \
-                if (pops)                                                    \
-                    x87_pop(cpu);                                            \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        x87_native(cpu, i, NULL);                                            \
+#define BINARY(name, insn, pops, drop)                                         \
+    HANDLER_OF(name)                                                           \
+    {                                                                          \
+        uint8_t *a, *b, r[16];                                                 \
+        uint16_t sw;                                                           \
+                                                                               \
+        check_fpu(cpu);                                                        \
+        x87_track(cpu, i);                                                     \
+        a = x87_reg(cpu, 0);                                                   \
+        b = x87_reg(cpu, 1);                                                   \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0) && x87_used(cpu, 1))) { \
+            x87_round_in(cpu);                                                 \
+            __asm__ volatile("fldt %[b]\n\t"                                   \
+                             "fldt %[a]\n\t" insn "\n\t"                       \
+                             "fnstsw %[sw]\n\t"                                \
+                             "fstpt %[r]\n\t" drop                             \
+                             : [r] "=m"(r), [sw] "=a"(sw)                      \
+                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))                \
+                             : X87_CLOBBERS);                                  \
+            x87_round_out(cpu);                                                \
+            if (x87_quiet(cpu, sw)) {                                          \
+                memcpy(pops ? b : a, r, 10);                                   \
+                x87_cond(cpu, X87_SW_C1, sw);                                  \
+                if (pops)                                                      \
+                    x87_pop(cpu);                                              \
+                return;                                                        \
+            }                                                                  \
+        }                                                                      \
+        x87_native(cpu, i, NULL);                                              \
     }
 BINARY(fscale, "fscale", false, "fstp %%st(0)")
 BINARY(fyl2x, "fyl2x", true, "")
@@ -225,33 +217,32 @@ static inline void pop_n(struct vcpu *cpu, unsigned n)
         x87_pop(cpu);
 }
 
-#define COMPARE_MEM(name, insn, bits, pops)                                  \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint64_t off = ea(cpu, i);                                           \
-        uint##bits##_t m;                                                    \
-        uint16_t sw;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        m = ld##bits(cpu, i->seg, off);                                      \
-        x87_track_mem(cpu, i, off);                                          \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {                   \
-            uint8_t *a = x87_reg(cpu, 0);                                    \
-                                                                             \
-            __asm__ volatile("fldt %[a]\n\t"                                 \
-                             insn " %[m]\n\t"                                \
-                             "fnstsw %[sw]\n\t"                              \
-                             "fstp %%st(0)"                                  \
-                             : [sw] "=a"(sw)                                 \
-                             : [a] "m"(EXT(a)), [m] "m"(m)                   \
-                             : X87_CLOBBERS);                                \
-            if (x87_quiet(cpu, sw)) {                                        \
-                x87_cond(cpu, X87_SW_COND, sw);                              \
-                pop_n(cpu, pops);                                            \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        x87_native(cpu, i, &m);                                              \
+#define COMPARE_MEM(name, insn, bits, pops)                   \
+    HANDLER_OF(name)                                          \
+    {                                                         \
+        uint64_t off = ea(cpu, i);                            \
+        uint##bits##_t m;                                     \
+        uint16_t sw;                                          \
+                                                              \
+        check_fpu(cpu);                                       \
+        m = ld##bits(cpu, i->seg, off);                       \
+        x87_track_mem(cpu, i, off);                           \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {    \
+            uint8_t *a = x87_reg(cpu, 0);                     \
+                                                              \
+            __asm__ volatile("fldt %[a]\n\t" insn " %[m]\n\t" \
+                             "fnstsw %[sw]\n\t"               \
+                             "fstp %%st(0)"                   \
+                             : [sw] "=a"(sw)                  \
+                             : [a] "m"(EXT(a)), [m] "m"(m)    \
+                             : X87_CLOBBERS);                 \
+            if (x87_quiet(cpu, sw)) {                         \
+                x87_cond(cpu, X87_SW_COND, sw);               \
+                pop_n(cpu, pops);                             \
+                return;                                       \
+            }                                                 \
+        }                                                     \
+        x87_native(cpu, i, &m);                               \
     }
 COMPARE_MEM(fcom_m4, "fcoms", 32, 0)
 COMPARE_MEM(fcom_m8, "fcoml", 64, 0)
@@ -262,34 +253,31 @@ COMPARE_MEM(fcomp_m8, "fcoml", 64, 1)
 COMPARE_MEM(ficomp_m2, "ficoms", 16, 1)
 COMPARE_MEM(ficomp_m4, "ficoml", 32, 1)
 
-#define COMPARE_REG(name, insn, s, pops)                                     \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint16_t sw;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        x87_track(cpu, i);                                                   \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0) &&                    \
-                   x87_used(cpu, s))) {                                      \
-            uint8_t *a = x87_reg(cpu, 0), *b = x87_reg(cpu, s);              \
-                                                                             \
-            __asm__ volatile("fldt %[b]\n\t"                                 \
-                             "fldt %[a]\n\t"                                 \
-                             insn " %%st(1)\n\t"                             \
-                             "fnstsw %[sw]\n\t"                              \
-                             "fstp %%st(0)\n\t"                              \
-                             "fstp %%st(0)"                                  \
-                             : [sw] "=a"(sw)                                 \
-                             : [a] "m"(EXT(a)),                              \
-                               [b] "m"(EXT(b))                               \
-                             : X87_CLOBBERS);                                \
-            if (x87_quiet(cpu, sw)) {                                        \
-                x87_cond(cpu, X87_SW_COND, sw);                              \
-                pop_n(cpu, pops);                                            \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        x87_native(cpu, i, NULL);                                            \
+#define COMPARE_REG(name, insn, s, pops)                                       \
+    HANDLER_OF(name)                                                           \
+    {                                                                          \
+        uint16_t sw;                                                           \
+                                                                               \
+        check_fpu(cpu);                                                        \
+        x87_track(cpu, i);                                                     \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0) && x87_used(cpu, s))) { \
+            uint8_t *a = x87_reg(cpu, 0), *b = x87_reg(cpu, s);                \
+                                                                               \
+            __asm__ volatile("fldt %[b]\n\t"                                   \
+                             "fldt %[a]\n\t" insn " %%st(1)\n\t"               \
+                             "fnstsw %[sw]\n\t"                                \
+                             "fstp %%st(0)\n\t"                                \
+                             "fstp %%st(0)"                                    \
+                             : [sw] "=a"(sw)                                   \
+                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))                \
+                             : X87_CLOBBERS);                                  \
+            if (x87_quiet(cpu, sw)) {                                          \
+                x87_cond(cpu, X87_SW_COND, sw);                                \
+                pop_n(cpu, pops);                                              \
+                return;                                                        \
+            }                                                                  \
+        }                                                                      \
+        x87_native(cpu, i, NULL);                                              \
     }
 COMPARE_REG(fcom, "fcom", STI, 0)
 COMPARE_REG(fcomp, "fcom", STI, 1)
@@ -298,66 +286,64 @@ COMPARE_REG(fucom, "fucom", STI, 0)
 COMPARE_REG(fucomp, "fucom", STI, 1)
 COMPARE_REG(fucompp, "fucom", 1, 2)
 
-#define EXAMINE(name, insn)                                                  \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint16_t sw;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        x87_track(cpu, i);                                                   \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {                   \
-            __asm__ volatile("fldt %[a]\n\t"                                 \
-                             insn "\n\t"                                     \
-                             "fnstsw %[sw]\n\t"                              \
-                             "fstp %%st(0)"                                  \
-                             : [sw] "=a"(sw)                                 \
-                             : [a] "m"(EXT(x87_reg(cpu, 0)))                 \
-                             : X87_CLOBBERS);                                \
-            if (x87_quiet(cpu, sw)) {                                        \
-                x87_cond(cpu, X87_SW_COND, sw);                              \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        x87_native(cpu, i, NULL);                                            \
+#define EXAMINE(name, insn)                                  \
+    HANDLER_OF(name)                                         \
+    {                                                        \
+        uint16_t sw;                                         \
+                                                             \
+        check_fpu(cpu);                                      \
+        x87_track(cpu, i);                                   \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {   \
+            __asm__ volatile("fldt %[a]\n\t" insn "\n\t"     \
+                             "fnstsw %[sw]\n\t"              \
+                             "fstp %%st(0)"                  \
+                             : [sw] "=a"(sw)                 \
+                             : [a] "m"(EXT(x87_reg(cpu, 0))) \
+                             : X87_CLOBBERS);                \
+            if (x87_quiet(cpu, sw)) {                        \
+                x87_cond(cpu, X87_SW_COND, sw);              \
+                return;                                      \
+            }                                                \
+        }                                                    \
+        x87_native(cpu, i, NULL);                            \
     }
 EXAMINE(ftst, "ftst")
 EXAMINE(fxam, "fxam")
 
 /* The condition codes stay as they are, C1 too (measured on Zen 4). */
-#define COMPARE_FLAGS(name, insn, pops)                                      \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint16_t sw;                                                         \
-        uint64_t fl;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        x87_track(cpu, i);                                                   \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0) &&                    \
-                   x87_used(cpu, STI))) {                                    \
-            uint8_t *a = x87_reg(cpu, 0), *b = x87_reg(cpu, STI);            \
-                                                                             \
-            __asm__ volatile("fldt %[b]\n\t"                                 \
-                             "fldt %[a]\n\t"                                 \
-                             "lea -128(%%rsp), %%rsp\n\t"                    \
-                             insn " %%st(1), %%st\n\t"                       \
-                             "pushf\n\t"                                     \
-                             "pop %[fl]\n\t"                                 \
-                             "lea 128(%%rsp), %%rsp\n\t"                     \
-                             "fnstsw %[sw]\n\t"                              \
-                             "fstp %%st(0)\n\t"                              \
-                             "fstp %%st(0)"                                  \
-                             : [sw] "=a"(sw), [fl] "=&r"(fl)                 \
-                             : [a] "m"(EXT(a)),                              \
-                               [b] "m"(EXT(b))                               \
-                             : "cc", X87_CLOBBERS);                          \
-            if (x87_quiet(cpu, sw)) {                                        \
-                cpu->st.rflags = (cpu->st.rflags & ~(uint64_t)FL_ARITH) |    \
-                                 (fl & FL_ARITH);                            \
-                pop_n(cpu, pops);                                            \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        x87_native(cpu, i, NULL);                                            \
+#define COMPARE_FLAGS(name, insn, pops)                                       \
+    HANDLER_OF(name)                                                          \
+    {                                                                         \
+        uint16_t sw;                                                          \
+        uint64_t fl;                                                          \
+                                                                              \
+        check_fpu(cpu);                                                       \
+        x87_track(cpu, i);                                                    \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0) &&                     \
+                   x87_used(cpu, STI))) {                                     \
+            uint8_t *a = x87_reg(cpu, 0), *b = x87_reg(cpu, STI);             \
+                                                                              \
+            __asm__ volatile("fldt %[b]\n\t"                                  \
+                             "fldt %[a]\n\t"                                  \
+                             "lea -128(%%rsp), %%rsp\n\t" insn                \
+                             " %%st(1), %%st\n\t"                             \
+                             "pushf\n\t"                                      \
+                             "pop %[fl]\n\t"                                  \
+                             "lea 128(%%rsp), %%rsp\n\t"                      \
+                             "fnstsw %[sw]\n\t"                               \
+                             "fstp %%st(0)\n\t"                               \
+                             "fstp %%st(0)"                                   \
+                             : [sw] "=a"(sw), [fl] "=&r"(fl)                  \
+                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))               \
+                             : "cc", X87_CLOBBERS);                           \
+            if (x87_quiet(cpu, sw)) {                                         \
+                cpu->st.rflags =                                              \
+                    (cpu->st.rflags & ~(uint64_t)FL_ARITH) | (fl & FL_ARITH); \
+                pop_n(cpu, pops);                                             \
+                return;                                                       \
+            }                                                                 \
+        }                                                                     \
+        x87_native(cpu, i, NULL);                                             \
     }
 COMPARE_FLAGS(fcomi, "fcomi", 0)
 COMPARE_FLAGS(fcomip, "fcomi", 1)
@@ -378,8 +364,7 @@ static inline void ext_set(uint8_t *r, unsigned sign_exponent,
  * Widening is exact and raises nothing but for denormals and NaNs, which
  * are left to the host, and infinities.
  */
-static inline bool is_plain(unsigned exponent, unsigned max,
-                            uint64_t fraction)
+static inline bool is_plain(unsigned exponent, unsigned max, uint64_t fraction)
 {
     return exponent == 0 ? fraction == 0 : exponent != max;
 }
@@ -446,24 +431,24 @@ HANDLER_OF(fld_m10)
     c1_clear(cpu);
 }
 
-#define FILD(bits, insn)                                                     \
-    HANDLER_OF(fild_m##bits)                                                 \
-    {                                                                        \
-        uint64_t off = ea(cpu, i);                                           \
-        uint##bits##_t m;                                                    \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        m = ld##bits(cpu, i->seg, off);                                      \
-        x87_track_mem(cpu, i, off);                                          \
-        if (unlikely(!x87_can_push(cpu))) {                                  \
-            x87_native(cpu, i, &m);                                          \
-            return;                                                          \
-        }                                                                    \
-        __asm__ volatile(insn " %1\n\tfstpt %0"                              \
-                         : "=m"(EXT(x87_push(cpu)))                          \
-                         : "m"(m)                                            \
-                         : X87_CLOBBERS);                                    \
-        c1_clear(cpu);                                                       \
+#define FILD(bits, insn)                            \
+    HANDLER_OF(fild_m##bits)                        \
+    {                                               \
+        uint64_t off = ea(cpu, i);                  \
+        uint##bits##_t m;                           \
+                                                    \
+        check_fpu(cpu);                             \
+        m = ld##bits(cpu, i->seg, off);             \
+        x87_track_mem(cpu, i, off);                 \
+        if (unlikely(!x87_can_push(cpu))) {         \
+            x87_native(cpu, i, &m);                 \
+            return;                                 \
+        }                                           \
+        __asm__ volatile(insn " %1\n\tfstpt %0"     \
+                         : "=m"(EXT(x87_push(cpu))) \
+                         : "m"(m)                   \
+                         : X87_CLOBBERS);           \
+        c1_clear(cpu);                              \
     }
 FILD(16, "filds")
 FILD(32, "fildl")
@@ -509,38 +494,37 @@ HANDLER_OF(fldz)
 
 /* --- stores --------------------------------------------------------------- */
 
-#define STORE_MEM(name, insn, bits, pops)                                    \
-    HANDLER_OF(name)                                                         \
-    {                                                                        \
-        uint64_t off = ea(cpu, i);                                           \
-        uint##bits##_t m;                                                    \
-        uint16_t sw;                                                         \
-                                                                             \
-        check_fpu(cpu);                                                      \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {                   \
-            uint8_t *a = x87_reg(cpu, 0);                                    \
-                                                                             \
-            x87_round_in(cpu);                                               \
-            __asm__ volatile("fldt %[a]\n\t"                                 \
-                             insn " %[m]\n\t"                                \
-                             "fnstsw %[sw]"                                  \
-                             : [m] "=m"(m), [sw] "=a"(sw)                    \
-                             : [a] "m"(EXT(a))                               \
-                             : X87_CLOBBERS);                                \
-            x87_round_out(cpu);                                              \
-            if (x87_quiet(cpu, sw)) {                                        \
-                st##bits(cpu, i->seg, off, m);                               \
-                x87_track_mem(cpu, i, off);                                  \
-                x87_cond(cpu, X87_SW_C1, sw);                                \
-                if (pops)                                                    \
-                    x87_pop(cpu);                                            \
-                return;                                                      \
-            }                                                                \
-        }                                                                    \
-        probe_write(cpu, i->seg, off, bits / 8);                             \
-        x87_track_mem(cpu, i, off);                                          \
-        if (x87_native(cpu, i, &m))                                          \
-            st##bits(cpu, i->seg, off, m);                                   \
+#define STORE_MEM(name, insn, bits, pops)                     \
+    HANDLER_OF(name)                                          \
+    {                                                         \
+        uint64_t off = ea(cpu, i);                            \
+        uint##bits##_t m;                                     \
+        uint16_t sw;                                          \
+                                                              \
+        check_fpu(cpu);                                       \
+        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {    \
+            uint8_t *a = x87_reg(cpu, 0);                     \
+                                                              \
+            x87_round_in(cpu);                                \
+            __asm__ volatile("fldt %[a]\n\t" insn " %[m]\n\t" \
+                             "fnstsw %[sw]"                   \
+                             : [m] "=m"(m), [sw] "=a"(sw)     \
+                             : [a] "m"(EXT(a))                \
+                             : X87_CLOBBERS);                 \
+            x87_round_out(cpu);                               \
+            if (x87_quiet(cpu, sw)) {                         \
+                st##bits(cpu, i->seg, off, m);                \
+                x87_track_mem(cpu, i, off);                   \
+                x87_cond(cpu, X87_SW_C1, sw);                 \
+                if (pops)                                     \
+                    x87_pop(cpu);                             \
+                return;                                       \
+            }                                                 \
+        }                                                     \
+        probe_write(cpu, i->seg, off, bits / 8);              \
+        x87_track_mem(cpu, i, off);                           \
+        if (x87_native(cpu, i, &m))                           \
+            st##bits(cpu, i->seg, off, m);                    \
     }
 STORE_MEM(fst_m4, "fstps", 32, false)
 STORE_MEM(fst_m8, "fstpl", 64, false)
@@ -635,14 +619,14 @@ static void move_if(struct vcpu *cpu, const struct x86_insn *i, bool taken)
         memmove(x87_reg(cpu, 0), x87_reg(cpu, STI), 10);
 }
 
-#define FCMOV(cc, mask)                                                      \
-    HANDLER_OF(fcmov##cc)                                                    \
-    {                                                                        \
-        move_if(cpu, i, cpu->st.rflags & (mask));                            \
-    }                                                                        \
-    HANDLER_OF(fcmovn##cc)                                                   \
-    {                                                                        \
-        move_if(cpu, i, !(cpu->st.rflags & (mask)));                         \
+#define FCMOV(cc, mask)                              \
+    HANDLER_OF(fcmov##cc)                            \
+    {                                                \
+        move_if(cpu, i, cpu->st.rflags &(mask));     \
+    }                                                \
+    HANDLER_OF(fcmovn##cc)                           \
+    {                                                \
+        move_if(cpu, i, !(cpu->st.rflags & (mask))); \
     }
 FCMOV(b, FL_CF)
 FCMOV(e, FL_ZF)
