@@ -80,18 +80,15 @@ static unsigned irq_at(const struct pic_state *p, unsigned priority)
 /* The request to be presented to the processor, or -1. */
 static int pic_request(const struct pic_state *p, int is_master)
 {
-    uint8_t serving = p->isr;
-    unsigned want;
+    uint8_t serving = p->special_mask ? p->isr & ~p->imr : p->isr;
+    unsigned want = priority_of(p, p->irr & ~p->imr);
+    unsigned limit = priority_of(p, serving);
 
-    if (p->special_mask)
-        serving &= ~p->imr;
     /* Special fully nested: the slave may interrupt its own service. */
-    if (is_master && p->icw4 & ICW4_SFNM)
-        serving &= ~(1u << CASCADE);
-    want = priority_of(p, p->irr & ~p->imr);
-    if (want == 8 || want >= priority_of(p, serving))
-        return -1;
-    return irq_at(p, want);
+    if (is_master && p->icw4 & ICW4_SFNM && limit < 8 &&
+        irq_at(p, limit) == CASCADE)
+        limit++;
+    return want < 8 && want < limit ? (int)irq_at(p, want) : -1;
 }
 
 static void pic_line(struct pic_state *p, unsigned n, int level)
@@ -104,10 +101,10 @@ static void pic_line(struct pic_state *p, unsigned n, int level)
             p->irr |= bit;
         p->level |= bit;
     } else {
-        /* "The request must stay until INTA": a short pulse leaves nothing
-         * but the spurious vector behind, on edge lines too. */
-        if (level_sensed)
-            p->irr &= ~bit;
+        /* "The IR inputs must remain high until [...] INTA": a short pulse
+         * leaves nothing but the spurious vector behind, on edge lines
+         * too. */
+        p->irr &= ~bit;
         p->level &= ~bit;
     }
 }
