@@ -29,6 +29,10 @@
 
 #define BM_PORTS 16u
 #define BM_CHANNEL 8u           /* ports a channel */
+#define CFG_PCICMD  0x04
+#define PCICMD_IOSE 0x0001
+#define PCICMD_BME  0x0004
+
 enum { BM_COMMAND = 0, BM_STATUS = 2, BM_TABLE = 4 };
 
 static const struct {
@@ -212,6 +216,7 @@ static int32_t ide_realize(void *self)
                        &bm_ops, s);
     if (!s->fn || !bm)
         return -EBUSY;
+    s->pci->set(s->fn, CFG_PCICMD, 2, 0, PCICMD_IOSE | PCICMD_BME, 0);
     s->pci->set(s->fn, 0x06, 2, 0x0280, 0, 0x7800);
     s->pci->set(s->fn, CFG_IDETIM, 4, 0, 0xf3fff3ff, 0);
     s->pci->set(s->fn, CFG_SIDETIM, 1, 0, 0xff, 0);
