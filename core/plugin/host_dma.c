@@ -3,6 +3,7 @@
 #include "plugin/host.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "bus/isa_dma.h"
@@ -22,6 +23,16 @@ static bool is_master(struct device *d)
     return d->functions->len == 0;
 }
 
+/* Why a transfer did not succeed, for who asks with BP_LOG=debug. */
+static int32_t failed(struct device *d, const char *what, uint64_t gpa,
+                      uint32_t bytes, int32_t error)
+{
+    log_debug(d->name, "DMA %s of %u bytes at %" PRIx64 ": %s", what, bytes,
+              gpa, error == -EACCES ? "bus mastering is off"
+                                    : "part of it is no memory");
+    return error;
+}
+
 static int32_t host_read(struct bp_dev *dev, uint64_t gpa, void *dst,
                          uint32_t bytes)
 {
@@ -29,11 +40,12 @@ static int32_t host_read(struct bp_dev *dev, uint64_t gpa, void *dst,
 
     if (!is_master(d)) {
         memset(dst, 0xff, bytes);
-        return -EACCES;
+        return failed(d, "read", gpa, bytes, -EACCES);
     }
     d->dma_refused = false;
     bool whole = map_dma_read(d->vm->map, gpa, dst, bytes);
-    return whole && !d->dma_refused ? 0 : -EFAULT;
+    return whole && !d->dma_refused ? 0
+                                    : failed(d, "read", gpa, bytes, -EFAULT);
 }
 
 static int32_t host_write(struct bp_dev *dev, uint64_t gpa, const void *src,
@@ -42,10 +54,11 @@ static int32_t host_write(struct bp_dev *dev, uint64_t gpa, const void *src,
     struct device *d = device_of(dev);
 
     if (!is_master(d))
-        return -EACCES;
+        return failed(d, "write", gpa, bytes, -EACCES);
     d->dma_refused = false;
     bool whole = map_dma_write(d->vm->map, gpa, src, bytes);
-    return whole && !d->dma_refused ? 0 : -EFAULT;
+    return whole && !d->dma_refused ? 0
+                                    : failed(d, "write", gpa, bytes, -EFAULT);
 }
 
 static int64_t host_map(struct bp_dev *dev, uint64_t gpa, uint64_t bytes,
