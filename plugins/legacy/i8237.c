@@ -21,8 +21,10 @@
 #define MODE_VERIFY   0x00
 #define MODE_WRITE    0x04      /* to memory */
 #define MODE_READ     0x08      /* from memory */
+#define MODE_ILLEGAL  0x0c
 #define MODE_AUTO     0x10
 #define MODE_DECREMENT 0x20
+#define MODE_CASCADE  0xc0
 
 #define COMMAND_DISABLE 0x04
 
@@ -154,7 +156,8 @@ static uint32_t dma_transfer(void *ctx, uint32_t channel, uint8_t *buffer,
     uint32_t done = 0;
 
     *tc = 0;
-    if (!channel_ready(s, channel) ||
+    if (!channel_ready(s, channel) || kind == MODE_ILLEGAL ||
+        (ch->mode & MODE_CASCADE) == MODE_CASCADE ||
         (kind == MODE_WRITE && direction != BP_DMA_TO_GUEST) ||
         (kind == MODE_READ && direction != BP_DMA_FROM_GUEST))
         return 0;
@@ -193,7 +196,7 @@ static uint8_t controller_read(struct dma_controller *c, unsigned reg)
         c->status = 0;          /* reading clears the TC bits */
         return v;
     case 13: return c->temporary;
-    case 15: return c->mask | 0xf0;
+    case 15: return c->mask;
     default: return 0;
     }
 }
@@ -201,11 +204,11 @@ static uint8_t controller_read(struct dma_controller *c, unsigned reg)
 static void write_half(struct dma_controller *c, uint16_t *base,
                        uint16_t *current, uint8_t v)
 {
-    if (!c->flip_flop)
-        *base = (*base & 0xff00) | v;
-    else
-        *base = (*base & 0x00ff) | v << 8;
-    *current = *base;
+    unsigned shift = c->flip_flop ? 8 : 0;
+    uint16_t other = 0xff00 >> shift;
+
+    *base = (*base & other) | v << shift;
+    *current = (*current & other) | v << shift;
     c->flip_flop ^= 1;
 }
 
