@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-#define STRIDE 8                /* VEC_STRIDE of core/cpu/interp/vec.h */
+#define STRIDE 8 /* VEC_STRIDE of core/cpu/interp/vec.h */
 
 /* Handlers of these families call stubs. */
 static const char *const families[] = {
@@ -75,14 +75,16 @@ static unsigned put_legacy(const struct row *r, uint8_t *code)
 
 static unsigned put_vex(const struct row *r, uint8_t *code)
 {
-    unsigned pp = r->prefix == X86_PFX_66 ? 1 : r->prefix == X86_PFX_F3 ? 2
-                : r->prefix == X86_PFX_F2 ? 3 : 0;
+    unsigned pp = r->prefix == X86_PFX_66   ? 1
+                  : r->prefix == X86_PFX_F3 ? 2
+                  : r->prefix == X86_PFX_F2 ? 3
+                                            : 0;
     unsigned vvvv = !row_has_kind(r, X86_OP_H) ? 0 : r->ext >= 0 ? 0 : 2;
 
     code[0] = 0xc4;
     code[1] = 0xe0 | r->map;
-    code[2] = (uint8_t)((r->w == 1) << 7 | (~vvvv & 15) << 3 |
-                        (r->l == 1) << 2 | pp);
+    code[2] =
+        (uint8_t)((r->w == 1) << 7 | (~vvvv & 15) << 3 | (r->l == 1) << 2 | pp);
     return 3;
 }
 
@@ -119,7 +121,8 @@ void gen_vec(const struct row *rows, unsigned n, FILE *out)
     fputs("/* Written by gen-x86 from x86.def. */\n"
           "\t.text\n\t.balign 64\n"
           "\t.globl x86_vec_code\n\t.hidden x86_vec_code\n"
-          "x86_vec_code:\n", out);
+          "x86_vec_code:\n",
+          out);
     for (unsigned i = 0; i < n; i++) {
         if (has_stub(&rows[i]))
             put_stub(&rows[i], i + 1, out);
@@ -127,7 +130,8 @@ void gen_vec(const struct row *rows, unsigned n, FILE *out)
     fputs("\t.globl x86_vec_end\n\t.hidden x86_vec_end\nx86_vec_end:\n"
           "\t.section .rodata\n\t.balign 64\n"
           "\t.globl x86_vec_at\n\t.hidden x86_vec_at\n"
-          "x86_vec_at:\n\t.long 0\n", out);
+          "x86_vec_at:\n\t.long 0\n",
+          out);
     for (unsigned i = 0; i < n; i++) {
         if (has_stub(&rows[i]))
             fprintf(out, "\t.long s%u - x86_vec_code\n", i + 1);

@@ -138,6 +138,24 @@ static inline __m128i low64(__m128i v)
     return _mm_move_epi64(v);
 }
 
+static inline uint64_t xmm_low(const struct vcpu *cpu, unsigned n)
+{
+    return (uint64_t)_mm_cvtsi128_si64(xmm_get(cpu, n));
+}
+
+/* a with the low 4 or 8 bytes of b */
+static inline __m128i merge4(__m128i a, __m128i b)
+{
+    return _mm_castps_si128(
+        _mm_move_ss(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
+}
+
+static inline __m128i merge8(__m128i a, __m128i b)
+{
+    return _mm_castpd_si128(
+        _mm_move_sd(_mm_castsi128_pd(a), _mm_castsi128_pd(b)));
+}
+
 /* --- memory operands ----------------------------------------------------- */
 
 static inline __m128i ld128(struct vcpu *cpu, unsigned seg, uint64_t off)

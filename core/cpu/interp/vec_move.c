@@ -64,29 +64,11 @@ HANDLER_OF(mova_WV_m)
 
 /* --- parts of registers -------------------------------------------------- */
 
-static inline uint64_t xmm_low(const struct vcpu *cpu, unsigned n)
-{
-    return (uint64_t)_mm_cvtsi128_si64(xmm_get(cpu, n));
-}
-
 static inline uint64_t xmm_high(const struct vcpu *cpu, unsigned n)
 {
     __m128i v = xmm_get(cpu, n);
 
     return (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(v, v));
-}
-
-/* a with the low 4 or 8 bytes of b */
-static inline __m128i merge4(__m128i a, __m128i b)
-{
-    return _mm_castps_si128(
-        _mm_move_ss(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
-}
-
-static inline __m128i merge8(__m128i a, __m128i b)
-{
-    return _mm_castpd_si128(
-        _mm_move_sd(_mm_castsi128_pd(a), _mm_castsi128_pd(b)));
 }
 
 /* The register form merges, a load clears the rest. */

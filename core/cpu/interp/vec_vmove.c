@@ -114,23 +114,6 @@ HANDLER_OF(vbroadcast128)
 
 /* --- parts of registers -------------------------------------------------- */
 
-static inline uint64_t xmm_low(const struct vcpu *cpu, unsigned n)
-{
-    return (uint64_t)_mm_cvtsi128_si64(xmm_get(cpu, n));
-}
-
-static inline __m128i merge4(__m128i a, __m128i b)
-{
-    return _mm_castps_si128(
-        _mm_move_ss(_mm_castsi128_ps(a), _mm_castsi128_ps(b)));
-}
-
-static inline __m128i merge8(__m128i a, __m128i b)
-{
-    return _mm_castpd_si128(
-        _mm_move_sd(_mm_castsi128_pd(a), _mm_castsi128_pd(b)));
-}
-
 #define VMOVE_SCALAR(name, n, bits)                                        \
     HANDLER_OF(name##_VHU)                                                 \
     {                                                                      \

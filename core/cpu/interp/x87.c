@@ -5,11 +5,6 @@
  */
 #include "cpu/interp/x87.h"
 
-#include "cpu/gen/handlers.h"
-
-#define HANDLER_OF(name) \
-    void h_##name(struct vcpu *cpu, const struct x86_insn *i)
-
 /*
  * Every x87 instruction: D8..DF with a register form ModRM (C0..FF), then
  * with the memory operand at (%rcx), /0../7.
@@ -138,7 +133,9 @@ static void native_take(struct x86_x87 *f, const struct x87_image *m)
 
 void x87_round_guest(const struct vcpu *cpu)
 {
-    __asm__ volatile("fldcw %0" : : "m"(cpu->st.x87.cw));
+    uint16_t cw = cpu->st.x87.cw | X87_CW_MASKS;
+
+    __asm__ volatile("fldcw %0" : : "m"(cw));
 }
 
 void x87_round_host(void)

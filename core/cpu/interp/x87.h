@@ -16,6 +16,10 @@
 #define CPU_INTERP_X87_H
 
 #include "cpu/interp/interp.h"
+#include "cpu/gen/handlers.h"
+
+#define HANDLER_OF(name) \
+    void h_##name(struct vcpu *cpu, const struct x86_insn *i)
 
 #define X87_SW_FLAGS     0x003fu /* IE DE ZE OE UE PE */
 #define X87_SW_IE        0x0001u
@@ -71,9 +75,14 @@ static inline bool x87_used(const struct vcpu *cpu, unsigned k)
     return cpu->st.x87.tag >> ((x87_top(cpu) + k) & 7) & 1;
 }
 
-static inline bool x87_masked(const struct vcpu *cpu)
+/*
+ * May the host compute with all exceptions masked?  If it then raises none
+ * that the guest has unmasked, the result is the same; but an exact tiny
+ * result is an underflow only when unmasked, and would go unnoticed.
+ */
+static inline bool x87_maskable(const struct vcpu *cpu)
 {
-    return (cpu->st.x87.cw & X87_CW_MASKS) == X87_CW_MASKS;
+    return cpu->st.x87.cw & X87_SW_UE;
 }
 
 static inline void x87_set_top(struct vcpu *cpu, unsigned top)
@@ -111,7 +120,10 @@ static inline void x87_cond(struct vcpu *cpu, uint16_t mask, uint16_t host_sw)
     cpu->st.x87.sw = (uint16_t)((cpu->st.x87.sw & ~mask) | (host_sw & mask));
 }
 
-/* Did that raise nothing that the guest has not got?  See vec.h. */
+/*
+ * Did that raise nothing that the guest has not got?  What it has got is
+ * masked, or #MF would have come before.  See vec.h.
+ */
 static inline bool x87_quiet(const struct vcpu *cpu, uint16_t host_sw)
 {
     return likely(!(host_sw & X87_SW_FLAGS & ~cpu->st.x87.sw));
@@ -136,8 +148,8 @@ static inline void x87_track_mem(struct vcpu *cpu, const struct x86_insn *i,
 }
 
 /*
- * The guest's precision and rounding around host instructions.  Exceptions
- * are masked when these are used, so the host's unit never has one pending.
+ * The guest's precision and rounding around host instructions, with all
+ * exceptions masked.
  *
  * FLDCW stands at two places only: the processor predicts the value by the
  * instruction's address, and a pair of them at the wrong ones costs 100 ns

@@ -8,11 +8,6 @@
  */
 #include "cpu/interp/x87.h"
 
-#include "cpu/gen/handlers.h"
-
-#define HANDLER_OF(name) \
-    void h_##name(struct vcpu *cpu, const struct x86_insn *i)
-
 /* These sequences leave the host's stack as they found it: empty. */
 #define X87_CLOBBERS "st", "st(1)"
 #define EXT(reg)     (*(uint8_t(*)[10])(reg))
@@ -36,7 +31,7 @@ static inline void c1_clear(struct vcpu *cpu)
         m = ld##bits(cpu, i->seg, off);                       \
         x87_track_mem(cpu, i, off);                           \
         a = x87_reg(cpu, 0);                                  \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {    \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, 0))) {  \
             x87_round_in(cpu);                                \
             __asm__ volatile("fldt %[a]\n\t" insn " %[m]\n\t" \
                              "fnstsw %[sw]\n\t"               \
@@ -67,36 +62,37 @@ ARITH_MEMS(div)
 ARITH_MEMS(divr)
 
 /* ST(d) = ST(d) op ST(s), and a pop when asked for */
-#define ARITH_REG(name, insn, d, s, pops)                                      \
-    HANDLER_OF(name)                                                           \
-    {                                                                          \
-        uint8_t *a, *b, r[16];                                                 \
-        uint16_t sw;                                                           \
-                                                                               \
-        check_fpu(cpu);                                                        \
-        x87_track(cpu, i);                                                     \
-        a = x87_reg(cpu, d);                                                   \
-        b = x87_reg(cpu, s);                                                   \
-        if (likely(x87_masked(cpu) && x87_used(cpu, d) && x87_used(cpu, s))) { \
-            x87_round_in(cpu);                                                 \
-            __asm__ volatile("fldt %[b]\n\t"                                   \
-                             "fldt %[a]\n\t" insn " %%st(1), %%st\n\t"         \
-                             "fnstsw %[sw]\n\t"                                \
-                             "fstpt %[r]\n\t"                                  \
-                             "fstp %%st(0)"                                    \
-                             : [r] "=m"(r), [sw] "=a"(sw)                      \
-                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))                \
-                             : X87_CLOBBERS);                                  \
-            x87_round_out(cpu);                                                \
-            if (x87_quiet(cpu, sw)) {                                          \
-                memcpy(a, r, 10);                                              \
-                x87_cond(cpu, X87_SW_C1, sw);                                  \
-                if (pops)                                                      \
-                    x87_pop(cpu);                                              \
-                return;                                                        \
-            }                                                                  \
-        }                                                                      \
-        x87_native(cpu, i, NULL);                                              \
+#define ARITH_REG(name, insn, d, s, pops)                              \
+    HANDLER_OF(name)                                                   \
+    {                                                                  \
+        uint8_t *a, *b, r[16];                                         \
+        uint16_t sw;                                                   \
+                                                                       \
+        check_fpu(cpu);                                                \
+        x87_track(cpu, i);                                             \
+        a = x87_reg(cpu, d);                                           \
+        b = x87_reg(cpu, s);                                           \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, d) &&            \
+                   x87_used(cpu, s))) {                                \
+            x87_round_in(cpu);                                         \
+            __asm__ volatile("fldt %[b]\n\t"                           \
+                             "fldt %[a]\n\t" insn " %%st(1), %%st\n\t" \
+                             "fnstsw %[sw]\n\t"                        \
+                             "fstpt %[r]\n\t"                          \
+                             "fstp %%st(0)"                            \
+                             : [r] "=m"(r), [sw] "=a"(sw)              \
+                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))        \
+                             : X87_CLOBBERS);                          \
+            x87_round_out(cpu);                                        \
+            if (x87_quiet(cpu, sw)) {                                  \
+                memcpy(a, r, 10);                                      \
+                x87_cond(cpu, X87_SW_C1, sw);                          \
+                if (pops)                                              \
+                    x87_pop(cpu);                                      \
+                return;                                                \
+            }                                                          \
+        }                                                              \
+        x87_native(cpu, i, NULL);                                      \
     }
 
 #define STI (i->modrm & 7u)
@@ -112,31 +108,31 @@ ARITH_REGS(div)
 ARITH_REGS(divr)
 
 /* ST(0) = f(ST(0)); cond: the condition codes that it sets */
-#define UNARY(name, insn, cond)                            \
-    HANDLER_OF(name)                                       \
-    {                                                      \
-        uint8_t *a, r[16];                                 \
-        uint16_t sw;                                       \
-                                                           \
-        check_fpu(cpu);                                    \
-        x87_track(cpu, i);                                 \
-        a = x87_reg(cpu, 0);                               \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) { \
-            x87_round_in(cpu);                             \
-            __asm__ volatile("fldt %[a]\n\t" insn "\n\t"   \
-                             "fnstsw %[sw]\n\t"            \
-                             "fstpt %[r]"                  \
-                             : [r] "=m"(r), [sw] "=a"(sw)  \
-                             : [a] "m"(EXT(a))             \
-                             : X87_CLOBBERS);              \
-            x87_round_out(cpu);                            \
-            if (x87_quiet(cpu, sw)) {                      \
-                memcpy(a, r, 10);                          \
-                x87_cond(cpu, cond, sw);                   \
-                return;                                    \
-            }                                              \
-        }                                                  \
-        x87_native(cpu, i, NULL);                          \
+#define UNARY(name, insn, cond)                              \
+    HANDLER_OF(name)                                         \
+    {                                                        \
+        uint8_t *a, r[16];                                   \
+        uint16_t sw;                                         \
+                                                             \
+        check_fpu(cpu);                                      \
+        x87_track(cpu, i);                                   \
+        a = x87_reg(cpu, 0);                                 \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, 0))) { \
+            x87_round_in(cpu);                               \
+            __asm__ volatile("fldt %[a]\n\t" insn "\n\t"     \
+                             "fnstsw %[sw]\n\t"              \
+                             "fstpt %[r]"                    \
+                             : [r] "=m"(r), [sw] "=a"(sw)    \
+                             : [a] "m"(EXT(a))               \
+                             : X87_CLOBBERS);                \
+            x87_round_out(cpu);                              \
+            if (x87_quiet(cpu, sw)) {                        \
+                memcpy(a, r, 10);                            \
+                x87_cond(cpu, cond, sw);                     \
+                return;                                      \
+            }                                                \
+        }                                                    \
+        x87_native(cpu, i, NULL);                            \
     }
 UNARY(fsqrt, "fsqrt", X87_SW_C1)
 UNARY(frndint, "frndint", X87_SW_C1)
@@ -149,35 +145,36 @@ UNARY(fcos, "fcos", X87_SW_C1 | X87_SW_C2)
  * the instruction does not pop.  FPREM is not among them: with a NaN it keeps
  * condition codes that only x87_native() gives to the host.
  */
-#define BINARY(name, insn, pops, drop)                                         \
-    HANDLER_OF(name)                                                           \
-    {                                                                          \
-        uint8_t *a, *b, r[16];                                                 \
-        uint16_t sw;                                                           \
-                                                                               \
-        check_fpu(cpu);                                                        \
-        x87_track(cpu, i);                                                     \
-        a = x87_reg(cpu, 0);                                                   \
-        b = x87_reg(cpu, 1);                                                   \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0) && x87_used(cpu, 1))) { \
-            x87_round_in(cpu);                                                 \
-            __asm__ volatile("fldt %[b]\n\t"                                   \
-                             "fldt %[a]\n\t" insn "\n\t"                       \
-                             "fnstsw %[sw]\n\t"                                \
-                             "fstpt %[r]\n\t" drop                             \
-                             : [r] "=m"(r), [sw] "=a"(sw)                      \
-                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))                \
-                             : X87_CLOBBERS);                                  \
-            x87_round_out(cpu);                                                \
-            if (x87_quiet(cpu, sw)) {                                          \
-                memcpy(pops ? b : a, r, 10);                                   \
-                x87_cond(cpu, X87_SW_C1, sw);                                  \
-                if (pops)                                                      \
-                    x87_pop(cpu);                                              \
-                return;                                                        \
-            }                                                                  \
-        }                                                                      \
-        x87_native(cpu, i, NULL);                                              \
+#define BINARY(name, insn, pops, drop)                          \
+    HANDLER_OF(name)                                            \
+    {                                                           \
+        uint8_t *a, *b, r[16];                                  \
+        uint16_t sw;                                            \
+                                                                \
+        check_fpu(cpu);                                         \
+        x87_track(cpu, i);                                      \
+        a = x87_reg(cpu, 0);                                    \
+        b = x87_reg(cpu, 1);                                    \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, 0) &&     \
+                   x87_used(cpu, 1))) {                         \
+            x87_round_in(cpu);                                  \
+            __asm__ volatile("fldt %[b]\n\t"                    \
+                             "fldt %[a]\n\t" insn "\n\t"        \
+                             "fnstsw %[sw]\n\t"                 \
+                             "fstpt %[r]\n\t" drop              \
+                             : [r] "=m"(r), [sw] "=a"(sw)       \
+                             : [a] "m"(EXT(a)), [b] "m"(EXT(b)) \
+                             : X87_CLOBBERS);                   \
+            x87_round_out(cpu);                                 \
+            if (x87_quiet(cpu, sw)) {                           \
+                memcpy(pops ? b : a, r, 10);                    \
+                x87_cond(cpu, X87_SW_C1, sw);                   \
+                if (pops)                                       \
+                    x87_pop(cpu);                               \
+                return;                                         \
+            }                                                   \
+        }                                                       \
+        x87_native(cpu, i, NULL);                               \
     }
 BINARY(fscale, "fscale", false, "fstp %%st(0)")
 BINARY(fyl2x, "fyl2x", true, "")
@@ -227,7 +224,7 @@ static inline void pop_n(struct vcpu *cpu, unsigned n)
         check_fpu(cpu);                                       \
         m = ld##bits(cpu, i->seg, off);                       \
         x87_track_mem(cpu, i, off);                           \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {    \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, 0))) {  \
             uint8_t *a = x87_reg(cpu, 0);                     \
                                                               \
             __asm__ volatile("fldt %[a]\n\t" insn " %[m]\n\t" \
@@ -253,31 +250,32 @@ COMPARE_MEM(fcomp_m8, "fcoml", 64, 1)
 COMPARE_MEM(ficomp_m2, "ficoms", 16, 1)
 COMPARE_MEM(ficomp_m4, "ficoml", 32, 1)
 
-#define COMPARE_REG(name, insn, s, pops)                                       \
-    HANDLER_OF(name)                                                           \
-    {                                                                          \
-        uint16_t sw;                                                           \
-                                                                               \
-        check_fpu(cpu);                                                        \
-        x87_track(cpu, i);                                                     \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0) && x87_used(cpu, s))) { \
-            uint8_t *a = x87_reg(cpu, 0), *b = x87_reg(cpu, s);                \
-                                                                               \
-            __asm__ volatile("fldt %[b]\n\t"                                   \
-                             "fldt %[a]\n\t" insn " %%st(1)\n\t"               \
-                             "fnstsw %[sw]\n\t"                                \
-                             "fstp %%st(0)\n\t"                                \
-                             "fstp %%st(0)"                                    \
-                             : [sw] "=a"(sw)                                   \
-                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))                \
-                             : X87_CLOBBERS);                                  \
-            if (x87_quiet(cpu, sw)) {                                          \
-                x87_cond(cpu, X87_SW_COND, sw);                                \
-                pop_n(cpu, pops);                                              \
-                return;                                                        \
-            }                                                                  \
-        }                                                                      \
-        x87_native(cpu, i, NULL);                                              \
+#define COMPARE_REG(name, insn, s, pops)                         \
+    HANDLER_OF(name)                                             \
+    {                                                            \
+        uint16_t sw;                                             \
+                                                                 \
+        check_fpu(cpu);                                          \
+        x87_track(cpu, i);                                       \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, 0) &&      \
+                   x87_used(cpu, s))) {                          \
+            uint8_t *a = x87_reg(cpu, 0), *b = x87_reg(cpu, s);  \
+                                                                 \
+            __asm__ volatile("fldt %[b]\n\t"                     \
+                             "fldt %[a]\n\t" insn " %%st(1)\n\t" \
+                             "fnstsw %[sw]\n\t"                  \
+                             "fstp %%st(0)\n\t"                  \
+                             "fstp %%st(0)"                      \
+                             : [sw] "=a"(sw)                     \
+                             : [a] "m"(EXT(a)), [b] "m"(EXT(b))  \
+                             : X87_CLOBBERS);                    \
+            if (x87_quiet(cpu, sw)) {                            \
+                x87_cond(cpu, X87_SW_COND, sw);                  \
+                pop_n(cpu, pops);                                \
+                return;                                          \
+            }                                                    \
+        }                                                        \
+        x87_native(cpu, i, NULL);                                \
     }
 COMPARE_REG(fcom, "fcom", STI, 0)
 COMPARE_REG(fcomp, "fcom", STI, 1)
@@ -293,7 +291,7 @@ COMPARE_REG(fucompp, "fucom", 1, 2)
                                                              \
         check_fpu(cpu);                                      \
         x87_track(cpu, i);                                   \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {   \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, 0))) { \
             __asm__ volatile("fldt %[a]\n\t" insn "\n\t"     \
                              "fnstsw %[sw]\n\t"              \
                              "fstp %%st(0)"                  \
@@ -319,7 +317,7 @@ EXAMINE(fxam, "fxam")
                                                                               \
         check_fpu(cpu);                                                       \
         x87_track(cpu, i);                                                    \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0) &&                     \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, 0) &&                   \
                    x87_used(cpu, STI))) {                                     \
             uint8_t *a = x87_reg(cpu, 0), *b = x87_reg(cpu, STI);             \
                                                                               \
@@ -502,7 +500,7 @@ HANDLER_OF(fldz)
         uint16_t sw;                                          \
                                                               \
         check_fpu(cpu);                                       \
-        if (likely(x87_masked(cpu) && x87_used(cpu, 0))) {    \
+        if (likely(x87_maskable(cpu) && x87_used(cpu, 0))) {  \
             uint8_t *a = x87_reg(cpu, 0);                     \
                                                               \
             x87_round_in(cpu);                                \
