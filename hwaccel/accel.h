@@ -26,16 +26,16 @@ struct vm;
 struct vcpu;
 
 enum accel_exit {
-    ACCEL_KICKED,           /* kick() was called or a request is pending */
-    ACCEL_HALTED,           /* HLT or wait-for-SIPI, nothing to deliver */
-    ACCEL_SHUTDOWN,         /* triple fault: the board resets */
-    ACCEL_BUDGET,           /* the instruction budget is used up */
-    ACCEL_DEBUG,            /* breakpoint or single step for a debugger */
-    ACCEL_ERROR,            /* the engine cannot go on; text was logged */
+    ACCEL_KICKED,   /* kick() was called or a request is pending */
+    ACCEL_HALTED,   /* HLT or wait-for-SIPI, nothing to deliver */
+    ACCEL_SHUTDOWN, /* triple fault: the board resets */
+    ACCEL_BUDGET,   /* the instruction budget is used up */
+    ACCEL_DEBUG,    /* breakpoint or single step for a debugger */
+    ACCEL_ERROR,    /* the engine cannot go on; text was logged */
 };
 
 struct accel_ops {
-    const char *name;                       /* "interp", "kvm" */
+    const char *name; /* "interp", "kvm" */
 
     bool (*vm_create)(struct vm *vm, GError **error);
     void (*vm_destroy)(struct vm *vm);

@@ -20,7 +20,7 @@ struct pio_ops {
 struct pio *pio_create(void);
 void pio_destroy(struct pio *pio);
 
-#define PIO_UNALIGNED 8u    /* in sizes: also at ports no multiple of it */
+#define PIO_UNALIGNED 8u /* in sizes: also at ports no multiple of it */
 
 /*
  * Claims ports.  sizes: bit mask of access sizes the device takes itself (1,

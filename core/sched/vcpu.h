@@ -41,7 +41,7 @@ void vcpus_stop(struct vm *vm);
 void vcpus_reset(struct vm *vm);
 /* Asks all of them to stop soon and returns at once.  [any] */
 void vcpus_kick(struct vm *vm);
-void vcpus_a20(struct vm *vm, bool on);     /* [lane | vcpu | stopped] */
+void vcpus_a20(struct vm *vm, bool on); /* [lane | vcpu | stopped] */
 
 /* Sets request bits (REQ_*) and wakes the vCPU.  [any] */
 void vcpu_request(struct vcpu *cpu, uint32_t req);

@@ -17,17 +17,17 @@
 #define TABLES_FILE "etc/acpi/tables"
 #define RSDP_FILE   "etc/acpi/rsdp"
 
-#define HEADER_BYTES   36
-#define HEADER_LENGTH  4
-#define HEADER_SUM     9
+#define HEADER_BYTES  36
+#define HEADER_LENGTH 4
+#define HEADER_SUM    9
 
 #define LOADER_ENTRY 128
 #define LOADER_FILE  56
-#define ZONE_HIGH 1
-#define ZONE_FSEG 2
+#define ZONE_HIGH    1
+#define ZONE_FSEG    2
 
 #define FADT_BYTES 116
-#define FADT_FLAGS 0x8025u  /* WBINVD, PROC_C1, SLP_BUTTON, platform clock */
+#define FADT_FLAGS 0x8025u /* WBINVD, PROC_C1, SLP_BUTTON, platform clock */
 
 #define LAPIC_BASE  0xfee00000u
 #define IOAPIC_BASE 0xfec00000u
@@ -64,9 +64,9 @@ static void set32(GByteArray *b, guint at, uint32_t v)
 void acpi_put_header(GByteArray *b, const char *signature, uint8_t revision)
 {
     g_byte_array_append(b, (const guint8 *)signature, 4);
-    put32(b, 0);                /* length: acpi_finish */
+    put32(b, 0); /* length: acpi_finish */
     put8(b, revision);
-    put8(b, 0);                 /* checksum */
+    put8(b, 0); /* checksum */
     g_byte_array_append(b, (const guint8 *)"BCKPLNBACKPLN1", 14);
     put32(b, 1);
     g_byte_array_append(b, (const guint8 *)"BPLN", 4);
@@ -98,8 +98,8 @@ static void loader_pad(GByteArray *l)
     put_zeros(l, (LOADER_ENTRY - l->len % LOADER_ENTRY) % LOADER_ENTRY);
 }
 
-static void loader_allocate(GByteArray *l, const char *file,
-                            uint32_t alignment, uint8_t zone)
+static void loader_allocate(GByteArray *l, const char *file, uint32_t alignment,
+                            uint8_t zone)
 {
     put32(l, 1);
     loader_name(l, file);
@@ -151,37 +151,37 @@ static void put_fadt(GByteArray *b, uint32_t facs, uint32_t dsdt)
     acpi_put_header(b, "FACP", 1);
     put32(b, facs);
     put32(b, dsdt);
-    put8(b, 1);                 /* interrupt model: dual 8259 */
+    put8(b, 1); /* interrupt model: dual 8259 */
     put8(b, 0);
-    put16(b, 9);                /* SCI */
-    put32(b, 0xb2);             /* SMI command port ... */
-    put8(b, 0xf1);              /* ... ACPI enable, disable */
+    put16(b, 9);    /* SCI */
+    put32(b, 0xb2); /* SMI command port ... */
+    put8(b, 0xf1);  /* ... ACPI enable, disable */
     put8(b, 0xf0);
     put8(b, 0);
     put8(b, 0);
-    put32(b, ACPI_PM_BASE);     /* PM1a event */
+    put32(b, ACPI_PM_BASE); /* PM1a event */
     put32(b, 0);
     put32(b, ACPI_PM_BASE + 4); /* PM1a control */
     put32(b, 0);
     put32(b, 0);
-    put32(b, ACPI_PM_BASE + 8); /* timer */
-    put32(b, ACPI_PM_BASE + 12);        /* GPE 0 */
+    put32(b, ACPI_PM_BASE + 8);  /* timer */
+    put32(b, ACPI_PM_BASE + 12); /* GPE 0 */
     put32(b, 0);
-    put8(b, 4);                 /* lengths: PM1 event, control, PM2, timer */
+    put8(b, 4); /* lengths: PM1 event, control, PM2, timer */
     put8(b, 2);
     put8(b, 0);
     put8(b, 4);
-    put8(b, 4);                 /* GPE 0, GPE 1, its base */
+    put8(b, 4); /* GPE 0, GPE 1, its base */
     put8(b, 0);
     put8(b, 0);
     put8(b, 0);
-    put16(b, 0x0fff);           /* C2, C3 latency: not supported */
+    put16(b, 0x0fff); /* C2, C3 latency: not supported */
     put16(b, 0x0fff);
-    put16(b, 0);                /* flush size, stride */
+    put16(b, 0); /* flush size, stride */
     put16(b, 0);
-    put8(b, 0);                 /* duty offset, width */
+    put8(b, 0); /* duty offset, width */
     put8(b, 0);
-    put8(b, 0);                 /* CMOS: day alarm, month alarm, century */
+    put8(b, 0); /* CMOS: day alarm, month alarm, century */
     put8(b, 0);
     put8(b, 0x32);
     put_zeros(b, 3);
@@ -203,25 +203,25 @@ static void put_madt(GByteArray *b, unsigned cpus)
 {
     acpi_put_header(b, "APIC", 1);
     put32(b, LAPIC_BASE);
-    put32(b, 1);                /* the 8259 pair is there too */
+    put32(b, 1); /* the 8259 pair is there too */
     for (unsigned i = 0; i < cpus; i++) {
         put8(b, 0);
         put8(b, 8);
         put8(b, i);
-        put8(b, i);             /* APIC id */
+        put8(b, i); /* APIC id */
         put32(b, 1);
     }
-    put8(b, 1);                 /* I/O APIC */
+    put8(b, 1); /* I/O APIC */
     put8(b, 12);
     put8(b, 0);
     put8(b, 0);
     put32(b, IOAPIC_BASE);
     put32(b, 0);
-    put_override(b, 0, 2, 0);   /* the timer comes in on input 2 */
+    put_override(b, 0, 2, 0); /* the timer comes in on input 2 */
     for (unsigned irq = 5; irq <= 11; irq++)
         if (irq == 5 || irq >= 9)
-            put_override(b, irq, irq, 0x0d);    /* level, active high */
-    put8(b, 4);                 /* NMI on LINT1 of all */
+            put_override(b, irq, irq, 0x0d); /* level, active high */
+    put8(b, 4);                              /* NMI on LINT1 of all */
     put8(b, 6);
     put8(b, 0xff);
     put16(b, 0);
@@ -233,7 +233,7 @@ static void put_rsdp(GByteArray *b, uint32_t rsdt)
     g_byte_array_append(b, (const guint8 *)"RSD PTR ", 8);
     put8(b, 0);
     g_byte_array_append(b, (const guint8 *)"BCKPLN", 6);
-    put8(b, 0);                 /* ACPI 1.0 form: RSDT only */
+    put8(b, 0); /* ACPI 1.0 form: RSDT only */
     put32(b, rsdt);
 }
 

@@ -11,19 +11,19 @@
 
 struct acpi_board {
     unsigned cpus;
-    uint32_t pci_hole_start;    /* first address behind low memory */
-    unsigned isa_slot;          /* PCI slot of the PIIX4 */
-    unsigned serial_ports;      /* 0..2 */
-    unsigned floppies;          /* 0: no controller is described */
+    uint32_t pci_hole_start; /* first address behind low memory */
+    unsigned isa_slot;       /* PCI slot of the PIIX4 */
+    unsigned serial_ports;   /* 0..2 */
+    unsigned floppies;       /* 0: no controller is described */
 };
 
 /* SeaBIOS places the PIIX4 power management ports here. */
 #define ACPI_PM_BASE 0x600
 
 struct acpi_blobs {
-    GByteArray *rsdp;           /* file "etc/acpi/rsdp" */
-    GByteArray *tables;         /* file "etc/acpi/tables" */
-    GByteArray *loader;         /* file "etc/table-loader" */
+    GByteArray *rsdp;   /* file "etc/acpi/rsdp" */
+    GByteArray *tables; /* file "etc/acpi/tables" */
+    GByteArray *loader; /* file "etc/table-loader" */
 };
 
 /* The DSDT alone, with its header and checksum (for tests). */

@@ -18,15 +18,15 @@
 #include "vm/aml.h"
 
 /* Opcodes used in the link methods. */
-#define STORE_OP   0x70
-#define AND_OP     0x7b
-#define OR_OP      0x7d
+#define STORE_OP              0x70
+#define AND_OP                0x7b
+#define OR_OP                 0x7d
 #define CREATE_DWORD_FIELD_OP 0x8a
-#define RETURN_OP  0xa4
-#define LOCAL0_OP  0x60
-#define ARG0_OP    0x68
-#define NULL_NAME  0x00
-#define MULTI_NAME_3 "\x2f\x03"
+#define RETURN_OP             0xa4
+#define LOCAL0_OP             0x60
+#define ARG0_OP               0x68
+#define NULL_NAME             0x00
+#define MULTI_NAME_3          "\x2f\x03"
 
 #define PIRQ_OFF 0x80
 /* Bytes of an extended interrupt descriptor before the number. */
@@ -191,7 +191,7 @@ static void put_link(struct aml *a, unsigned n)
     aml_path(a, "BUF0");
     aml_integer(a, INTERRUPT_AT);
     aml_path(a, "IRQ0");
-    aml_byte(a, AND_OP);        /* IRQ0 = PRQn & 15, 0 while it is off */
+    aml_byte(a, AND_OP); /* IRQ0 = PRQn & 15, 0 while it is off */
     aml_path(a, field);
     aml_integer(a, PIRQ_OFF | 0x0f);
     aml_byte(a, LOCAL0_OP);

@@ -74,9 +74,10 @@ void aml_end(struct aml *a)
     guint start = a->start[--a->depth];
     guint body = a->out->len - start;
     uint8_t length[4];
-    unsigned n = body + 1 < 0x40 ? 1 : body + 2 < 0x1000 ? 2
-                 : body + 3 < 0x100000                   ? 3
-                                                         : 4;
+    unsigned n = body + 1 < 0x40       ? 1
+                 : body + 2 < 0x1000   ? 2
+                 : body + 3 < 0x100000 ? 3
+                                       : 4;
     guint total = body + n;
 
     if (n == 1) {
@@ -146,7 +147,7 @@ void aml_end_resources(struct aml *a)
     guint start = a->start[a->depth - 1];
     guint bytes;
 
-    aml_byte(a, 0x79);          /* end tag, checksum not used */
+    aml_byte(a, 0x79); /* end tag, checksum not used */
     aml_byte(a, 0);
     bytes = a->out->len - start - 3;
     a->out->data[start + 1] = bytes;
@@ -235,7 +236,7 @@ void aml_field_bytes(struct aml *a, const char *region_path,
     aml_byte(a, FIELD_BYTE_ACCESS);
     for (unsigned i = 0; i < n; i++) {
         aml_path(a, names[i]);
-        aml_byte(a, 8);         /* bits */
+        aml_byte(a, 8); /* bits */
     }
     aml_end(a);
 }
@@ -243,10 +244,10 @@ void aml_field_bytes(struct aml *a, const char *region_path,
 void aml_res_io(struct aml *a, uint16_t first, uint8_t ports)
 {
     aml_byte(a, 0x47);
-    aml_byte(a, 1);             /* decodes 16 bits */
+    aml_byte(a, 1); /* decodes 16 bits */
     put16(a, first);
     put16(a, first);
-    aml_byte(a, 1);             /* alignment */
+    aml_byte(a, 1); /* alignment */
     aml_byte(a, ports);
 }
 
@@ -260,7 +261,7 @@ void aml_res_dma(struct aml *a, unsigned channel)
 {
     aml_byte(a, 0x2a);
     aml_byte(a, 1u << channel);
-    aml_byte(a, 0);             /* compatibility mode, 8 bits */
+    aml_byte(a, 0); /* compatibility mode, 8 bits */
 }
 
 /* Level, active high, shared: the PIRQ lines as the board wires them. */
@@ -280,7 +281,7 @@ static void word_range(struct aml *a, uint8_t type, uint8_t flags,
     aml_byte(a, 0x88);
     put16(a, 0x0d);
     aml_byte(a, type);
-    aml_byte(a, 0x0c);          /* fixed minimum and maximum */
+    aml_byte(a, 0x0c); /* fixed minimum and maximum */
     aml_byte(a, flags);
     put16(a, 0);
     put16(a, first);
@@ -306,7 +307,7 @@ void aml_res_dword_memory(struct aml *a, uint32_t first, uint32_t last,
     put16(a, 0x17);
     aml_byte(a, 0);
     aml_byte(a, 0x0c);
-    aml_byte(a, cacheable ? 3 : 1);     /* writable */
+    aml_byte(a, cacheable ? 3 : 1); /* writable */
     put32(a, 0);
     put32(a, first);
     put32(a, last);

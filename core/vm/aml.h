@@ -17,7 +17,7 @@
 
 struct aml {
     GByteArray *out;
-    guint start[AML_DEPTH];     /* where the package lengths belong */
+    guint start[AML_DEPTH]; /* where the package lengths belong */
     unsigned depth;
 };
 
@@ -25,21 +25,21 @@ void aml_init(struct aml *a);
 /* The bytes; the caller owns them. */
 GByteArray *aml_take(struct aml *a);
 
-void aml_begin_scope(struct aml *a, const char *path);  /* "\\_SB_" */
+void aml_begin_scope(struct aml *a, const char *path); /* "\\_SB_" */
 void aml_begin_device(struct aml *a, const char *name);
-#define AML_SERIALIZED 8    /* the method creates names */
+#define AML_SERIALIZED 8 /* the method creates names */
 void aml_begin_method(struct aml *a, const char *name, unsigned args_flags);
 void aml_begin_package(struct aml *a, unsigned elements);
-void aml_begin_if(struct aml *a);           /* the predicate comes first */
-void aml_begin_resources(struct aml *a);    /* Buffer of a template ... */
-void aml_end_resources(struct aml *a);      /* ... with its end tag */
+void aml_begin_if(struct aml *a);        /* the predicate comes first */
+void aml_begin_resources(struct aml *a); /* Buffer of a template ... */
+void aml_end_resources(struct aml *a);   /* ... with its end tag */
 void aml_end(struct aml *a);
 
-void aml_name(struct aml *a, const char *name);     /* Name (name, ...) */
+void aml_name(struct aml *a, const char *name); /* Name (name, ...) */
 void aml_integer(struct aml *a, uint64_t v);
 void aml_string(struct aml *a, const char *s);
-void aml_eisaid(struct aml *a, const char *id);     /* "PNP0A03" */
-void aml_path(struct aml *a, const char *segment);  /* a reference */
+void aml_eisaid(struct aml *a, const char *id);    /* "PNP0A03" */
+void aml_path(struct aml *a, const char *segment); /* a reference */
 void aml_raw(struct aml *a, const void *bytes, unsigned n);
 void aml_byte(struct aml *a, uint8_t byte);
 
@@ -56,7 +56,7 @@ void aml_field_bytes(struct aml *a, const char *region_path,
 
 /* Resource descriptors, ACPI 2.0 section 6.4. */
 void aml_res_io(struct aml *a, uint16_t first, uint8_t ports);
-void aml_res_irq(struct aml *a, unsigned irq);          /* edge, ISA */
+void aml_res_irq(struct aml *a, unsigned irq); /* edge, ISA */
 void aml_res_dma(struct aml *a, unsigned channel);
 void aml_res_interrupts(struct aml *a, const uint32_t *irqs, unsigned n);
 void aml_res_bus_numbers(struct aml *a, uint16_t first, uint16_t last);

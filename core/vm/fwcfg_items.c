@@ -12,8 +12,12 @@
 #include "vm/smbios.h"
 
 enum {
-    KEY_RAM_SIZE = 0x03, KEY_CPUS = 0x05, KEY_NUMA = 0x0d,
-    KEY_BOOT_MENU = 0x0e, KEY_MAX_CPUS = 0x0f, KEY_IRQ0_OVERRIDE = 0x8002,
+    KEY_RAM_SIZE = 0x03,
+    KEY_CPUS = 0x05,
+    KEY_NUMA = 0x0d,
+    KEY_BOOT_MENU = 0x0e,
+    KEY_MAX_CPUS = 0x0f,
+    KEY_IRQ0_OVERRIDE = 0x8002,
 };
 
 #define E820_RAM 1
@@ -28,8 +32,7 @@ static void put_le(GByteArray *b, uint64_t v, unsigned bytes)
     }
 }
 
-static void add_number(struct vm *vm, uint32_t key, uint64_t v,
-                       unsigned bytes)
+static void add_number(struct vm *vm, uint32_t key, uint64_t v, unsigned bytes)
 {
     GByteArray *b = g_byte_array_new();
 
@@ -39,8 +42,7 @@ static void add_number(struct vm *vm, uint32_t key, uint64_t v,
 
 static void add_file(struct vm *vm, const char *name, GByteArray *b)
 {
-    firmware_add_bytes(vm, FIRMWARE_FILE, name,
-                       g_byte_array_free_to_bytes(b));
+    firmware_add_bytes(vm, FIRMWARE_FILE, name, g_byte_array_free_to_bytes(b));
 }
 
 static void add_e820(struct vm *vm, const struct pc_board *board)
@@ -93,8 +95,13 @@ static void add_smbios(struct vm *vm, const struct pc_board *board)
 /* Open Firmware paths of what a letter stands for, one a line. */
 static void append_boot_paths(GString *s, char letter, unsigned isa_slot)
 {
-    static const struct { unsigned channel, unit; } order[4] = {
-        { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 },
+    static const struct {
+        unsigned channel, unit;
+    } order[4] = {
+        { 0, 0 },
+        { 0, 1 },
+        { 1, 0 },
+        { 1, 1 },
     };
 
     switch (letter) {
@@ -108,15 +115,11 @@ static void append_boot_paths(GString *s, char letter, unsigned isa_slot)
         for (unsigned i = 0; i < 4; i++) {
             unsigned n = letter == 'c' ? i : i ^ 2;
 
-            g_string_append_printf(s,
-                                   "/pci@i0cf8/ide@%x,1/drive@%x/disk@%x\n",
-                                   isa_slot, order[n].channel,
-                                   order[n].unit);
+            g_string_append_printf(s, "/pci@i0cf8/ide@%x,1/drive@%x/disk@%x\n",
+                                   isa_slot, order[n].channel, order[n].unit);
         }
         break;
-    case 'k':
-        g_string_append(s, "/rom@genroms/linuxboot.bin\n");
-        break;
+    case 'k': g_string_append(s, "/rom@genroms/linuxboot.bin\n"); break;
     }
 }
 
@@ -134,8 +137,7 @@ static void add_boot_order(struct vm *vm, const struct pc_board *board)
 
 void fwcfg_items_add(struct vm *vm, const struct pc_board *board)
 {
-    add_number(vm, KEY_RAM_SIZE, board->ram_below_4g + board->ram_above_4g,
-               8);
+    add_number(vm, KEY_RAM_SIZE, board->ram_below_4g + board->ram_above_4g, 8);
     add_number(vm, KEY_CPUS, board->cpus, 2);
     add_number(vm, KEY_MAX_CPUS, board->cpus, 2);
     add_number(vm, KEY_NUMA, 0, 8);

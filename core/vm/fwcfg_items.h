@@ -14,7 +14,7 @@ struct pc_board {
     uint64_t ram_below_4g, ram_above_4g;
     unsigned isa_slot;
     unsigned serial_ports, floppies;
-    const char *boot;           /* letters in order: a floppy, c disk, d CD,
+    const char *boot; /* letters in order: a floppy, c disk, d CD,
                                  * k the --kernel option ROM */
     uint8_t uuid[16];
 };

@@ -11,6 +11,7 @@
 #include "vm/vm.h"
 
 /* fw_cfg items, as firmware/bios/linuxboot.S fetches them. */
+/* clang-format off */
 enum {
     ITEM_KERNEL_ADDR = 0x07, ITEM_KERNEL_SIZE = 0x08,
     ITEM_INITRD_ADDR = 0x0a, ITEM_INITRD_SIZE = 0x0b,
@@ -19,37 +20,38 @@ enum {
     ITEM_CMDLINE_DATA = 0x15, ITEM_SETUP_ADDR = 0x16,
     ITEM_SETUP_SIZE = 0x17, ITEM_SETUP_DATA = 0x18,
 };
+/* clang-format on */
 
 #define ROM_FILE "genroms/linuxboot.bin"
 
-#define SETUP_SECTS    0x1f1
-#define BOOT_FLAG      0x1fe
-#define HEADER_MAGIC   0x202
-#define VERSION        0x206
-#define LOADER_TYPE    0x210
-#define LOAD_FLAGS     0x211
-#define RAMDISK_IMAGE  0x218
-#define RAMDISK_SIZE   0x21c
-#define HEAP_END_PTR   0x224
-#define CMD_LINE_PTR   0x228
+#define SETUP_SECTS     0x1f1
+#define BOOT_FLAG       0x1fe
+#define HEADER_MAGIC    0x202
+#define VERSION         0x206
+#define LOADER_TYPE     0x210
+#define LOAD_FLAGS      0x211
+#define RAMDISK_IMAGE   0x218
+#define RAMDISK_SIZE    0x21c
+#define HEAP_END_PTR    0x224
+#define CMD_LINE_PTR    0x228
 #define INITRD_ADDR_MAX 0x22c
-#define CMDLINE_SIZE   0x238
-#define HEADER_END     0x268
+#define CMDLINE_SIZE    0x238
+#define HEADER_END      0x268
 
 #define LOADED_HIGH    0x01
 #define CAN_USE_HEAP   0x80
 #define LOADER_UNKNOWN 0xff
 
-#define SETUP_AT       0x10000u
-#define CMDLINE_AT     0x20000u
-#define KERNEL_AT      0x100000u
-#define SETUP_MOST     0x10000u     /* up to the command line */
-#define CMDLINE_MOST   0x4000u
-#define HEAP_END       0xfe00u      /* end of the setup segment - 200h */
+#define SETUP_AT     0x10000u
+#define CMDLINE_AT   0x20000u
+#define KERNEL_AT    0x100000u
+#define SETUP_MOST   0x10000u /* up to the command line */
+#define CMDLINE_MOST 0x4000u
+#define HEAP_END     0xfe00u /* end of the setup segment - 200h */
 /* SeaBIOS keeps its tables in the last pages of low memory. */
-#define FIRMWARE_TOP   (1u << 20)
-#define INITRD_MAX_OLD 0x37ffffffu  /* protocol before 2.03 */
-#define CMDLINE_MOST_OLD 255u       /* protocol before 2.06 */
+#define FIRMWARE_TOP     (1u << 20)
+#define INITRD_MAX_OLD   0x37ffffffu /* protocol before 2.03 */
+#define CMDLINE_MOST_OLD 255u        /* protocol before 2.06 */
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -89,8 +91,8 @@ static bool read_file(const char *what, const char *path, GBytes **out,
     gsize n;
 
     if (!g_file_get_contents(path, &data, &n, &why))
-        return vm_fail(error, VM_ERROR_CONFIG, "cannot read %s '%s': %s",
-                       what, path, why->message);
+        return vm_fail(error, VM_ERROR_CONFIG, "cannot read %s '%s': %s", what,
+                       path, why->message);
     *out = g_bytes_new_take(data, n);
     return true;
 }
@@ -102,8 +104,8 @@ static bool check_header(const char *path, const uint8_t *k, size_t n,
 
     if (n < HEADER_END || get16(k + BOOT_FLAG) != 0xaa55 ||
         memcmp(k + HEADER_MAGIC, "HdrS", 4) != 0)
-        return vm_fail(error, VM_ERROR_CONFIG,
-                       "'%s' is no Linux kernel image", path);
+        return vm_fail(error, VM_ERROR_CONFIG, "'%s' is no Linux kernel image",
+                       path);
     if (get16(k + VERSION) < 0x202 || !(k[LOAD_FLAGS] & LOADED_HIGH))
         return vm_fail(error, VM_ERROR_CONFIG,
                        "kernel '%s' is too old (boot protocol %u.%02u; 2.02 "
@@ -138,8 +140,7 @@ static bool place_initrd(const char *path, const uint8_t *k, size_t kernel,
 }
 
 static bool add_initrd(struct vm *vm, const char *initrd, uint8_t *setup,
-                       size_t kernel_bytes, uint64_t low_memory,
-                       GError **error)
+                       size_t kernel_bytes, uint64_t low_memory, GError **error)
 {
     GBytes *data = NULL;
     uint32_t at = 0;
@@ -168,9 +169,8 @@ static bool add_initrd(struct vm *vm, const char *initrd, uint8_t *setup,
 static bool add_command_line(struct vm *vm, const uint8_t *setup,
                              const char *append, GError **error)
 {
-    size_t most = get16(setup + VERSION) >= 0x206
-                      ? get32(setup + CMDLINE_SIZE)
-                      : CMDLINE_MOST_OLD;
+    size_t most = get16(setup + VERSION) >= 0x206 ? get32(setup + CMDLINE_SIZE)
+                                                  : CMDLINE_MOST_OLD;
     size_t n = strlen(append);
 
     if (most > CMDLINE_MOST - 1)
@@ -187,8 +187,8 @@ static bool add_command_line(struct vm *vm, const uint8_t *setup,
 }
 
 bool linux_kernel_add(struct vm *vm, const char *kernel, const char *initrd,
-                      const char *append, uint64_t low_memory,
-                      const char *rom, GError **error)
+                      const char *append, uint64_t low_memory, const char *rom,
+                      GError **error)
 {
     g_autoptr(GBytes) image = NULL;
     g_autofree uint8_t *setup = NULL;

@@ -18,7 +18,7 @@ struct vm;
  * append may be NULL.  low_memory: bytes of memory below 4 GiB.
  */
 bool linux_kernel_add(struct vm *vm, const char *kernel, const char *initrd,
-                      const char *append, uint64_t low_memory,
-                      const char *rom, GError **error);
+                      const char *append, uint64_t low_memory, const char *rom,
+                      GError **error);
 
 #endif

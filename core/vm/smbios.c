@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define MAKER "Backplane"
+#define MAKER        "Backplane"
 #define VERSION_TEXT "1.0"
 
 #define HANDLE_BIOS    0x0000
@@ -22,7 +22,7 @@
 #define HANDLE_END     0x7f00
 #define HANDLE_NONE    0xfffe
 
-#define DIMM_MIB 16384u         /* memory is shown as modules this large */
+#define DIMM_MIB 16384u /* memory is shown as modules this large */
 
 /* A structure being written: fixed part, then its strings. */
 struct piece {
@@ -69,7 +69,7 @@ static void begin(struct piece *p, uint8_t type, uint16_t handle)
     g_string_truncate(p->strings, 0);
     p->string_count = 0;
     put8(p, type);
-    put8(p, 0);                 /* length */
+    put8(p, 0); /* length */
     put16(p, handle);
 }
 
@@ -96,13 +96,13 @@ static void put_bios(struct piece *p)
     put_string(p, VERSION_TEXT);
     put16(p, 0xe800);
     put_string(p, "01/01/2026");
-    put8(p, 0);                 /* 64 KiB */
-    put64(p, 0x08);             /* characteristics are not supported */
+    put8(p, 0);     /* 64 KiB */
+    put64(p, 0x08); /* characteristics are not supported */
     put8(p, 0);
-    put8(p, 0x14);              /* targeted content, virtual machine */
-    put8(p, 0);                 /* release */
+    put8(p, 0x14); /* targeted content, virtual machine */
+    put8(p, 0);    /* release */
     put8(p, 1);
-    put8(p, 0xff);              /* embedded controller: none */
+    put8(p, 0xff); /* embedded controller: none */
     put8(p, 0xff);
     end(p);
 }
@@ -115,7 +115,7 @@ static void put_system(struct piece *p, const struct smbios_board *board)
     put_string(p, VERSION_TEXT);
     put_string(p, board->name);
     g_byte_array_append(p->out, board->uuid, 16);
-    put8(p, 6);                 /* wake-up: power switch */
+    put8(p, 6); /* wake-up: power switch */
     put8(p, 0);
     put_string(p, "Virtual Machine");
     end(p);
@@ -125,14 +125,14 @@ static void put_chassis(struct piece *p)
 {
     begin(p, 3, HANDLE_CHASSIS);
     put_string(p, MAKER);
-    put8(p, 3);                 /* desktop */
+    put8(p, 3); /* desktop */
     put_string(p, VERSION_TEXT);
     put8(p, 0);
     put8(p, 0);
-    put8(p, 3);                 /* states: safe */
+    put8(p, 3); /* states: safe */
     put8(p, 3);
     put8(p, 3);
-    put8(p, 3);                 /* security: none */
+    put8(p, 3); /* security: none */
     put32(p, 0);
     put8(p, 0);
     put8(p, 0);
@@ -149,27 +149,27 @@ static void put_cpu(struct piece *p, unsigned n)
     g_snprintf(socket, sizeof(socket), "CPU %u", n);
     begin(p, 4, HANDLE_CPU + n);
     put_string(p, socket);
-    put8(p, 3);                 /* central processor */
-    put8(p, 1);                 /* family: other */
+    put8(p, 3); /* central processor */
+    put8(p, 1); /* family: other */
     put_string(p, MAKER);
     put64(p, 0);
     put_string(p, VERSION_TEXT);
     put8(p, 0);
-    put16(p, 0);                /* clock, speeds: unknown */
+    put16(p, 0); /* clock, speeds: unknown */
     put16(p, 2000);
     put16(p, 2000);
-    put8(p, 0x41);              /* populated, enabled */
+    put8(p, 0x41); /* populated, enabled */
     put8(p, 1);
-    put16(p, 0xffff);           /* caches: not described */
+    put16(p, 0xffff); /* caches: not described */
     put16(p, 0xffff);
     put16(p, 0xffff);
     put8(p, 0);
     put8(p, 0);
     put8(p, 0);
-    put8(p, 1);                 /* cores, enabled, threads */
+    put8(p, 1); /* cores, enabled, threads */
     put8(p, 1);
     put8(p, 1);
-    put16(p, 0x02);             /* unknown characteristics */
+    put16(p, 0x02); /* unknown characteristics */
     put16(p, 1);
     end(p);
 }
@@ -181,8 +181,8 @@ static void put_memory(struct piece *p, uint64_t memory)
 
     begin(p, 16, HANDLE_ARRAY);
     put8(p, 1);
-    put8(p, 3);                 /* system memory */
-    put8(p, 6);                 /* multi-bit ECC */
+    put8(p, 3); /* system memory */
+    put8(p, 6); /* multi-bit ECC */
     put32(p, memory >= 1ull << 41 ? 0x80000000u : memory >> 10);
     put16(p, HANDLE_NONE);
     put16(p, modules);
@@ -198,14 +198,14 @@ static void put_memory(struct piece *p, uint64_t memory)
         begin(p, 17, HANDLE_DEVICE + i);
         put16(p, HANDLE_ARRAY);
         put16(p, HANDLE_NONE);
-        put16(p, 0xffff);       /* widths unknown */
+        put16(p, 0xffff); /* widths unknown */
         put16(p, 0xffff);
         put16(p, here);
-        put8(p, 9);             /* DIMM */
+        put8(p, 9); /* DIMM */
         put8(p, 0);
         put_string(p, name);
         put8(p, 0);
-        put8(p, 7);             /* RAM */
+        put8(p, 7); /* RAM */
         put16(p, 2);
         put16(p, 0);
         put_string(p, MAKER);
@@ -215,7 +215,7 @@ static void put_memory(struct piece *p, uint64_t memory)
         put8(p, 0);
         put32(p, 0);
         put16(p, 0);
-        put16(p, 0);            /* voltages */
+        put16(p, 0); /* voltages */
         put16(p, 0);
         put16(p, 0);
         end(p);
@@ -235,7 +235,7 @@ static void put_end(struct piece *p)
     begin(p, 32, HANDLE_BOOT);
     put32(p, 0);
     put16(p, 0);
-    put8(p, 0);                 /* no errors */
+    put8(p, 0); /* no errors */
     end(p);
     begin(p, 127, HANDLE_END);
     end(p);
@@ -258,9 +258,9 @@ void smbios_build(const struct smbios_board *board, GByteArray **anchor,
     g_string_free(p.strings, TRUE);
 
     g_byte_array_append(a.out, (const guint8 *)"_SM_", 4);
-    put8(&a, 0);                /* checksum: by the firmware */
+    put8(&a, 0); /* checksum: by the firmware */
     put8(&a, 0x1f);
-    put8(&a, 2);                /* version 2.8 */
+    put8(&a, 2); /* version 2.8 */
     put8(&a, 8);
     put16(&a, p.largest);
     put8(&a, 0);
@@ -269,7 +269,7 @@ void smbios_build(const struct smbios_board *board, GByteArray **anchor,
     g_byte_array_append(a.out, (const guint8 *)"_DMI_", 5);
     put8(&a, 0);
     put16(&a, p.out->len);
-    put32(&a, 0);               /* address: by the firmware */
+    put32(&a, 0); /* address: by the firmware */
     put16(&a, p.count);
     put8(&a, 0x28);
     *anchor = a.out;

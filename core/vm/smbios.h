@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 struct smbios_board {
-    const char *name;           /* of the machine */
+    const char *name; /* of the machine */
     unsigned cpus;
-    uint64_t memory;            /* bytes */
+    uint64_t memory; /* bytes */
     uint8_t uuid[16];
 };
 

@@ -29,49 +29,56 @@ struct device;
 struct typing;
 
 enum vm_run_state {
-    VM_CREATED, VM_RUNNING, VM_PAUSED, VM_OFF,
+    VM_CREATED,
+    VM_RUNNING,
+    VM_PAUSED,
+    VM_OFF,
 };
 
 /* Why the run loop ended; becomes the exit status of `backplane run`. */
 enum vm_end {
-    VM_END_NONE, VM_END_POWEROFF, VM_END_QUIT, VM_END_EXIT_PORT, VM_END_ERROR,
+    VM_END_NONE,
+    VM_END_POWEROFF,
+    VM_END_QUIT,
+    VM_END_EXIT_PORT,
+    VM_END_ERROR,
 };
 
 struct vm {
     const struct vm_config *config;
     const struct accel_ops *accel;
-    void *accel_data;           /* the engine's own */
+    void *accel_data; /* the engine's own */
 
     struct map *map;
     struct pio *pio;
     struct clocks *clocks;
     struct lanes *lanes;
-    struct wires *wires;        /* core/bus/wire.h: IRQ lines */
-    struct pci_bus *pci;        /* NULL on machines without PCI */
+    struct wires *wires; /* core/bus/wire.h: IRQ lines */
+    struct pci_bus *pci; /* NULL on machines without PCI */
 
     struct memory *ram;
-    uint64_t ram_below_4g;      /* bytes at 0; the rest starts at 4 GiB */
+    uint64_t ram_below_4g; /* bytes at 0; the rest starts at 4 GiB */
 
     struct vcpu **vcpus;
     unsigned vcpu_count;
     bool deterministic;
-    uint64_t tsc_hz;            /* guest TSC frequency */
-    uint64_t a20_mask;          /* atomically replaced; ~0 or ~(1 << 20) */
+    uint64_t tsc_hz;   /* guest TSC frequency */
+    uint64_t a20_mask; /* atomically replaced; ~0 or ~(1 << 20) */
 
-    const char *name;           /* for people */
-    struct plugins *plugins;    /* where device types come from; not owned */
-    GPtrArray *devices;         /* struct device *, in creation order */
+    const char *name;        /* for people */
+    struct plugins *plugins; /* where device types come from; not owned */
+    GPtrArray *devices;      /* struct device *, in creation order */
 
     struct isa_dma *isa_dma;
     struct inputs *inputs;
-    struct typing *typing;      /* keys that wait; ctl/typing.c */
-    GPtrArray *drives;          /* struct block_drive * */
-    GPtrArray *ports;           /* struct char_port * */
-    GPtrArray *screens;         /* struct screen *, of the devices */
-    GPtrArray *memories;        /* struct vm_memory *, of the devices */
-    GPtrArray *roms;            /* struct region *: the board's own */
+    struct typing *typing; /* keys that wait; ctl/typing.c */
+    GPtrArray *drives;     /* struct block_drive * */
+    GPtrArray *ports;      /* struct char_port * */
+    GPtrArray *screens;    /* struct screen *, of the devices */
+    GPtrArray *memories;   /* struct vm_memory *, of the devices */
+    GPtrArray *roms;       /* struct region *: the board's own */
     struct memory *firmware_rom;
-    GPtrArray *firmware;        /* struct firmware_item *, vm/firmware.h */
+    GPtrArray *firmware; /* struct firmware_item *, vm/firmware.h */
 
     /* The legacy interrupt controller's acknowledge cycle, set by the PIC
      * plugin through the host API: returns the vector.  [vcpu] */
@@ -100,21 +107,21 @@ struct vm {
     void (*event)(void *opaque, const char *name);
     void *event_opaque;
 
-    pthread_mutex_t lock;       /* run state below */
+    pthread_mutex_t lock; /* run state below */
     pthread_cond_t changed;
-    unsigned requests;          /* VM_REQUEST_*; also read without the lock */
+    unsigned requests; /* VM_REQUEST_*; also read without the lock */
     enum vm_run_state run_state;
     enum vm_end end;
-    int end_status;             /* value of the exit port */
-    uint64_t resets;            /* since the start */
+    int end_status;  /* value of the exit port */
+    uint64_t resets; /* since the start */
 };
 
 #define VM_REQUEST_RESET 1u
-#define VM_REQUEST_END   2u     /* see end, end_status */
+#define VM_REQUEST_END   2u /* see end, end_status */
 
 /* Memory of a device. */
 struct vm_memory {
-    char *name;                 /* in saved state: "vga.vram" */
+    char *name; /* in saved state: "vga.vram" */
     struct memory *mem;
 };
 

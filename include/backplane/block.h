@@ -22,26 +22,29 @@ struct bp_dev;
 struct bp_block_drive;
 
 enum {
-    BP_BLOCK_READ = 1, BP_BLOCK_WRITE = 2, BP_BLOCK_FLUSH = 3,
-    BP_BLOCK_DISCARD = 4, BP_BLOCK_ZERO = 5,
+    BP_BLOCK_READ = 1,
+    BP_BLOCK_WRITE = 2,
+    BP_BLOCK_FLUSH = 3,
+    BP_BLOCK_DISCARD = 4,
+    BP_BLOCK_ZERO = 5,
 };
 
 enum {
-    BP_BLOCK_READONLY = 1,      /* writes fail with -EROFS */
+    BP_BLOCK_READONLY = 1, /* writes fail with -EROFS */
     BP_BLOCK_REMOVABLE = 2,
-    BP_BLOCK_PRESENT = 4,       /* there is a medium */
-    BP_BLOCK_LOCKED = 8,        /* the guest locked it in */
+    BP_BLOCK_PRESENT = 4, /* there is a medium */
+    BP_BLOCK_LOCKED = 8,  /* the guest locked it in */
     BP_BLOCK_CDROM = 16,
 };
 
 struct bp_block_info {
     uint32_t size;
-    uint32_t flags;             /* BP_BLOCK_READONLY .. */
-    uint64_t bytes;             /* of the medium */
-    uint32_t logical_block;     /* bytes: 512, 2048, 4096 */
+    uint32_t flags;         /* BP_BLOCK_READONLY .. */
+    uint64_t bytes;         /* of the medium */
+    uint32_t logical_block; /* bytes: 512, 2048, 4096 */
     uint32_t physical_block;
-    uint64_t generation;        /* raised at each change of medium */
-    char serial[21];            /* printable, NUL-terminated */
+    uint64_t generation; /* raised at each change of medium */
+    char serial[21];     /* printable, NUL-terminated */
     char reserved[3];
 };
 
@@ -55,25 +58,24 @@ struct bp_iovec {
  * of the vector are multiples of 512 bytes.
  */
 struct bp_block_request {
-    uint32_t size;              /* sizeof(struct bp_block_request) */
-    uint32_t op;                /* BP_BLOCK_READ .. */
-    uint64_t offset;            /* bytes */
-    uint64_t bytes;             /* DISCARD, ZERO; else the vector counts */
+    uint32_t size;   /* sizeof(struct bp_block_request) */
+    uint32_t op;     /* BP_BLOCK_READ .. */
+    uint64_t offset; /* bytes */
+    uint64_t bytes;  /* DISCARD, ZERO; else the vector counts */
     const struct bp_iovec *iov;
     uint32_t iov_count;
     /* 0 or a negative errno: -EIO, -ENOSPC, -EROFS, -ENOMEDIUM, -ERANGE
      * (beyond the end).  Called [lane], never before submit returned. */
     int32_t status;
     void (*done)(struct bp_block_request *request);
-    void *ctx;                  /* the device's */
-    void *host[4];              /* the host's */
+    void *ctx;     /* the device's */
+    void *host[4]; /* the host's */
 };
 
 struct bp_block {
     uint32_t size;
     void (*info)(struct bp_block_drive *d, struct bp_block_info *info);
-    void (*submit)(struct bp_block_drive *d,
-                   struct bp_block_request *request);
+    void (*submit)(struct bp_block_drive *d, struct bp_block_request *request);
     /* `changed` is called [lane] after the medium was inserted or removed
      * by the user; `eject_request` when the user asks while it is locked.
      * One listener a drive.  [setup] */

@@ -14,10 +14,12 @@ extern "C" {
 struct bp_dev;
 struct bp_char_port;
 
+/* clang-format off */
 enum {                          /* modem lines, both directions */
     BP_CHAR_DTR = 1, BP_CHAR_RTS = 2, BP_CHAR_CTS = 4, BP_CHAR_DSR = 8,
     BP_CHAR_DCD = 16, BP_CHAR_RI = 32,
 };
+/* clang-format on */
 
 struct bp_char_events {
     uint32_t size;
@@ -38,8 +40,7 @@ struct bp_char {
                    void *ctx);
     /* Returns how many bytes were taken: less than n only when the other
      * side does not read. */
-    uint32_t (*write)(struct bp_char_port *p, const uint8_t *data,
-                      uint32_t n);
+    uint32_t (*write)(struct bp_char_port *p, const uint8_t *data, uint32_t n);
     /* The device can receive again. */
     void (*ready)(struct bp_char_port *p);
     void (*set_lines)(struct bp_char_port *p, uint32_t dtr_rts);

@@ -34,8 +34,8 @@ extern "C" {
 
 enum {
     BP_CLASS_OTHER = 0,
-    BP_CLASS_BRIDGE = 1,        /* host and bus bridges */
-    BP_CLASS_INTERRUPT = 2,     /* interrupt controllers */
+    BP_CLASS_BRIDGE = 1,    /* host and bus bridges */
+    BP_CLASS_INTERRUPT = 2, /* interrupt controllers */
     BP_CLASS_TIMER = 3,
     BP_CLASS_STORAGE = 4,
     BP_CLASS_NETWORK = 5,
@@ -44,28 +44,28 @@ enum {
     BP_CLASS_CHARACTER = 8,
     BP_CLASS_FIRMWARE = 9,
     BP_CLASS_AUDIO = 10,
-    BP_CLASS_BUS = 11,          /* a bus that other plugins sit on */
+    BP_CLASS_BUS = 11, /* a bus that other plugins sit on */
 };
 
 enum {
-    BP_RESET_COLD = 0,          /* power on, and every machine reset */
-    BP_RESET_WARM = 1,          /* reset that keeps what RESET# keeps */
-    BP_RESET_BUS = 2,           /* the bus it sits on was reset */
+    BP_RESET_COLD = 0, /* power on, and every machine reset */
+    BP_RESET_WARM = 1, /* reset that keeps what RESET# keeps */
+    BP_RESET_BUS = 2,  /* the bus it sits on was reset */
 };
 
 struct bp_device_desc {
-    uint32_t size;              /* sizeof(struct bp_device_desc) */
-    uint32_t device_class;      /* BP_CLASS_* */
-    const char *id;             /* "i8254": lower case, digits, '-' */
-    const char *title;          /* "Intel 8254 interval timer" */
+    uint32_t size;         /* sizeof(struct bp_device_desc) */
+    uint32_t device_class; /* BP_CLASS_* */
+    const char *id;        /* "i8254": lower case, digits, '-' */
+    const char *title;     /* "Intel 8254 interval timer" */
 
-    uint32_t instance_size;     /* the host allocates, zeroed, 64-aligned */
-    uint32_t state_offset;      /* of the nested state struct */
+    uint32_t instance_size; /* the host allocates, zeroed, 64-aligned */
+    uint32_t state_offset;  /* of the nested state struct */
     uint32_t state_size;
-    uint32_t state_version;     /* from 1; raised when fields are added */
-    const struct bp_field *fields;          /* NULL: no state */
-    const struct bp_property *properties;   /* NULL: none */
-    const char *const *requires_;   /* service ids, NULL ends; may be NULL */
+    uint32_t state_version;        /* from 1; raised when fields are added */
+    const struct bp_field *fields; /* NULL: no state */
+    const struct bp_property *properties; /* NULL: none */
+    const char *const *requires_; /* service ids, NULL ends; may be NULL */
 
     /*
      * Takes the services it needs; claims nothing.  0 or a negative errno
@@ -87,8 +87,8 @@ struct bp_device_desc {
      * `version` is the state_version of the writer.  [stopped]  May be NULL.
      */
     int32_t (*loaded)(void *self, uint32_t version);
-    void (*start)(void *self);      /* vCPUs are about to run; may be NULL */
-    void (*stop)(void *self);       /* they stopped; may be NULL */
+    void (*start)(void *self); /* vCPUs are about to run; may be NULL */
+    void (*stop)(void *self);  /* they stopped; may be NULL */
     /* Frees what create allocated; called once, in any state.  May be
      * NULL. */
     void (*destroy)(void *self);

@@ -21,19 +21,19 @@ struct bp_dev;
 struct bp_screen;
 
 struct bp_surface {
-    uint32_t width, height;     /* pixels, 1..8192 */
-    uint32_t stride;            /* bytes a line */
+    uint32_t width, height; /* pixels, 1..8192 */
+    uint32_t stride;        /* bytes a line */
     uint32_t reserved;
-    uint32_t *pixels;           /* 0x00RRGGBB, host byte order */
+    uint32_t *pixels; /* 0x00RRGGBB, host byte order */
 };
 
 /* The text on screen, so that nobody needs to read pixels. */
 struct bp_text {
-    uint32_t columns, rows;     /* 0: not a text mode */
+    uint32_t columns, rows; /* 0: not a text mode */
     uint32_t cursor_column, cursor_row;
     uint32_t cursor_visible;
     uint32_t reserved;
-    const uint16_t *cells;      /* code page 437 character | attribute << 8 */
+    const uint16_t *cells; /* code page 437 character | attribute << 8 */
 };
 
 struct bp_screen_ops {
@@ -56,8 +56,8 @@ struct bp_display {
     int32_t (*set_mode)(struct bp_screen *s, uint32_t width, uint32_t height,
                         struct bp_surface *out);
     /* Changed pixels.  Inside refresh only. */
-    void (*dirty)(struct bp_screen *s, uint32_t x, uint32_t y,
-                  uint32_t width, uint32_t height);
+    void (*dirty)(struct bp_screen *s, uint32_t x, uint32_t y, uint32_t width,
+                  uint32_t height);
     /* Copied.  Inside refresh only. */
     void (*set_text)(struct bp_screen *s, const struct bp_text *text);
     /* Hardware pointer: 32-bit ARGB image, NULL hides.  [lane] */

@@ -37,8 +37,8 @@ struct bp_dma {
      */
     int64_t (*map)(struct bp_dev *dev, uint64_t gpa, uint64_t bytes,
                    uint32_t write, void **host);
-    void (*unmap)(struct bp_dev *dev, uint64_t gpa, void *host,
-                  uint64_t bytes, uint32_t write, uint64_t written);
+    void (*unmap)(struct bp_dev *dev, uint64_t gpa, void *host, uint64_t bytes,
+                  uint32_t write, uint64_t written);
 };
 
 #ifdef __cplusplus

@@ -29,8 +29,7 @@ struct bp_host {
      * "irq %u is out of range", n);`.  The text is one clause without a full
      * stop.  [create, realize, loaded]
      */
-    int32_t (*fail)(struct bp_dev *dev, int32_t error, const char *format,
-                    ...);
+    int32_t (*fail)(struct bp_dev *dev, int32_t error, const char *format, ...);
     /*
      * The interface `id` of another device of the same machine, found by the
      * name it has in the configuration, or by class name when `device` is
@@ -42,8 +41,8 @@ struct bp_host {
 };
 
 /* True when `table` (non-NULL) is long enough to have `member`. */
-#define BP_HAS(table, member)                                                 \
-    ((const char *)(&(table)->member + 1) - (const char *)(table) <=          \
+#define BP_HAS(table, member)                                        \
+    ((const char *)(&(table)->member + 1) - (const char *)(table) <= \
      (intptr_t)(table)->size)
 
 #ifdef __cplusplus

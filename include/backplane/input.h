@@ -21,9 +21,11 @@ extern "C" {
 struct bp_dev;
 struct bp_receiver;
 
+/* clang-format off */
 enum { BP_BUTTON_LEFT = 1, BP_BUTTON_RIGHT = 2, BP_BUTTON_MIDDLE = 4,
        BP_BUTTON_4 = 8, BP_BUTTON_5 = 16 };
 enum { BP_LED_NUM = 1, BP_LED_CAPS = 2, BP_LED_SCROLL = 4 };
+/* clang-format on */
 
 /* NULL members: the receiver does not take that kind. */
 struct bp_receiver_ops {
@@ -42,8 +44,7 @@ struct bp_input {
     uint32_t size;
     /* Enabled.  [setup] */
     struct bp_receiver *(*create)(struct bp_dev *dev, const char *name,
-                                  const struct bp_receiver_ops *ops,
-                                  void *ctx);
+                                  const struct bp_receiver_ops *ops, void *ctx);
     void (*enable)(struct bp_receiver *r, int32_t enabled);
     void (*set_leds)(struct bp_receiver *r, uint32_t leds);
 };

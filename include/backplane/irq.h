@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define BP_IRQ "bp.irq/1"
+#define BP_IRQ  "bp.irq/1"
 #define BP_INTC "bp.intc/1"
 
 struct bp_dev;
@@ -48,10 +48,12 @@ struct bp_irq {
     int32_t (*level)(struct bp_dev *dev, const char *group, uint32_t number);
 };
 
+/* clang-format off */
 enum {
     BP_APIC_FIXED = 0, BP_APIC_LOWEST = 1, BP_APIC_SMI = 2, BP_APIC_NMI = 4,
     BP_APIC_INIT = 5, BP_APIC_EXTINT = 7,
 };
+/* clang-format on */
 
 struct bp_intc {
     uint32_t size;
@@ -64,8 +66,8 @@ struct bp_intc {
                  uint32_t delivery_mode, uint8_t vector, uint32_t level);
     /* fn is called [lane] when a local APIC acknowledged a level-triggered
      * vector.  [setup] */
-    int32_t (*on_eoi)(struct bp_dev *dev,
-                      void (*fn)(void *ctx, uint8_t vector), void *ctx);
+    int32_t (*on_eoi)(struct bp_dev *dev, void (*fn)(void *ctx, uint8_t vector),
+                      void *ctx);
 };
 
 #ifdef __cplusplus

@@ -43,8 +43,7 @@ struct bp_isa_dma {
     /* A device takes channel 0..7 (not 4).  became_ready is called [lane]
      * some time after the channel was unmasked.  NULL with a reason when the
      * channel does not exist or is taken.  [setup] */
-    struct bp_isa_dma_channel *(*attach)(struct bp_dev *dev,
-                                         uint32_t channel,
+    struct bp_isa_dma_channel *(*attach)(struct bp_dev *dev, uint32_t channel,
                                          void (*became_ready)(void *ctx),
                                          void *ctx);
     uint32_t (*transfer)(struct bp_isa_dma_channel *ch, uint8_t *buffer,

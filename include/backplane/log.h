@@ -14,9 +14,9 @@ extern "C" {
 struct bp_dev;
 
 enum {
-    BP_LOG_ERROR = 0,           /* the device cannot go on */
-    BP_LOG_WARN = 1,            /* something is wrong; rate-limited */
-    BP_LOG_INFO = 2,            /* life cycle only */
+    BP_LOG_ERROR = 0, /* the device cannot go on */
+    BP_LOG_WARN = 1,  /* something is wrong; rate-limited */
+    BP_LOG_INFO = 2,  /* life cycle only */
     BP_LOG_DEBUG = 3,
 };
 

@@ -18,8 +18,7 @@ struct bp_mmio_ops {
     uint32_t size;
     /* width 1, 2, 4 or 8; offset is a multiple of width */
     uint64_t (*read)(void *ctx, uint64_t offset, uint32_t width);
-    void (*write)(void *ctx, uint64_t offset, uint64_t value,
-                  uint32_t width);
+    void (*write)(void *ctx, uint64_t offset, uint64_t value, uint32_t width);
 };
 
 enum { BP_CLAIM_READ = 1, BP_CLAIM_WRITE = 2 };
@@ -27,10 +26,10 @@ enum { BP_REGION_READONLY = 1, BP_REGION_DISABLED = 2 };
 
 /* Priorities with a meaning; anything between is free. */
 enum {
-    BP_PRIO_RAM = 0,            /* main memory */
-    BP_PRIO_DEVICE = 100,       /* BARs and fixed device windows */
-    BP_PRIO_ROM = 200,          /* firmware at the top of 1 MiB and 4 GiB */
-    BP_PRIO_SHADOW = 300,       /* PAM windows of the host bridge */
+    BP_PRIO_RAM = 0,      /* main memory */
+    BP_PRIO_DEVICE = 100, /* BARs and fixed device windows */
+    BP_PRIO_ROM = 200,    /* firmware at the top of 1 MiB and 4 GiB */
+    BP_PRIO_SHADOW = 300, /* PAM windows of the host bridge */
     BP_PRIO_SMRAM = 400,
 };
 

@@ -28,8 +28,8 @@ struct bp_pci_ids {
     uint16_t subsystem_vendor, subsystem;
     uint8_t revision;
     uint8_t prog_if, subclass, base_class;
-    uint8_t header_type;        /* 0, or 1 for a bridge; 0x80 added by host */
-    uint8_t interrupt_pin;      /* 0 none, 1..4 INTA..INTD */
+    uint8_t header_type;   /* 0, or 1 for a bridge; 0x80 added by host */
+    uint8_t interrupt_pin; /* 0 none, 1..4 INTA..INTD */
 };
 
 enum { BP_PCI_ANY = 0xff };
@@ -44,20 +44,17 @@ struct bp_pci {
      * that were set during [setup].  NULL with a reason when the place is
      * taken.  [setup]
      */
-    struct bp_pci_function *(*add)(struct bp_dev *dev, uint32_t slot,
-                                   uint32_t function,
-                                   const struct bp_pci_ids *ids,
-                                   void (*config_write)(void *ctx,
-                                                        uint32_t offset,
-                                                        uint32_t width),
-                                   void *ctx);
+    struct bp_pci_function *(*add)(
+        struct bp_dev *dev, uint32_t slot, uint32_t function,
+        const struct bp_pci_ids *ids,
+        void (*config_write)(void *ctx, uint32_t offset, uint32_t width),
+        void *ctx);
     /* Value, writable bits and write-one-to-clear bits of a register, width
      * 1, 2 or 4.  Usable after [setup] too: then it changes the value only
      * for this run, and masks must be given again. */
     void (*set)(struct bp_pci_function *f, uint32_t offset, uint32_t width,
                 uint32_t value, uint32_t writable, uint32_t clear);
-    uint32_t (*get)(struct bp_pci_function *f, uint32_t offset,
-                    uint32_t width);
+    uint32_t (*get)(struct bp_pci_function *f, uint32_t offset, uint32_t width);
     /* Stores a value, masks unchanged. */
     void (*put)(struct bp_pci_function *f, uint32_t offset, uint32_t width,
                 uint32_t value);
@@ -69,8 +66,8 @@ struct bp_pci {
     int32_t (*bar_memory)(struct bp_pci_function *f, uint32_t index,
                           uint64_t bytes, uint32_t prefetchable,
                           struct bp_region *region);
-    int32_t (*bar_io)(struct bp_pci_function *f, uint32_t index,
-                      uint32_t ports, struct bp_pio_range *range);
+    int32_t (*bar_io)(struct bp_pci_function *f, uint32_t index, uint32_t ports,
+                      struct bp_pio_range *range);
     /* Expansion ROM: a copy of the image is placed by the ROM BAR.  [setup] */
     int32_t (*rom)(struct bp_pci_function *f, const void *image,
                    uint32_t bytes);

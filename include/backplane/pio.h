@@ -25,8 +25,7 @@ struct bp_pio_ops {
     uint32_t size;
     /* offset from the range's first port; width 1, 2 or 4 bytes */
     uint32_t (*read)(void *ctx, uint32_t offset, uint32_t width);
-    void (*write)(void *ctx, uint32_t offset, uint32_t value,
-                  uint32_t width);
+    void (*write)(void *ctx, uint32_t offset, uint32_t value, uint32_t width);
 };
 
 struct bp_pio {

@@ -20,13 +20,13 @@ extern "C" {
 struct bp_device_desc;
 
 struct bp_plugin {
-    uint32_t size;              /* sizeof(struct bp_plugin) */
-    uint16_t abi_major;         /* BP_ABI_MAJOR */
-    uint16_t abi_minor;         /* BP_ABI_MINOR */
-    const char *id;             /* "legacy.i8254"; "com.example.foo" */
-    const char *title;          /* one line for people */
-    const char *licence;        /* SPDX expression */
-    const struct bp_device_desc *const *devices;    /* NULL ends it */
+    uint32_t size;       /* sizeof(struct bp_plugin) */
+    uint16_t abi_major;  /* BP_ABI_MAJOR */
+    uint16_t abi_minor;  /* BP_ABI_MINOR */
+    const char *id;      /* "legacy.i8254"; "com.example.foo" */
+    const char *title;   /* one line for people */
+    const char *licence; /* SPDX expression */
+    const struct bp_device_desc *const *devices; /* NULL ends it */
 };
 
 #define BP_PLUGIN_SYMBOL "bp_plugin"

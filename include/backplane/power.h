@@ -22,8 +22,7 @@ struct bp_power {
     void (*exit)(struct bp_dev *dev, int32_t status);
     /* fn is called [lane] when the user presses the power button.  One
      * device of a machine may take it.  [setup] */
-    int32_t (*on_button)(struct bp_dev *dev, void (*fn)(void *ctx),
-                         void *ctx);
+    int32_t (*on_button)(struct bp_dev *dev, void (*fn)(void *ctx), void *ctx);
 };
 
 #ifdef __cplusplus

@@ -19,8 +19,8 @@ enum {
     BP_PROP_SIZE = 3,   /* uint64_t bytes; suffixes K M G T */
     BP_PROP_STRING = 4, /* const char *, owned by the host, never NULL */
     BP_PROP_CHOICE = 5, /* uint32_t: index into choices */
-    BP_PROP_BLOCK = 6,  /* struct bp_block_drive *, NULL when nothing attached */
-    BP_PROP_CHAR = 7,   /* struct bp_char_port *, NULL likewise */
+    BP_PROP_BLOCK = 6, /* struct bp_block_drive *, NULL when nothing attached */
+    BP_PROP_CHAR = 7,  /* struct bp_char_port *, NULL likewise */
 };
 
 struct bp_property {

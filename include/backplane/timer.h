@@ -15,9 +15,9 @@ struct bp_dev;
 struct bp_timer_handle;
 
 enum {
-    BP_CLOCK_VIRTUAL = 0,   /* ns the machine has run; stands when it stops */
-    BP_CLOCK_HOST = 1,      /* monotonic host ns; not for guest-visible time */
-    BP_CLOCK_WALL = 2,      /* ns since 1970-01-01 UTC as the guest sees it */
+    BP_CLOCK_VIRTUAL = 0, /* ns the machine has run; stands when it stops */
+    BP_CLOCK_HOST = 1,    /* monotonic host ns; not for guest-visible time */
+    BP_CLOCK_WALL = 2,    /* ns since 1970-01-01 UTC as the guest sees it */
 };
 
 typedef void bp_timer_fn(void *ctx);

@@ -9,10 +9,10 @@
 
 #include "ide.h"
 
-#define LBA28_MAX 0x0fffffffull
-#define PHYSICAL_HEADS 16u
+#define LBA28_MAX        0x0fffffffull
+#define PHYSICAL_HEADS   16u
 #define PHYSICAL_SECTORS 63u
-#define CYLINDERS_MAX 16383u
+#define CYLINDERS_MAX    16383u
 
 static uint64_t sectors_of(const struct ide_channel *ch, unsigned unit)
 {
@@ -58,8 +58,9 @@ static void put_names(struct ide_channel *ch, unsigned unit, uint8_t *out)
         snprintf(serial, sizeof(serial), "BP%u%u", ch->index, unit);
     put_string(out, 10, 20, serial);
     put_string(out, 23, 8, "1.0");
-    put_string(out, 27, 40, ide_is_cd(ch, unit) ? "Backplane DVD-ROM"
-                                                : "Backplane HARDDISK");
+    put_string(out, 27, 40,
+               ide_is_cd(ch, unit) ? "Backplane DVD-ROM"
+                                   : "Backplane HARDDISK");
 }
 
 static void put_transfer_modes(const struct ide_drive *d, uint8_t *out)
@@ -67,14 +68,13 @@ static void put_transfer_modes(const struct ide_drive *d, uint8_t *out)
     unsigned mode = d->transfer_mode;
 
     put_word(out, 63, 0x07 | (mode >> 3 == 4 ? 1u << (8 + (mode & 7)) : 0));
-    put_word(out, 64, 0x03);    /* PIO 3 and 4 */
+    put_word(out, 64, 0x03); /* PIO 3 and 4 */
     for (unsigned w = 65; w <= 68; w++)
-        put_word(out, w, 120);  /* cycle times, ns */
+        put_word(out, w, 120); /* cycle times, ns */
     put_word(out, 88, 0x07 | (mode >> 3 == 8 ? 1u << (8 + (mode & 7)) : 0));
 }
 
-static void identify_disk(struct ide_channel *ch, unsigned unit,
-                          uint8_t *out)
+static void identify_disk(struct ide_channel *ch, unsigned unit, uint8_t *out)
 {
     struct ide_drive *d = &ch->st->drive[unit];
     uint64_t total = sectors_of(ch, unit);
@@ -82,13 +82,13 @@ static void identify_disk(struct ide_channel *ch, unsigned unit,
     uint64_t physical = total / (PHYSICAL_HEADS * PHYSICAL_SECTORS);
     uint32_t current = (uint32_t)d->cylinders * d->heads * d->sectors;
 
-    put_word(out, 0, 0x0040);   /* fixed disk */
+    put_word(out, 0, 0x0040); /* fixed disk */
     put_word(out, 1, physical > CYLINDERS_MAX ? CYLINDERS_MAX : physical);
     put_word(out, 3, PHYSICAL_HEADS);
     put_word(out, 6, PHYSICAL_SECTORS);
     put_word(out, 47, 0x8000 | IDE_MULTIPLE_MAX);
-    put_word(out, 48, 1);       /* 32-bit data port */
-    put_word(out, 49, 0x0f00);  /* LBA, DMA, IORDY */
+    put_word(out, 48, 1);      /* 32-bit data port */
+    put_word(out, 49, 0x0f00); /* LBA, DMA, IORDY */
     put_word(out, 50, 0x4000);
     put_word(out, 51, 0x0200);
     put_word(out, 53, 0x0007);
@@ -100,21 +100,21 @@ static void identify_disk(struct ide_channel *ch, unsigned unit,
     put_word(out, 59, d->multiple ? 0x100 | d->multiple : 0);
     put_word(out, 60, lba28);
     put_word(out, 61, lba28 >> 16);
-    put_word(out, 80, 0x007e);  /* ATA-1 to ATA-6 */
-    put_word(out, 82, 0x7021);  /* SMART, write cache, NOP, buffers */
-    put_word(out, 83, 0x7400);  /* 48 bits, FLUSH CACHE (EXT) */
+    put_word(out, 80, 0x007e); /* ATA-1 to ATA-6 */
+    put_word(out, 82, 0x7021); /* SMART, write cache, NOP, buffers */
+    put_word(out, 83, 0x7400); /* 48 bits, FLUSH CACHE (EXT) */
     put_word(out, 84, 0x4000);
-    put_word(out, 85, 0x5000 | (d->smart ? 0x01 : 0) |
-                          (d->write_cache ? 0x20 : 0) |
-                          (d->look_ahead ? 0x40 : 0));
+    put_word(out, 85,
+             0x5000 | (d->smart ? 0x01 : 0) | (d->write_cache ? 0x20 : 0) |
+                 (d->look_ahead ? 0x40 : 0));
     put_word(out, 86, 0x3400);
     put_word(out, 87, 0x4000);
     put_word(out, 93, 0x6001 | (unit ? 0x0b00 : 0));
     for (unsigned i = 0; i < 4; i++)
         put_word(out, 100 + i, total >> 16 * i);
     if (ch->info[unit].physical_block > IDE_SECTOR) {
-        unsigned log2 = __builtin_ctz(ch->info[unit].physical_block /
-                                      IDE_SECTOR);
+        unsigned log2 =
+            __builtin_ctz(ch->info[unit].physical_block / IDE_SECTOR);
 
         put_word(out, 106, 0x6000 | log2);
     }
@@ -122,13 +122,13 @@ static void identify_disk(struct ide_channel *ch, unsigned unit,
 
 static void identify_cd(uint8_t *out)
 {
-    put_word(out, 0, 0x85c0);   /* ATAPI CD, 12-byte packets, DRQ < 50 us */
+    put_word(out, 0, 0x85c0); /* ATAPI CD, 12-byte packets, DRQ < 50 us */
     put_word(out, 49, 0x0b00);
     put_word(out, 53, 0x0006);
     put_word(out, 71, 30);
     put_word(out, 72, 30);
     put_word(out, 80, 0x001e);
-    put_word(out, 82, 0x0210);  /* DEVICE RESET, PACKET */
+    put_word(out, 82, 0x0210); /* DEVICE RESET, PACKET */
     put_word(out, 83, 0x4000);
     put_word(out, 84, 0x4000);
     put_word(out, 85, 0x0210);
@@ -146,7 +146,7 @@ void ata_identify(struct ide_channel *ch, unsigned unit, uint8_t *out)
     else
         identify_disk(ch, unit, out);
     put_transfer_modes(&ch->st->drive[unit], out);
-    out[510] = 0xa5;            /* integrity word */
+    out[510] = 0xa5; /* integrity word */
     for (unsigned i = 0; i < 510; i++)
         sum += out[i];
     out[511] = -sum;
@@ -243,8 +243,7 @@ static void write_pio(struct ide_channel *ch, unsigned sectors)
 {
     uint32_t bytes;
 
-    if (!sectors ||
-        ch->info[ch->st->selected].flags & BP_BLOCK_READONLY) {
+    if (!sectors || ch->info[ch->st->selected].flags & BP_BLOCK_READONLY) {
         ide_abort(ch, ER_ABRT);
         return;
     }
@@ -309,10 +308,10 @@ static void smart_data(struct ide_channel *ch, int thresholds)
         }
     }
     if (!thresholds) {
-        b[362] = 2;             /* off-line collection: completed */
+        b[362] = 2; /* off-line collection: completed */
         b[367] = 0x79;
-        b[368] = 3;             /* saves attributes */
-        b[370] = 1;             /* error logging */
+        b[368] = 3; /* saves attributes */
+        b[370] = 1; /* error logging */
     }
     smart_checksum(b);
     send_page(ch);
@@ -330,7 +329,7 @@ static void smart(struct ide_channel *ch)
     switch (d->feature) {
     case 0xd0: smart_data(ch, 0); return;
     case 0xd1: smart_data(ch, 1); return;
-    case 0xd5:                  /* logs are empty */
+    case 0xd5: /* logs are empty */
         memset(ch->st->buffer, 0, IDE_SECTOR);
         if (d->low == 1)
             ch->st->buffer[0] = 1;
@@ -339,8 +338,10 @@ static void smart(struct ide_channel *ch)
         return;
     case 0xd8: d->smart = 1; break;
     case 0xd9: d->smart = 0; break;
-    case 0xda:                  /* healthy: the signature stays */
-    case 0xd2: case 0xd3: case 0xd4: break;
+    case 0xda: /* healthy: the signature stays */
+    case 0xd2:
+    case 0xd3:
+    case 0xd4: break;
     default: ide_abort(ch, ER_ABRT); return;
     }
     ide_finish(ch);
@@ -358,8 +359,12 @@ static void set_features(struct ide_channel *ch)
     case 0x82: d->write_cache = 0; break;
     case 0xaa: d->look_ahead = 1; break;
     case 0x55: d->look_ahead = 0; break;
-    case 0x05: case 0x85: case 0x42: case 0xc2:     /* power, noise */
-    case 0x66: case 0xcc: break;                    /* defaults at reset */
+    case 0x05:
+    case 0x85:
+    case 0x42:
+    case 0xc2: /* power, noise */
+    case 0x66:
+    case 0xcc: break; /* defaults at reset */
     case 0x03:
         if (kind > 1 && !((kind == 4 || kind == 8) && mode <= 2)) {
             ide_abort(ch, ER_ABRT);
@@ -434,7 +439,7 @@ static void verify(struct ide_channel *ch)
 
 void ata_received(struct ide_channel *ch)
 {
-    ide_finish(ch);             /* WRITE BUFFER: READ BUFFER gives it back */
+    ide_finish(ch); /* WRITE BUFFER: READ BUFFER gives it back */
 }
 
 /* Media access; 0 when the command is none. */
@@ -443,19 +448,38 @@ static int transfer_command(struct ide_channel *ch, uint8_t command)
     struct ide_drive *d = ide_selected(ch);
 
     switch (command) {
-    case 0x24: case 0x25: case 0x29: case 0x34: case 0x35: case 0x39:
-    case 0x42: case 0x3d: case 0xce:
-        ch->st->is_ext = 1;
-        break;
+    case 0x24:
+    case 0x25:
+    case 0x29:
+    case 0x34:
+    case 0x35:
+    case 0x39:
+    case 0x42:
+    case 0x3d:
+    case 0xce: ch->st->is_ext = 1; break;
     }
     switch (command) {
-    case 0x20: case 0x21: case 0x24: read_pio(ch, 1); return 1;
-    case 0xc4: case 0x29: read_pio(ch, d->multiple); return 1;
-    case 0x30: case 0x31: case 0x34: case 0x3c: write_pio(ch, 1); return 1;
-    case 0xc5: case 0x39: write_pio(ch, d->multiple); return 1;
-    case 0xc8: case 0xc9: case 0x25: start_dma(ch, 0); return 1;
-    case 0xca: case 0xcb: case 0x35: case 0x3d: start_dma(ch, 1); return 1;
-    case 0x40: case 0x41: case 0x42: verify(ch); return 1;
+    case 0x20:
+    case 0x21:
+    case 0x24: read_pio(ch, 1); return 1;
+    case 0xc4:
+    case 0x29: read_pio(ch, d->multiple); return 1;
+    case 0x30:
+    case 0x31:
+    case 0x34:
+    case 0x3c: write_pio(ch, 1); return 1;
+    case 0xc5:
+    case 0x39: write_pio(ch, d->multiple); return 1;
+    case 0xc8:
+    case 0xc9:
+    case 0x25: start_dma(ch, 0); return 1;
+    case 0xca:
+    case 0xcb:
+    case 0x35:
+    case 0x3d: start_dma(ch, 1); return 1;
+    case 0x40:
+    case 0x41:
+    case 0x42: verify(ch); return 1;
     default: return 0;
     }
 }
@@ -466,10 +490,18 @@ static int power_command(struct ide_channel *ch, uint8_t command)
     struct ide_drive *d = ide_selected(ch);
 
     switch (command) {
-    case 0xe0: case 0xe2: case 0x94: case 0x96: d->standby = 1; break;
-    case 0xe1: case 0xe3: case 0x95: case 0x97: d->standby = 0; break;
-    case 0xe5: case 0x98: d->count = d->standby ? 0x00 : 0xff; break;
-    case 0xe6: case 0x99: d->standby = 1; break;
+    case 0xe0:
+    case 0xe2:
+    case 0x94:
+    case 0x96: d->standby = 1; break;
+    case 0xe1:
+    case 0xe3:
+    case 0x95:
+    case 0x97: d->standby = 0; break;
+    case 0xe5:
+    case 0x98: d->count = d->standby ? 0x00 : 0xff; break;
+    case 0xe6:
+    case 0x99: d->standby = 1; break;
     default: return 0;
     }
     ide_finish(ch);
@@ -481,21 +513,22 @@ void ata_command(struct ide_channel *ch, uint8_t command)
     if (transfer_command(ch, command) || power_command(ch, command))
         return;
     switch (command) {
-    case 0x10 ... 0x1f:         /* RECALIBRATE */
-    case 0x70 ... 0x7f: ide_finish(ch); break;  /* SEEK */
+    case 0x10 ... 0x1f:                        /* RECALIBRATE */
+    case 0x70 ... 0x7f: ide_finish(ch); break; /* SEEK */
     case 0x90: diagnose(ch); break;
     case 0x91: set_geometry(ch); break;
     case 0xb0: smart(ch); break;
     case 0xc6: set_multiple(ch); break;
     case 0xe4: send_page(ch); break;
     case 0xe8: ide_receive(ch, IDE_SECTOR, 1); break; /* WRITE BUFFER */
-    case 0xe7: case 0xea: ide_flush(ch); break;
+    case 0xe7:
+    case 0xea: ide_flush(ch); break;
     case 0xec:
         ata_identify(ch, ch->st->selected, ch->st->buffer);
         send_page(ch);
         break;
     case 0xef: set_features(ch); break;
-    case 0xf5: ide_finish(ch); break;  /* security freeze: nothing to lock */
+    case 0xf5: ide_finish(ch); break; /* security freeze: nothing to lock */
     case 0xf8: native_max(ch, 0); break;
     case 0x27: native_max(ch, 1); break;
     default: ide_abort(ch, ER_ABRT); break;

@@ -10,7 +10,7 @@
 
 #include "ide.h"
 
-#define PACKET_BYTES 12u
+#define PACKET_BYTES   12u
 #define BYTE_COUNT_MAX 0xfffeu
 
 static uint64_t medium_blocks(const struct ide_channel *ch)
@@ -72,8 +72,7 @@ static int wants_dma(const struct ide_drive *d)
     return d->feature & 1;
 }
 
-static void send_reply(struct ide_channel *ch,
-                       const struct scsi_cd_command *c)
+static void send_reply(struct ide_channel *ch, const struct scsi_cd_command *c)
 {
     struct ide_drive *d = ide_selected(ch);
 
@@ -88,8 +87,7 @@ static void send_reply(struct ide_channel *ch,
     ide_send(ch, c->reply_bytes);
 }
 
-static void read_medium(struct ide_channel *ch,
-                        const struct scsi_cd_command *c)
+static void read_medium(struct ide_channel *ch, const struct scsi_cd_command *c)
 {
     struct ide_drive *d = ide_selected(ch);
 
@@ -122,7 +120,7 @@ void atapi_packet(struct ide_channel *ch)
     case CD_DATA: send_reply(ch, &c); return;
     case CD_READ: read_medium(ch, &c); return;
     case CD_FAILED: check_condition(ch); return;
-    case CD_FLUSH: break;       /* nothing is written to a CD */
+    case CD_FLUSH: break; /* nothing is written to a CD */
     case CD_LOCK: block->lock(blk, d->cd.locked); break;
     case CD_EJECT: block->eject(blk, 1); break;
     case CD_LOAD: block->eject(blk, 0); break;
@@ -162,12 +160,16 @@ void atapi_command(struct ide_channel *ch, uint8_t command)
                 ide_set_signature(ch, unit);
         ch->st->selected = 0;
         break;
-    case 0xec:                  /* tells a packet drive from a disk */
+    case 0xec: /* tells a packet drive from a disk */
     case 0x20:
         ide_set_signature(ch, ch->st->selected);
         ide_abort(ch, ER_ABRT);
         break;
-    case 0xe0: case 0xe1: case 0xe2: case 0xe3: case 0xe6:
+    case 0xe0:
+    case 0xe1:
+    case 0xe2:
+    case 0xe3:
+    case 0xe6:
     case 0xe7: ide_finish(ch); break;
     case 0xe5:
         d->count = 0xff;

@@ -9,10 +9,10 @@
 #include "export.h"
 
 #define LINE_BYTES 120
-#define READS_AS 0xe9
+#define READS_AS   0xe9
 
 struct port_state {
-    uint8_t line[LINE_BYTES];   /* not yet ended */
+    uint8_t line[LINE_BYTES]; /* not yet ended */
     uint8_t used;
 };
 
@@ -77,8 +77,8 @@ static int32_t port_realize(void *self)
 {
     struct port *s = self;
 
-    return s->pio->claim(s->dev, "debug", s->port, 1, BP_SIZE_1, 0,
-                         &port_ops, s)
+    return s->pio->claim(s->dev, "debug", s->port, 1, BP_SIZE_1, 0, &port_ops,
+                         s)
                ? 0
                : -EBUSY;
 }
@@ -101,8 +101,7 @@ static int32_t port_loaded(void *self, uint32_t version)
 
 static const struct bp_field port_fields[] = {
     BP_FIELD_BLOB(struct port, st.line, "line"),
-    BP_FIELD(struct port, st.used, "used"),
-    BP_FIELD_END
+    BP_FIELD(struct port, st.used, "used"), BP_FIELD_END
 };
 
 static const struct bp_property port_properties[] = {

@@ -55,8 +55,8 @@ static int32_t port_realize(void *self)
 {
     struct port *s = self;
 
-    return s->pio->claim(s->dev, "exit", s->port, 4, BP_SIZE_ANY, 1,
-                         &port_ops, s)
+    return s->pio->claim(s->dev, "exit", s->port, 4, BP_SIZE_ANY, 1, &port_ops,
+                         s)
                ? 0
                : -EBUSY;
 }

@@ -6,18 +6,18 @@
 
 #include <backplane/backplane.h>
 
-#define EXPORT_DEVICES(id_, title_, ...)                                      \
-    static const struct bp_device_desc *const exported_devices[] = {          \
-        __VA_ARGS__, NULL                                                     \
-    };                                                                        \
-    const struct bp_plugin bp_plugin = {                                      \
-        .size = sizeof(struct bp_plugin),                                     \
-        .abi_major = BP_ABI_MAJOR,                                            \
-        .abi_minor = BP_ABI_MINOR,                                            \
-        .id = "legacy." id_,                                                  \
-        .title = title_,                                                      \
-        .licence = "Apache-2.0",                                              \
-        .devices = exported_devices,                                          \
+#define EXPORT_DEVICES(id_, title_, ...)                             \
+    static const struct bp_device_desc *const exported_devices[] = { \
+        __VA_ARGS__, NULL                                            \
+    };                                                               \
+    const struct bp_plugin bp_plugin = {                             \
+        .size = sizeof(struct bp_plugin),                            \
+        .abi_major = BP_ABI_MAJOR,                                   \
+        .abi_minor = BP_ABI_MINOR,                                   \
+        .id = "legacy." id_,                                         \
+        .title = title_,                                             \
+        .licence = "Apache-2.0",                                     \
+        .devices = exported_devices,                                 \
     }
 
 #endif

@@ -19,15 +19,15 @@
 #define PORT_SELECT 0x510
 #define PORT_DMA    0x514
 
-#define KEY_SIGNATURE 0x00
-#define KEY_FEATURES  0x01
-#define KEY_DIRECTORY 0x19
+#define KEY_SIGNATURE  0x00
+#define KEY_FEATURES   0x01
+#define KEY_DIRECTORY  0x19
 #define KEY_FIRST_FILE 0x20
-#define KEY_MASK      0x3fff    /* without the write and arch bits ... */
-#define KEY_ARCH      0x8000    /* ... the latter selects a set of its own */
+#define KEY_MASK       0x3fff /* without the write and arch bits ... */
+#define KEY_ARCH       0x8000 /* ... the latter selects a set of its own */
 
-#define FEATURE_DMA 2
-#define NAME_BYTES 56
+#define FEATURE_DMA     2
+#define NAME_BYTES      56
 #define DIRECTORY_ENTRY 64
 
 #define DMA_ERROR  0x01
@@ -45,7 +45,7 @@ struct item {
 struct cfg_state {
     uint16_t selected;
     uint32_t offset;
-    uint64_t dma;               /* address as far as it was written */
+    uint64_t dma; /* address as far as it was written */
 };
 
 struct cfg {
@@ -115,9 +115,8 @@ static int gather(struct cfg *s)
         s->items[s->count++] = (struct item){ it.key, it.data, it.bytes };
     }
     put_be32(s->directory, files);
-    s->items[s->count++] = (struct item){
-        KEY_DIRECTORY, s->directory, entry - s->directory
-    };
+    s->items[s->count++] =
+        (struct item){ KEY_DIRECTORY, s->directory, entry - s->directory };
     return 0;
 }
 
@@ -131,16 +130,15 @@ static void select_item(struct cfg *s, uint16_t key)
 static void take(struct cfg *s, uint8_t *dst, uint32_t n)
 {
     const struct item *it = find_item(s, s->st.selected);
-    uint64_t left = it && s->st.offset < it->bytes
-                        ? it->bytes - s->st.offset
-                        : 0;
+    uint64_t left =
+        it && s->st.offset < it->bytes ? it->bytes - s->st.offset : 0;
     uint32_t have = n < left ? n : left;
 
     if (have)
         memcpy(dst, it->data + s->st.offset, have);
     memset(dst + have, 0, n - have);
-    s->st.offset = s->st.offset > UINT32_MAX - n ? UINT32_MAX
-                                                 : s->st.offset + n;
+    s->st.offset =
+        s->st.offset > UINT32_MAX - n ? UINT32_MAX : s->st.offset + n;
 }
 
 static int dma_read(struct cfg *s, uint64_t gpa, uint32_t bytes)
@@ -185,9 +183,8 @@ static void run_dma(struct cfg *s)
     } else if (control & DMA_WRITE) {
         result = DMA_ERROR;
     } else if (control & DMA_SKIP) {
-        s->st.offset = s->st.offset > UINT32_MAX - bytes
-                           ? UINT32_MAX
-                           : s->st.offset + bytes;
+        s->st.offset = s->st.offset > UINT32_MAX - bytes ? UINT32_MAX
+                                                         : s->st.offset + bytes;
     }
     put_be32(raw, result);
     s->dma->write(s->dev, block, raw, 4);
@@ -266,8 +263,8 @@ static int32_t cfg_realize(void *self)
 {
     struct cfg *s = self;
 
-    if (!s->pio->claim(s->dev, "fw-cfg", PORT_SELECT, 2,
-                       BP_SIZE_1 | BP_SIZE_2, 0, &cfg_ops, s) ||
+    if (!s->pio->claim(s->dev, "fw-cfg", PORT_SELECT, 2, BP_SIZE_1 | BP_SIZE_2,
+                       0, &cfg_ops, s) ||
         !s->pio->claim(s->dev, "fw-cfg-dma", PORT_DMA, 8,
                        BP_SIZE_1 | BP_SIZE_2 | BP_SIZE_4, 0, &dma_ops, s))
         return -EBUSY;
@@ -296,12 +293,10 @@ static void cfg_destroy(void *self)
 static const struct bp_field cfg_fields[] = {
     BP_FIELD(struct cfg, st.selected, "selected"),
     BP_FIELD(struct cfg, st.offset, "offset"),
-    BP_FIELD(struct cfg, st.dma, "dma"),
-    BP_FIELD_END
+    BP_FIELD(struct cfg, st.dma, "dma"), BP_FIELD_END
 };
 
-static const char *const cfg_requires[] = { BP_PIO, BP_DMA, BP_FIRMWARE,
-                                            NULL };
+static const char *const cfg_requires[] = { BP_PIO, BP_DMA, BP_FIRMWARE, NULL };
 
 static const struct bp_device_desc fw_cfg_desc = {
     .size = sizeof(struct bp_device_desc),

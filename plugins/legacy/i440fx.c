@@ -17,16 +17,16 @@
 
 #include "export.h"
 
-#define CFG_PAM0   0x59         /* 59h..5Fh */
-#define CFG_DRB    0x60         /* 60h..67h, units of 8 MiB */
-#define CFG_SMRAM  0x72
+#define CFG_PAM0  0x59 /* 59h..5Fh */
+#define CFG_DRB   0x60 /* 60h..67h, units of 8 MiB */
+#define CFG_SMRAM 0x72
 
-#define SMRAM_OPEN 0x40
-#define SMRAM_CLOSED 0x20
-#define SMRAM_LOCK 0x10
-#define SMRAM_ENABLE 0x08
+#define SMRAM_OPEN     0x40
+#define SMRAM_CLOSED   0x20
+#define SMRAM_LOCK     0x10
+#define SMRAM_ENABLE   0x08
 #define SMRAM_WRITABLE 0x78
-#define SMRAM_BASE 0x02         /* bits 2:0, fixed: A0000h */
+#define SMRAM_BASE     0x02 /* bits 2:0, fixed: A0000h */
 
 #define PAM_WINDOWS 13
 
@@ -67,7 +67,7 @@ static uint64_t pam_bytes(unsigned window)
 
 static unsigned pam_nibble(struct hb *s, unsigned window)
 {
-    unsigned index = window + 1;    /* in nibbles from 59h */
+    unsigned index = window + 1; /* in nibbles from 59h */
     unsigned v = s->pci->get(s->fn, CFG_PAM0 + index / 2, 1);
 
     return index & 1 ? v >> 4 : v & 15;
@@ -85,11 +85,10 @@ static void hb_sync(struct hb *s)
         s->mmio->set_claims(s->pam[i], (v & 1 ? BP_CLAIM_READ : 0) |
                                            (v & 2 ? BP_CLAIM_WRITE : 0));
     }
-    s->mmio->set_claims(s->smram,
-                        (smram & (SMRAM_ENABLE | SMRAM_OPEN)) ==
-                                (SMRAM_ENABLE | SMRAM_OPEN)
-                            ? BP_CLAIM_READ | BP_CLAIM_WRITE
-                            : 0);
+    s->mmio->set_claims(s->smram, (smram & (SMRAM_ENABLE | SMRAM_OPEN)) ==
+                                          (SMRAM_ENABLE | SMRAM_OPEN)
+                                      ? BP_CLAIM_READ | BP_CLAIM_WRITE
+                                      : 0);
     s->mmio->commit(s->dev);
 }
 
@@ -157,9 +156,8 @@ static int32_t hb_realize(void *self)
     if (!s->fn)
         return -EBUSY;
     for (unsigned i = 0; i < PAM_WINDOWS; i++) {
-        s->pam[i] =
-            s->mmio->add_ram_window(s->dev, "pam", pam_base(i), pam_bytes(i),
-                                    BP_PRIO_SHADOW);
+        s->pam[i] = s->mmio->add_ram_window(s->dev, "pam", pam_base(i),
+                                            pam_bytes(i), BP_PRIO_SHADOW);
         if (!s->pam[i])
             return -EBUSY;
     }
@@ -197,12 +195,10 @@ static int32_t hb_loaded(void *self, uint32_t version)
 }
 
 static const struct bp_field hb_fields[] = {
-    BP_FIELD(struct hb, st.smram_locked, "smram_locked"),
-    BP_FIELD_END
+    BP_FIELD(struct hb, st.smram_locked, "smram_locked"), BP_FIELD_END
 };
 
-static const char *const models[] = { "440fx", "440bx", "440bx-no-agp",
-                                      NULL };
+static const char *const models[] = { "440fx", "440bx", "440bx-no-agp", NULL };
 
 static const struct bp_property hb_properties[] = {
     { .name = "model",

@@ -18,24 +18,24 @@
 #include "export.h"
 #include "ps2.h"
 
-#define STS_OBF  0x01
-#define STS_SYS  0x04
-#define STS_CMD  0x08
+#define STS_OBF      0x01
+#define STS_SYS      0x04
+#define STS_CMD      0x08
 #define STS_UNLOCKED 0x10
-#define STS_AUX  0x20
+#define STS_AUX      0x20
 
-#define CB_KBD_IRQ 0x01
-#define CB_AUX_IRQ 0x02
-#define CB_SYS     0x04
-#define CB_KBD_OFF 0x10
-#define CB_AUX_OFF 0x20
+#define CB_KBD_IRQ   0x01
+#define CB_AUX_IRQ   0x02
+#define CB_SYS       0x04
+#define CB_KBD_OFF   0x10
+#define CB_AUX_OFF   0x20
 #define CB_TRANSLATE 0x40
 
-#define OUT_RESET  0x01         /* low resets */
-#define OUT_A20    0x02
+#define OUT_RESET   0x01 /* low resets */
+#define OUT_A20     0x02
 #define OUT_KBD_OBF 0x10
 #define OUT_AUX_OBF 0x20
-#define OUT_IDLE   0xcc         /* clock and data lines released */
+#define OUT_IDLE    0xcc /* clock and data lines released */
 
 enum { FROM_NONE, FROM_KEYBOARD, FROM_MOUSE, FROM_CONTROLLER };
 
@@ -44,11 +44,11 @@ struct kbc_state {
     struct ps2_mouse mouse;
     uint8_t command_byte;
     uint8_t output_port;
-    uint8_t data;               /* output buffer ... */
-    uint8_t full;               /* FROM_*: ... and who filled it */
-    uint8_t as_aux;             /* controller byte that counts as aux */
-    uint8_t pending;            /* command waiting for its data byte */
-    uint8_t last_command;       /* was the last write to 64h? (STS_CMD) */
+    uint8_t data;         /* output buffer ... */
+    uint8_t full;         /* FROM_*: ... and who filled it */
+    uint8_t as_aux;       /* controller byte that counts as aux */
+    uint8_t pending;      /* command waiting for its data byte */
+    uint8_t last_command; /* was the last write to 64h? (STS_CMD) */
     uint8_t ram[32];
 };
 
@@ -78,7 +78,7 @@ static void fill(struct kbc *s)
         ps2_keyboard_next(&st->keyboard, &byte)) {
         if (st->command_byte & CB_TRANSLATE &&
             !ps2_keyboard_translate(&st->keyboard, &byte))
-            return fill(s);     /* F0h: the next byte is taken with it */
+            return fill(s); /* F0h: the next byte is taken with it */
         st->data = byte;
         st->full = FROM_KEYBOARD;
     } else if (!(st->command_byte & CB_AUX_OFF) &&
@@ -132,7 +132,7 @@ static void command(struct kbc *s, uint8_t v)
     case 0x20: answer(s, st->command_byte, 0); break;
     case 0x21 ... 0x3f: answer(s, st->ram[v & 31], 0); break;
     case 0x60 ... 0x7f: st->pending = v; break;
-    case 0xa4: answer(s, 0xf1, 0); break;       /* no password */
+    case 0xa4: answer(s, 0xf1, 0); break; /* no password */
     case 0xa7: st->command_byte |= CB_AUX_OFF; break;
     case 0xa8: st->command_byte &= ~CB_AUX_OFF; break;
     case 0xa9: answer(s, 0x00, 0); break;
@@ -143,21 +143,20 @@ static void command(struct kbc *s, uint8_t v)
     case 0xab: answer(s, 0x00, 0); break;
     case 0xad: st->command_byte |= CB_KBD_OFF; break;
     case 0xae: st->command_byte &= ~CB_KBD_OFF; break;
-    case 0xc0: answer(s, 0x80, 0); break;       /* not locked */
+    case 0xc0: answer(s, 0x80, 0); break; /* not locked */
     case 0xd0: answer(s, st->output_port, 0); break;
-    case 0xd1: case 0xd2: case 0xd3: case 0xd4:
-        st->pending = v;
-        break;
+    case 0xd1:
+    case 0xd2:
+    case 0xd3:
+    case 0xd4: st->pending = v; break;
     case 0xdd: st->output_port &= ~OUT_A20; break;
     case 0xdf: st->output_port |= OUT_A20; break;
     case 0xe0: answer(s, 0x00, 0); break;
-    case 0xf0 ... 0xff:         /* pulse the low bits low */
+    case 0xf0 ... 0xff: /* pulse the low bits low */
         if (!(v & OUT_RESET))
             s->power->reset(s->dev);
         break;
-    default:
-        s->log->guest_error(s->dev, "command %02x is not known", v);
-        break;
+    default: s->log->guest_error(s->dev, "command %02x is not known", v); break;
     }
 }
 
@@ -312,8 +311,8 @@ static int32_t kbc_realize(void *self)
     s->pointer = s->input->create(dev, "mouse", &pointer_ops, s);
     if (!s->irq1 || !s->irq12 || !s->a20 || !s->keys || !s->pointer ||
         !s->pio->claim(dev, "kbc-data", 0x60, 1, BP_SIZE_1, 0, &kbc_ops, s) ||
-        !s->pio->claim(dev, "kbc-command", 0x64, 1, BP_SIZE_1, 0,
-                       &command_ops, s))
+        !s->pio->claim(dev, "kbc-command", 0x64, 1, BP_SIZE_1, 0, &command_ops,
+                       s))
         return -EBUSY;
     return 0;
 }
@@ -349,8 +348,7 @@ static int32_t kbc_loaded(void *self, uint32_t version)
 static const struct bp_field queue_fields[] = {
     BP_FIELD_BLOB(struct ps2_queue, bytes, "bytes"),
     BP_FIELD(struct ps2_queue, head, "head"),
-    BP_FIELD(struct ps2_queue, count, "count"),
-    BP_FIELD_END
+    BP_FIELD(struct ps2_queue, count, "count"), BP_FIELD_END
 };
 
 static const struct bp_field keyboard_fields[] = {
@@ -401,8 +399,8 @@ static const struct bp_field kbc_fields[] = {
     BP_FIELD_END
 };
 
-static const char *const kbc_requires[] = { BP_LOG, BP_IRQ, BP_PIO, BP_INPUT,
-                                            BP_POWER, NULL };
+static const char *const kbc_requires[] = { BP_LOG,   BP_IRQ,   BP_PIO,
+                                            BP_INPUT, BP_POWER, NULL };
 
 static const struct bp_device_desc i8042_desc = {
     .size = sizeof(struct bp_device_desc),

@@ -17,14 +17,14 @@
 
 #include "export.h"
 
-#define MODE_TRANSFER 0x0c
-#define MODE_VERIFY   0x00
-#define MODE_WRITE    0x04      /* to memory */
-#define MODE_READ     0x08      /* from memory */
-#define MODE_ILLEGAL  0x0c
-#define MODE_AUTO     0x10
+#define MODE_TRANSFER  0x0c
+#define MODE_VERIFY    0x00
+#define MODE_WRITE     0x04 /* to memory */
+#define MODE_READ      0x08 /* from memory */
+#define MODE_ILLEGAL   0x0c
+#define MODE_AUTO      0x10
 #define MODE_DECREMENT 0x20
-#define MODE_CASCADE  0xc0
+#define MODE_CASCADE   0xc0
 
 #define COMMAND_DISABLE 0x04
 
@@ -43,7 +43,7 @@ struct dma_controller {
 
 struct dma_state {
     struct dma_controller controller[2];
-    uint8_t page[16];           /* 80h..8Fh as written */
+    uint8_t page[16]; /* 80h..8Fh as written */
 };
 
 struct dma {
@@ -108,9 +108,8 @@ static uint32_t channel_run(const struct dma_channel *ch, uint32_t unit,
 {
     uint32_t units = bytes / unit;
     uint32_t left = (uint32_t)ch->count + 1;
-    uint32_t to_wrap = ch->mode & MODE_DECREMENT
-                           ? (uint32_t)ch->address + 1
-                           : 0x10000u - ch->address;
+    uint32_t to_wrap = ch->mode & MODE_DECREMENT ? (uint32_t)ch->address + 1
+                                                 : 0x10000u - ch->address;
 
     if (units > left)
         units = left;
@@ -145,8 +144,7 @@ static void copy_run(struct dma *s, struct dma_channel *ch, uint32_t unit,
 }
 
 static uint32_t dma_transfer(void *ctx, uint32_t channel, uint8_t *buffer,
-                             uint32_t bytes, uint32_t direction,
-                             uint32_t *tc)
+                             uint32_t bytes, uint32_t direction, uint32_t *tc)
 {
     struct dma *s = ctx;
     struct dma_controller *c = &s->st.controller[channel >> 2];
@@ -193,7 +191,7 @@ static uint8_t controller_read(struct dma_controller *c, unsigned reg)
     case 0 ... 7: return read_byte(c, reg & 1 ? ch->count : ch->address);
     case 8:
         v = c->status | c->request << 4;
-        c->status = 0;          /* reading clears the TC bits */
+        c->status = 0; /* reading clears the TC bits */
         return v;
     case 13: return c->temporary;
     case 15: return c->mask;
@@ -220,24 +218,25 @@ static void set_bit(uint8_t *reg, uint8_t v)
         *reg &= ~(1u << (v & 3));
 }
 
-static void controller_write(struct dma_controller *c, unsigned reg,
-                             uint8_t v)
+static void controller_write(struct dma_controller *c, unsigned reg, uint8_t v)
 {
     struct dma_channel *ch = &c->channel[reg >> 1 & 3];
 
     switch (reg) {
-    case 0: case 2: case 4: case 6:
-        write_half(c, &ch->base_address, &ch->address, v);
-        break;
-    case 1: case 3: case 5: case 7:
-        write_half(c, &ch->base_count, &ch->count, v);
-        break;
+    case 0:
+    case 2:
+    case 4:
+    case 6: write_half(c, &ch->base_address, &ch->address, v); break;
+    case 1:
+    case 3:
+    case 5:
+    case 7: write_half(c, &ch->base_count, &ch->count, v); break;
     case 8: c->command = v; break;
     case 9: set_bit(&c->request, v); break;
     case 10: set_bit(&c->mask, v); break;
     case 11: c->channel[v & 3].mode = v; break;
     case 12: c->flip_flop = 0; break;
-    case 13:                    /* master clear */
+    case 13: /* master clear */
         c->command = c->status = c->request = c->temporary = 0;
         c->flip_flop = 0;
         c->mask = 0xf;
@@ -390,12 +389,10 @@ static const struct bp_field controller_fields[] = {
 static const struct bp_field dma_fields[] = {
     BP_FIELD_TABLE(struct dma, st.controller, "controller", 2,
                    controller_fields),
-    BP_FIELD_ARRAY(struct dma, st.page, "page"),
-    BP_FIELD_END
+    BP_FIELD_ARRAY(struct dma, st.page, "page"), BP_FIELD_END
 };
 
-static const char *const dma_requires[] = { BP_PIO, BP_DMA, BP_ISA_DMA,
-                                            NULL };
+static const char *const dma_requires[] = { BP_PIO, BP_DMA, BP_ISA_DMA, NULL };
 
 static const struct bp_device_desc i8237_desc = {
     .size = sizeof(struct bp_device_desc),

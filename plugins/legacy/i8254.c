@@ -17,53 +17,53 @@
 
 #include "export.h"
 
-#define PIT_HZ       1193182u   /* 14.31818 MHz / 12 */
-#define PIT_PORT     0x40
-#define PORT_B       0x61
-#define REFRESH_NS   15085u     /* port 61h bit 4 toggles at each refresh */
+#define PIT_HZ     1193182u /* 14.31818 MHz / 12 */
+#define PIT_PORT   0x40
+#define PORT_B     0x61
+#define REFRESH_NS 15085u /* port 61h bit 4 toggles at each refresh */
 /* Edges are delivered at most this often, so that a guest that programs a
  * count of 2 does not own a host thread. */
-#define EDGE_GAP_NS  20000u
+#define EDGE_GAP_NS 20000u
 /* Edges older than this are dropped: the host was too slow. */
-#define BACKLOG_NS   1000000000ull
+#define BACKLOG_NS 1000000000ull
 
 #define RW_LATCH 0
 #define RW_LOW   1
 #define RW_HIGH  2
 #define RW_BOTH  3
 
-#define PORTB_GATE2   0x01
-#define PORTB_SPEAKER 0x02
+#define PORTB_GATE2    0x01
+#define PORTB_SPEAKER  0x02
 #define PORTB_WRITABLE 0x0f
-#define PORTB_REFRESH 0x10
-#define PORTB_OUT2    0x20
+#define PORTB_REFRESH  0x10
+#define PORTB_OUT2     0x20
 
 struct pit_counter {
-    uint64_t start;             /* tick at which counting (re)started */
-    uint64_t held;              /* ticks counted before the gate closed */
-    uint64_t switch_at;         /* tick at which CE takes a pending count */
-    uint16_t reload;            /* CR */
-    uint16_t count;             /* what CE counts down from */
-    uint16_t latch;             /* OL */
-    uint8_t mode;               /* as written: 6 and 7 are 2 and 3 */
+    uint64_t start;     /* tick at which counting (re)started */
+    uint64_t held;      /* ticks counted before the gate closed */
+    uint64_t switch_at; /* tick at which CE takes a pending count */
+    uint16_t reload;    /* CR */
+    uint16_t count;     /* what CE counts down from */
+    uint16_t latch;     /* OL */
+    uint8_t mode;       /* as written: 6 and 7 are 2 and 3 */
     uint8_t bcd;
-    uint8_t rw;                 /* RW_* */
+    uint8_t rw; /* RW_* */
     uint8_t gate;
-    uint8_t loaded;             /* a count was written since the mode was */
-    uint8_t running;            /* start is valid */
-    uint8_t pending;            /* CE was not yet loaded from CR */
-    uint8_t low_byte;           /* first half of a two-byte write */
-    uint8_t write_high;         /* the next write is the high byte */
-    uint8_t read_high;          /* the next read is the high byte */
-    uint8_t latched;            /* bytes of OL still to be read */
-    uint8_t status;             /* latched status byte ... */
-    uint8_t status_latched;     /* ... is to be read first */
+    uint8_t loaded;         /* a count was written since the mode was */
+    uint8_t running;        /* start is valid */
+    uint8_t pending;        /* CE was not yet loaded from CR */
+    uint8_t low_byte;       /* first half of a two-byte write */
+    uint8_t write_high;     /* the next write is the high byte */
+    uint8_t read_high;      /* the next read is the high byte */
+    uint8_t latched;        /* bytes of OL still to be read */
+    uint8_t status;         /* latched status byte ... */
+    uint8_t status_latched; /* ... is to be read first */
 };
 
 struct pit_state {
     struct pit_counter counter[3];
     uint8_t port_b;
-    uint64_t edge;              /* tick of the counter 0 change now due */
+    uint64_t edge; /* tick of the counter 0 change now due */
     uint8_t edge_armed;
 };
 
@@ -99,8 +99,7 @@ static uint32_t from_bcd(uint32_t v)
 
 static uint32_t to_bcd(uint32_t v)
 {
-    return v % 10 | v / 10 % 10 << 4 | v / 100 % 10 << 8 |
-           v / 1000 % 10 << 12;
+    return v % 10 | v / 10 % 10 << 4 | v / 100 % 10 << 8 | v / 1000 % 10 << 12;
 }
 
 /* Bit 2 of modes 2 and 3 is "don't care". */
@@ -301,7 +300,7 @@ static void counter_load(struct pit_counter *c, uint16_t value, uint64_t now)
     c->pending = 1;
     if (mode == 1 || mode == 5) {
         c->loaded = 1;
-        c->switch_at = UINT64_MAX;      /* waits for the gate */
+        c->switch_at = UINT64_MAX; /* waits for the gate */
     } else if (periodic && c->loaded) {
         if (c->running && now >= c->start)
             c->switch_at = counter_period_end(c, now);
@@ -319,7 +318,7 @@ static void counter_load(struct pit_counter *c, uint16_t value, uint64_t now)
 static void counter_latch(struct pit_counter *c, uint64_t now)
 {
     if (c->latched)
-        return;                 /* "ignored until the first is read" */
+        return; /* "ignored until the first is read" */
     c->latch = counter_value(c, now);
     c->latched = c->rw == RW_BOTH ? 2 : 1;
 }
@@ -352,8 +351,7 @@ static uint8_t counter_read(struct pit_counter *c, uint64_t now)
     v = counter_value(c, now);
     if (c->rw == RW_BOTH)
         c->read_high ^= 1;
-    return c->rw == RW_HIGH || (c->rw == RW_BOTH && !c->read_high) ? v >> 8
-                                                                   : v;
+    return c->rw == RW_HIGH || (c->rw == RW_BOTH && !c->read_high) ? v >> 8 : v;
 }
 
 static void counter_write(struct pit_counter *c, uint8_t v, uint64_t now)
@@ -386,7 +384,7 @@ static void pit_control(struct pit *s, uint8_t v, uint64_t now)
     struct pit_counter *c;
     unsigned i;
 
-    if (select == 3) {          /* read-back command */
+    if (select == 3) { /* read-back command */
         for (i = 0; i < 3; i++) {
             if (!(v & 2u << i))
                 continue;
@@ -426,7 +424,7 @@ static uint32_t pit_read(void *ctx, uint32_t offset, uint32_t width)
 
     (void)width;
     if (offset == 3)
-        return 0xff;            /* the control word cannot be read */
+        return 0xff; /* the control word cannot be read */
     return counter_read(&s->st.counter[offset], pit_settle(s));
 }
 
@@ -499,12 +497,11 @@ static int32_t pit_realize(void *self)
     struct bp_dev *dev = s->dev;
 
     s->irq0 = s->irq->output(dev, "isa", 0);
-    s->event = s->timer->create(dev, BP_CLOCK_VIRTUAL, "counter0", pit_event,
-                                s);
+    s->event =
+        s->timer->create(dev, BP_CLOCK_VIRTUAL, "counter0", pit_event, s);
     if (!s->irq0 || !s->event ||
         !s->pio->claim(dev, "pit", PIT_PORT, 4, BP_SIZE_1, 0, &pit_ops, s) ||
-        !s->pio->claim(dev, "port-b", PORT_B, 1, BP_SIZE_1, 0, &port_b_ops,
-                       s))
+        !s->pio->claim(dev, "port-b", PORT_B, 1, BP_SIZE_1, 0, &port_b_ops, s))
         return -EBUSY;
     return 0;
 }
@@ -566,8 +563,7 @@ static const struct bp_field pit_fields[] = {
     BP_FIELD_TABLE(struct pit, st.counter, "counter", 3, counter_fields),
     BP_FIELD(struct pit, st.port_b, "port_b"),
     BP_FIELD(struct pit, st.edge, "edge"),
-    BP_FIELD(struct pit, st.edge_armed, "edge_armed"),
-    BP_FIELD_END
+    BP_FIELD(struct pit, st.edge_armed, "edge_armed"), BP_FIELD_END
 };
 
 static const char *const pit_requires[] = { BP_TIMER, BP_IRQ, BP_PIO, NULL };

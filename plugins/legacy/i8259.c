@@ -36,12 +36,12 @@ static const uint8_t elcr_mask[2] = { 0xf8, 0xde };
 
 struct pic_state {
     uint8_t irr, imr, isr;
-    uint8_t level;              /* lines that are high now */
+    uint8_t level; /* lines that are high now */
     uint8_t elcr;
-    uint8_t vector;             /* ICW2, low three bits 0 */
-    uint8_t lowest;             /* IRQ with the lowest priority */
+    uint8_t vector; /* ICW2, low three bits 0 */
+    uint8_t lowest; /* IRQ with the lowest priority */
     uint8_t icw1, icw4;
-    uint8_t step;               /* ICW expected next: 0 none, 2, 3, 4 */
+    uint8_t step; /* ICW expected next: 0 none, 2, 3, 4 */
     uint8_t read_isr;
     uint8_t poll;
     uint8_t special_mask;
@@ -49,7 +49,7 @@ struct pic_state {
 };
 
 struct pics_state {
-    struct pic_state pic[2];    /* master, slave */
+    struct pic_state pic[2]; /* master, slave */
 };
 
 struct pics {
@@ -208,7 +208,7 @@ static void pic_ocw2(struct pic_state *p, uint8_t v)
     case 3: pic_eoi(p, v & 7, 0); break;
     case 7: pic_eoi(p, v & 7, 1); break;
     case 6: p->lowest = v & 7; break;
-    default: break;             /* 2: no operation */
+    default: break; /* 2: no operation */
     }
 }
 
@@ -229,7 +229,7 @@ static void pic_write_odd(struct pic_state *p, uint8_t v)
         p->vector = v & 0xf8;
         p->step = !(p->icw1 & ICW1_SNGL) ? 3 : p->icw1 & ICW1_IC4 ? 4 : 0;
         break;
-    case 3:                     /* the cascade is wired, not programmed */
+    case 3: /* the cascade is wired, not programmed */
         p->step = p->icw1 & ICW1_IC4 ? 4 : 0;
         break;
     case 4:
@@ -415,8 +415,7 @@ static const struct bp_field pic_fields[] = {
 };
 
 static const struct bp_field pics_fields[] = {
-    BP_FIELD_TABLE(struct pics, st.pic, "pic", 2, pic_fields),
-    BP_FIELD_END
+    BP_FIELD_TABLE(struct pics, st.pic, "pic", 2, pic_fields), BP_FIELD_END
 };
 
 static const char *const pics_requires[] = { BP_IRQ, BP_INTC, BP_PIO, NULL };

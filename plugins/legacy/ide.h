@@ -17,14 +17,14 @@
 
 #include "scsi_cd.h"
 
-#define IDE_SECTOR 512u
-#define IDE_BUFFER 65536u       /* bytes; a multiple of both block sizes */
+#define IDE_SECTOR       512u
+#define IDE_BUFFER       65536u /* bytes; a multiple of both block sizes */
 #define IDE_MULTIPLE_MAX 16u
 
 /* Status */
 #define ST_ERR 0x01
 #define ST_DRQ 0x08
-#define ST_SRV 0x10             /* seek complete on old drives */
+#define ST_SRV 0x10 /* seek complete on old drives */
 #define ST_DF  0x20
 #define ST_RDY 0x40
 #define ST_BSY 0x80
@@ -43,29 +43,29 @@
 #define IR_COD 0x01
 #define IR_IO  0x02
 /* Bus master */
-#define BM_START 0x01
+#define BM_START     0x01
 #define BM_TO_MEMORY 0x08
-#define BMS_ACTIVE 0x01
-#define BMS_ERROR  0x02
-#define BMS_IRQ    0x04
-#define BMS_DRIVES 0x60
+#define BMS_ACTIVE   0x01
+#define BMS_ERROR    0x02
+#define BMS_IRQ      0x04
+#define BMS_DRIVES   0x60
 
 enum ide_phase {
     IDE_IDLE,
-    IDE_PIO_IN,                 /* the guest reads the buffer */
-    IDE_PIO_OUT,                /* the guest fills the buffer */
-    IDE_PACKET,                 /* the guest writes a command packet */
-    IDE_DMA,                    /* the bus master moves the data */
+    IDE_PIO_IN,  /* the guest reads the buffer */
+    IDE_PIO_OUT, /* the guest fills the buffer */
+    IDE_PACKET,  /* the guest writes a command packet */
+    IDE_DMA,     /* the bus master moves the data */
 };
 
 struct ide_drive {
     uint8_t feature, count, low, mid, high, device;
     uint8_t hob_feature, hob_count, hob_low, hob_mid, hob_high;
     uint8_t status, error, command;
-    uint8_t multiple;           /* sectors a block, 0: off */
-    uint8_t heads, sectors;     /* translation in use */
+    uint8_t multiple;       /* sectors a block, 0: off */
+    uint8_t heads, sectors; /* translation in use */
     uint16_t cylinders;
-    uint8_t transfer_mode;      /* as set by SET FEATURES 03h */
+    uint8_t transfer_mode; /* as set by SET FEATURES 03h */
     uint8_t write_cache, look_ahead, smart, standby;
     struct scsi_cd cd;
 };
@@ -74,21 +74,21 @@ struct ide_channel_state {
     struct ide_drive drive[2];
     uint8_t selected;
     uint8_t control;
-    uint8_t irq;                /* INTRQ */
+    uint8_t irq; /* INTRQ */
     uint8_t bm_command, bm_status;
-    uint8_t phase;              /* enum ide_phase */
-    uint8_t writing;            /* the transfer goes to the medium */
-    uint8_t is_ext;             /* 48-bit command */
-    uint8_t raw;                /* CD sectors of 2352 bytes */
-    uint32_t bm_prd;            /* table */
-    uint32_t prd_next;          /* entry to be read next */
+    uint8_t phase;     /* enum ide_phase */
+    uint8_t writing;   /* the transfer goes to the medium */
+    uint8_t is_ext;    /* 48-bit command */
+    uint8_t raw;       /* CD sectors of 2352 bytes */
+    uint32_t bm_prd;   /* table */
+    uint32_t prd_next; /* entry to be read next */
     uint32_t prd_address, prd_left;
-    uint8_t prd_last;           /* the current entry is the last */
-    uint32_t position, end;     /* of the guest in the buffer */
-    uint32_t filled;            /* bytes of data in the buffer */
-    uint32_t block;             /* bytes a DRQ block */
-    uint64_t lba;               /* next unit of the medium */
-    uint32_t left;              /* units not yet requested */
+    uint8_t prd_last;       /* the current entry is the last */
+    uint32_t position, end; /* of the guest in the buffer */
+    uint32_t filled;        /* bytes of data in the buffer */
+    uint32_t block;         /* bytes a DRQ block */
+    uint64_t lba;           /* next unit of the medium */
+    uint32_t left;          /* units not yet requested */
     uint8_t buffer[IDE_BUFFER];
 };
 
@@ -96,18 +96,18 @@ struct ide;
 
 struct ide_channel {
     /* Configuration */
-    struct bp_block_drive *blk[2];      /* NULL: no drive */
+    struct bp_block_drive *blk[2]; /* NULL: no drive */
     /* Wiring */
     struct ide *ide;
-    unsigned index;             /* 0 primary, 1 secondary */
+    unsigned index; /* 0 primary, 1 secondary */
     struct bp_pio_range *command, *control_port;
     struct bp_irq_line *line;
     /* Runtime: empty whenever the machine is stopped */
     struct bp_block_request request;
     struct bp_iovec iov;
-    uint8_t busy;               /* the request is under way */
-    uint8_t cancelled;          /* ... and nobody waits for it any more */
-    uint8_t reset_after;        /* finish a reset when it is back */
+    uint8_t busy;        /* the request is under way */
+    uint8_t cancelled;   /* ... and nobody waits for it any more */
+    uint8_t reset_after; /* finish a reset when it is back */
     uint8_t staging[IDE_BUFFER];
     struct bp_block_info info[2];
     /* State, inside struct ide */

@@ -15,9 +15,8 @@
 
 void ide_channel_sync(struct ide_channel *ch)
 {
-    ch->ide->irq->set(ch->line,
-                      ch->st->irq && !(ch->st->control & CTL_NIEN) &&
-                          ch->blk[ch->st->selected] != NULL);
+    ch->ide->irq->set(ch->line, ch->st->irq && !(ch->st->control & CTL_NIEN) &&
+                                    ch->blk[ch->st->selected] != NULL);
 }
 
 static void raise_irq(struct ide_channel *ch)
@@ -68,7 +67,7 @@ void ide_set_signature(struct ide_channel *ch, unsigned unit)
     d->mid = cd ? 0x14 : 0;
     d->high = cd ? 0xeb : 0;
     d->device = 0;
-    d->error = 1;               /* diagnostics passed */
+    d->error = 1; /* diagnostics passed */
     d->status = cd ? 0 : ST_RDY | ST_SRV;
 }
 
@@ -119,7 +118,7 @@ void ide_channel_reset(struct ide_channel *ch)
         st->drive[unit].write_cache = 1;
         st->drive[unit].look_ahead = 1;
         st->drive[unit].smart = 1;
-        st->drive[unit].transfer_mode = 0x42;   /* UDMA 2 */
+        st->drive[unit].transfer_mode = 0x42; /* UDMA 2 */
         ata_default_geometry(ch, unit);
         scsi_cd_reset(&st->drive[unit].cd);
         st->bm_status |= 0x20u << unit;
@@ -230,8 +229,8 @@ static int next_prd(struct ide_channel *ch)
         return 0;
     }
     ch->st->prd_next += 8;
-    ch->st->prd_address = (raw[0] & ~1u) | raw[1] << 8 | raw[2] << 16 |
-                         (uint32_t)raw[3] << 24;
+    ch->st->prd_address =
+        (raw[0] & ~1u) | raw[1] << 8 | raw[2] << 16 | (uint32_t)raw[3] << 24;
     count = (raw[4] & ~1u) | raw[5] << 8;
     ch->st->prd_left = count ? count : 0x10000;
     ch->st->prd_last = raw[7] >> 7;
@@ -254,11 +253,11 @@ static int dma_buffer(struct ide_channel *ch)
         if (n > ch->st->prd_left)
             n = ch->st->prd_left;
         if (ch->st->writing)
-            r = s->dma->read(s->dev, ch->st->prd_address,
-                             ch->st->buffer + at, n);
+            r = s->dma->read(s->dev, ch->st->prd_address, ch->st->buffer + at,
+                             n);
         else
-            r = s->dma->write(s->dev, ch->st->prd_address,
-                              ch->st->buffer + at, n);
+            r = s->dma->write(s->dev, ch->st->prd_address, ch->st->buffer + at,
+                              n);
         if (r < 0) {
             ch->st->bm_status |= BMS_ERROR;
             return 0;

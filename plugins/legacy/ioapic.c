@@ -28,7 +28,7 @@
 #define RTE_MODE(e)  ((unsigned)((e) >> 8) & 7)
 #define RTE_LOGICAL  0x00000800ull
 #define RTE_STATUS   0x00001000ull
-#define RTE_LOW      0x00002000ull  /* polarity: active low */
+#define RTE_LOW      0x00002000ull /* polarity: active low */
 #define RTE_IRR      0x00004000ull
 #define RTE_LEVEL    0x00008000ull
 #define RTE_MASKED   0x00010000ull
@@ -37,8 +37,8 @@
 
 struct ioapic_state {
     uint64_t entry[PINS];
-    uint32_t level;             /* bit n: input n is asserted */
-    uint32_t irr;               /* bit n: request not yet delivered */
+    uint32_t level; /* bit n: input n is asserted */
+    uint32_t irr;   /* bit n: request not yet delivered */
     uint8_t id;
     uint8_t index;
 };
@@ -63,7 +63,7 @@ static void ioapic_service(struct ioapic *s, unsigned n)
         return;
     if (e & RTE_LEVEL) {
         if (e & RTE_IRR)
-            return;             /* until the EOI */
+            return; /* until the EOI */
         s->st.entry[n] |= RTE_IRR;
     } else {
         s->st.irr &= ~bit;
@@ -99,7 +99,7 @@ static void ioapic_set(struct ioapic *s, unsigned n, int level)
 static void isa_input(void *ctx, uint32_t number, int32_t level)
 {
     if (number == 2)
-        return;                 /* the cascade is not an ISA line */
+        return; /* the cascade is not an ISA line */
     ioapic_set(ctx, number ? number : 2, level);
 }
 
@@ -130,15 +130,14 @@ static uint32_t register_read(const struct ioapic_state *st)
     switch (st->index) {
     case 0: return (uint32_t)st->id << 24;
     case 1: return 0x20 | (PINS - 1) << 16;
-    case 2: return (uint32_t)st->id << 24;      /* arbitration ID */
+    case 2: return (uint32_t)st->id << 24; /* arbitration ID */
     case 0x10 ... 0x10 + 2 * PINS - 1:
         return st->entry[n] >> (st->index & 1 ? 32 : 0);
     default: return 0;
     }
 }
 
-static void entry_write(struct ioapic *s, unsigned n, unsigned high,
-                        uint32_t v)
+static void entry_write(struct ioapic *s, unsigned n, unsigned high, uint32_t v)
 {
     uint64_t e = s->st.entry[n], keep = e & RTE_READONLY;
     uint32_t bit = 1u << n;
@@ -149,7 +148,7 @@ static void entry_write(struct ioapic *s, unsigned n, unsigned high,
         e = (e & ~0xffffffffull) | v;
     e = (e & RTE_WRITABLE & ~RTE_READONLY) | keep;
     if (!(e & RTE_LEVEL))
-        e &= ~RTE_IRR;          /* edge sense has no remote IRR */
+        e &= ~RTE_IRR; /* edge sense has no remote IRR */
     s->st.entry[n] = e;
     if (e & RTE_LEVEL) {
         if (s->st.level & bit)
@@ -186,8 +185,7 @@ static void ioapic_write(void *ctx, uint64_t offset, uint64_t value,
         if (s->st.index == 0)
             s->st.id = value >> 24 & 0xf;
         else if (s->st.index >= 0x10 && s->st.index < 0x10 + 2 * PINS)
-            entry_write(s, (s->st.index - 0x10u) >> 1, s->st.index & 1,
-                        value);
+            entry_write(s, (s->st.index - 0x10u) >> 1, s->st.index & 1, value);
         break;
     case IOEOI: ioapic_eoi(s, value); break;
     }
@@ -259,8 +257,7 @@ static const struct bp_field ioapic_fields[] = {
     BP_FIELD_END
 };
 
-static const char *const ioapic_requires[] = { BP_IRQ, BP_INTC, BP_MMIO,
-                                               NULL };
+static const char *const ioapic_requires[] = { BP_IRQ, BP_INTC, BP_MMIO, NULL };
 
 static const struct bp_device_desc ioapic_desc = {
     .size = sizeof(struct bp_device_desc),

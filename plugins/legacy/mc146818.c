@@ -21,27 +21,38 @@
 #define NS 1000000000ll
 
 enum {
-    R_SECOND, R_SECOND_ALARM, R_MINUTE, R_MINUTE_ALARM, R_HOUR,
-    R_HOUR_ALARM, R_WEEKDAY, R_DAY, R_MONTH, R_YEAR,
-    R_A, R_B, R_C, R_D,
+    R_SECOND,
+    R_SECOND_ALARM,
+    R_MINUTE,
+    R_MINUTE_ALARM,
+    R_HOUR,
+    R_HOUR_ALARM,
+    R_WEEKDAY,
+    R_DAY,
+    R_MONTH,
+    R_YEAR,
+    R_A,
+    R_B,
+    R_C,
+    R_D,
     R_CENTURY = 0x32,
 };
 
-#define A_UIP 0x80
-#define A_DV  0x70
-#define A_DV_RUN 0x20           /* 32.768 kHz crystal, counting */
-#define A_RS  0x0f
-#define B_SET 0x80
-#define B_PIE 0x40
-#define B_AIE 0x20
-#define B_UIE 0x10
-#define B_DM  0x04              /* binary */
-#define B_24  0x02
-#define C_IRQF 0x80
-#define C_PF  0x40
-#define C_AF  0x20
-#define C_UF  0x10
-#define D_VRT 0x80
+#define A_UIP    0x80
+#define A_DV     0x70
+#define A_DV_RUN 0x20 /* 32.768 kHz crystal, counting */
+#define A_RS     0x0f
+#define B_SET    0x80
+#define B_PIE    0x40
+#define B_AIE    0x20
+#define B_UIE    0x10
+#define B_DM     0x04 /* binary */
+#define B_24     0x02
+#define C_IRQF   0x80
+#define C_PF     0x40
+#define C_AF     0x20
+#define C_UF     0x10
+#define D_VRT    0x80
 
 /* UIP rises 244 us before the update, which takes up to 1984 us. */
 #define UIP_BEFORE_NS 244000ll
@@ -49,11 +60,11 @@ enum {
 #define DAY_SECONDS 86400ll
 
 struct rtc_state {
-    int64_t offset;             /* RTC time = wall clock + offset, ns */
-    int64_t halted_at;          /* RTC time while it does not count, ns */
-    int64_t update_seen;        /* second of the last update in reg C */
-    uint64_t periodic_start;    /* virtual ns of the last period taken */
-    uint8_t index, index2;      /* ports 70h, 72h */
+    int64_t offset;          /* RTC time = wall clock + offset, ns */
+    int64_t halted_at;       /* RTC time while it does not count, ns */
+    int64_t update_seen;     /* second of the last update in reg C */
+    uint64_t periodic_start; /* virtual ns of the last period taken */
+    uint8_t index, index2;   /* ports 70h, 72h */
     uint8_t ram[256];
 };
 
@@ -113,7 +124,7 @@ static struct civil civil_from_seconds(int64_t t)
     c.hour = rest / 3600;
     c.minute = rest / 60 % 60;
     c.second = rest % 60;
-    c.weekday = (days % 7 + 7 + 4) % 7 + 1;     /* 1970 began on a Thursday */
+    c.weekday = (days % 7 + 7 + 4) % 7 + 1; /* 1970 began on a Thursday */
     return c;
 }
 
@@ -181,7 +192,8 @@ static int64_t time_from_registers(const struct rtc_state *st)
     days = days_from_civil(year, month, decode(st, st->ram[R_DAY]));
     return ((days * 24 + decode_hour(st, st->ram[R_HOUR])) * 3600 +
             decode(st, st->ram[R_MINUTE]) * 60 +
-            decode(st, st->ram[R_SECOND])) * NS;
+            decode(st, st->ram[R_SECOND])) *
+           NS;
 }
 
 static int alarm_matches(const struct rtc_state *st, const struct civil *c)
@@ -204,7 +216,7 @@ static uint64_t period_ns(const struct rtc_state *st)
     if (!rs)
         return 0;
     if (rs < 3)
-        rs += 7;                /* 256 and 128 Hz with this crystal */
+        rs += 7; /* 256 and 128 Hz with this crystal */
     return bp_muldiv(1ull << (rs - 1), 1000000000u, 32768);
 }
 
@@ -288,8 +300,14 @@ static uint8_t cmos_read(struct rtc *s, uint8_t index)
         r[R_C] = 0;
         rtc_sync(s);
         return v;
-    case R_SECOND: case R_MINUTE: case R_HOUR: case R_WEEKDAY:
-    case R_DAY: case R_MONTH: case R_YEAR: case R_CENTURY:
+    case R_SECOND:
+    case R_MINUTE:
+    case R_HOUR:
+    case R_WEEKDAY:
+    case R_DAY:
+    case R_MONTH:
+    case R_YEAR:
+    case R_CENTURY:
         if (counting(&s->st))
             registers_from_time(&s->st, now);
         return r[index];
@@ -321,12 +339,11 @@ static void write_control(struct rtc *s, uint8_t index, uint8_t v)
     catch_up(s);
     if (index == R_A) {
         if ((v ^ s->st.ram[R_A]) & A_RS)
-            s->st.periodic_start =
-                s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
+            s->st.periodic_start = s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
         s->st.ram[R_A] = v & ~A_UIP;
     } else {
         if (v & B_SET)
-            v &= ~B_UIE;        /* "SET clears UIE" */
+            v &= ~B_UIE; /* "SET clears UIE" */
         s->st.ram[R_B] = v;
     }
     set_counting(s, was, then);
@@ -355,11 +372,15 @@ static void cmos_write(struct rtc *s, uint8_t index, uint8_t v)
     case R_A:
     case R_B: write_control(s, index, v); break;
     case R_C:
-    case R_D: return;           /* read only */
-    case R_SECOND: case R_MINUTE: case R_HOUR: case R_WEEKDAY:
-    case R_DAY: case R_MONTH: case R_YEAR: case R_CENTURY:
-        write_time(s, index, v);
-        break;
+    case R_D: return; /* read only */
+    case R_SECOND:
+    case R_MINUTE:
+    case R_HOUR:
+    case R_WEEKDAY:
+    case R_DAY:
+    case R_MONTH:
+    case R_YEAR:
+    case R_CENTURY: write_time(s, index, v); break;
     default: s->st.ram[index] = v; break;
     }
     rtc_sync(s);
@@ -373,7 +394,7 @@ static uint32_t rtc_read(void *ctx, uint32_t offset, uint32_t width)
     switch (offset) {
     case 1: return cmos_read(s, s->st.index);
     case 3: return s->st.ram[0x80 | s->st.index2];
-    default: return 0xff;       /* the index ports cannot be read */
+    default: return 0xff; /* the index ports cannot be read */
     }
 }
 
@@ -384,7 +405,7 @@ static void rtc_write(void *ctx, uint32_t offset, uint32_t value,
 
     (void)width;
     switch (offset) {
-    case 0: s->st.index = value & 0x7f; break;  /* bit 7: NMI mask */
+    case 0: s->st.index = value & 0x7f; break; /* bit 7: NMI mask */
     case 1: cmos_write(s, s->st.index, value); break;
     case 2: s->st.index2 = value & 0x7f; break;
     case 3: s->st.ram[0x80 | s->st.index2] = value; break;
@@ -404,8 +425,7 @@ static void describe_board(struct rtc *s)
 {
     uint8_t *r = s->st.ram;
     uint64_t above_1m = s->below_4g > 1 << 20 ? s->below_4g - (1 << 20) : 0;
-    uint64_t above_16m =
-        s->below_4g > 16 << 20 ? s->below_4g - (16 << 20) : 0;
+    uint64_t above_16m = s->below_4g > 16 << 20 ? s->below_4g - (16 << 20) : 0;
     unsigned drives = (s->floppy[0] != 0) + (s->floppy[1] != 0);
     uint16_t sum = 0;
 
@@ -451,8 +471,7 @@ static int32_t rtc_realize(void *self)
 
     s->irq8 = s->irq->output(dev, "isa", 8);
     s->second = s->timer->create(dev, BP_CLOCK_WALL, "second", rtc_event, s);
-    s->period =
-        s->timer->create(dev, BP_CLOCK_VIRTUAL, "period", rtc_event, s);
+    s->period = s->timer->create(dev, BP_CLOCK_VIRTUAL, "period", rtc_event, s);
     if (!s->irq8 || !s->second || !s->period ||
         !s->pio->claim(dev, "cmos", 0x70, 4, BP_SIZE_1, 0, &rtc_ops, s))
         return -EBUSY;
@@ -500,7 +519,7 @@ static const struct bp_field rtc_fields[] = {
     BP_FIELD_END
 };
 
-static const char *const floppy_types[] = { "none", "360k", "1.2m", "720k",
+static const char *const floppy_types[] = { "none",  "360k",  "1.2m", "720k",
                                             "1.44m", "2.88m", NULL };
 
 static const struct bp_property rtc_properties[] = {

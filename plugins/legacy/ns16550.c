@@ -18,59 +18,59 @@
 
 #include "export.h"
 
-#define FIFO 16u
+#define FIFO    16u
 #define UART_HZ 1843200u
 
 enum { R_DATA, R_IER, R_IIR, R_LCR, R_MCR, R_LSR, R_MSR, R_SCR };
 
-#define IER_RDA 0x01
-#define IER_THRE 0x02
-#define IER_RLS 0x04
-#define IER_MS  0x08
-#define IIR_NONE 0x01
-#define IIR_MS  0x00
-#define IIR_THRE 0x02
-#define IIR_RDA 0x04
-#define IIR_RLS 0x06
-#define IIR_TIMEOUT 0x0c
-#define IIR_FIFOS 0xc0
-#define FCR_ENABLE 0x01
-#define FCR_CLEAR_RX 0x02
-#define FCR_CLEAR_TX 0x04
-#define FCR_KEPT 0xc9           /* enable, DMA mode, trigger level */
-#define LCR_BREAK 0x40
-#define LCR_DLAB 0x80
-#define MCR_DTR 0x01
-#define MCR_RTS 0x02
-#define MCR_OUT1 0x04
-#define MCR_OUT2 0x08
-#define MCR_LOOP 0x10
-#define LSR_DR 0x01
-#define LSR_OE 0x02
-#define LSR_BI 0x10
-#define LSR_THRE 0x20
-#define LSR_TEMT 0x40
+#define IER_RDA        0x01
+#define IER_THRE       0x02
+#define IER_RLS        0x04
+#define IER_MS         0x08
+#define IIR_NONE       0x01
+#define IIR_MS         0x00
+#define IIR_THRE       0x02
+#define IIR_RDA        0x04
+#define IIR_RLS        0x06
+#define IIR_TIMEOUT    0x0c
+#define IIR_FIFOS      0xc0
+#define FCR_ENABLE     0x01
+#define FCR_CLEAR_RX   0x02
+#define FCR_CLEAR_TX   0x04
+#define FCR_KEPT       0xc9 /* enable, DMA mode, trigger level */
+#define LCR_BREAK      0x40
+#define LCR_DLAB       0x80
+#define MCR_DTR        0x01
+#define MCR_RTS        0x02
+#define MCR_OUT1       0x04
+#define MCR_OUT2       0x08
+#define MCR_LOOP       0x10
+#define LSR_DR         0x01
+#define LSR_OE         0x02
+#define LSR_BI         0x10
+#define LSR_THRE       0x20
+#define LSR_TEMT       0x40
 #define LSR_FIFO_ERROR 0x80
-#define MSR_DCTS 0x01
-#define MSR_DDSR 0x02
-#define MSR_TERI 0x04
-#define MSR_DDCD 0x08
-#define MSR_CTS 0x10
-#define MSR_DSR 0x20
-#define MSR_RI 0x40
-#define MSR_DCD 0x80
+#define MSR_DCTS       0x01
+#define MSR_DDSR       0x02
+#define MSR_TERI       0x04
+#define MSR_DDCD       0x08
+#define MSR_CTS        0x10
+#define MSR_DSR        0x20
+#define MSR_RI         0x40
+#define MSR_DCD        0x80
 
 struct uart_state {
     uint8_t ier, fcr, lcr, mcr, msr, scr;
-    uint8_t lsr;                /* OE, BI; the rest is derived */
+    uint8_t lsr; /* OE, BI; the rest is derived */
     uint16_t divisor;
     uint8_t rx[FIFO];
     uint8_t rx_head, rx_count;
-    uint8_t rx_break[FIFO];     /* 1: this character is a break */
+    uint8_t rx_break[FIFO]; /* 1: this character is a break */
     uint8_t tx[FIFO];
     uint8_t tx_head, tx_count;
-    uint8_t thre_pending;       /* THRE interrupt not yet seen in IIR */
-    uint8_t timeout;            /* character time-out is signalled */
+    uint8_t thre_pending; /* THRE interrupt not yet seen in IIR */
+    uint8_t timeout;      /* character time-out is signalled */
 };
 
 struct uart {
@@ -185,7 +185,7 @@ static uint8_t rx_pop(struct uart *s)
     st->rx_head = (st->rx_head + 1) % FIFO;
     st->rx_count--;
     if (st->rx_count && st->rx_break[st->rx_head])
-        st->lsr |= LSR_BI;      /* revealed when it reaches the top */
+        st->lsr |= LSR_BI; /* revealed when it reaches the top */
     st->timeout = 0;
     rearm_timeout(s);
     if (s->chr && !(st->mcr & MCR_LOOP))
@@ -256,7 +256,7 @@ static void set_modem_inputs(struct uart *s, uint8_t lines)
     if (changed & MSR_DCD)
         s->st.msr |= MSR_DDCD;
     if (old & MSR_RI && !(lines & MSR_RI))
-        s->st.msr |= MSR_TERI;  /* trailing edge only */
+        s->st.msr |= MSR_TERI; /* trailing edge only */
 }
 
 static void update_modem(struct uart *s)
@@ -300,7 +300,7 @@ static void tx_write(struct uart *s, uint8_t v)
         st->thre_pending = 1;
         return;
     }
-    if (st->tx_count < room)    /* an overrun character is lost */
+    if (st->tx_count < room) /* an overrun character is lost */
         st->tx[(st->tx_head + st->tx_count++) % FIFO] = v;
     tx_drain(s);
 }
@@ -374,9 +374,7 @@ static uint32_t uart_read(void *ctx, uint32_t offset, uint32_t width)
 
     (void)width;
     switch (offset) {
-    case R_DATA:
-        v = st->lcr & LCR_DLAB ? st->divisor : rx_pop(s);
-        break;
+    case R_DATA: v = st->lcr & LCR_DLAB ? st->divisor : rx_pop(s); break;
     case R_IER: v = st->lcr & LCR_DLAB ? st->divisor >> 8 : st->ier; break;
     case R_IIR:
         v = pending_interrupt(st);
@@ -439,7 +437,7 @@ static void uart_write(void *ctx, uint32_t offset, uint32_t value,
         announce_params(s);
         break;
     case R_MCR: mcr_write(s, v); break;
-    case R_LSR:                 /* factory test */
+    case R_LSR: /* factory test */
     case R_MSR: break;
     default: st->scr = v; break;
     }
@@ -479,11 +477,10 @@ static int32_t uart_realize(void *self)
     struct uart *s = self;
 
     s->line = s->irq->output(s->dev, "isa", s->irq_number);
-    s->timeout = s->timer->create(s->dev, BP_CLOCK_VIRTUAL, "timeout",
-                                  timeout_event, s);
+    s->timeout =
+        s->timer->create(s->dev, BP_CLOCK_VIRTUAL, "timeout", timeout_event, s);
     if (!s->line || !s->timeout ||
-        !s->pio->claim(s->dev, "uart", s->port, 8, BP_SIZE_1, 0, &uart_ops,
-                       s))
+        !s->pio->claim(s->dev, "uart", s->port, 8, BP_SIZE_1, 0, &uart_ops, s))
         return -EBUSY;
     if (s->chr)
         s->chars->listen(s->chr, &uart_events, s);
@@ -496,8 +493,7 @@ static void uart_reset(void *self, uint32_t kind)
 
     (void)kind;
     /* Section 8.2; divisor and scratch are not changed by MR. */
-    s->st = (struct uart_state){ .divisor = s->st.divisor,
-                                 .scr = s->st.scr };
+    s->st = (struct uart_state){ .divisor = s->st.divisor, .scr = s->st.scr };
     s->timer->cancel(s->timeout);
     update_modem(s);
     s->st.msr &= 0xf0;
@@ -569,8 +565,8 @@ static const struct bp_property uart_properties[] = {
     { .name = NULL },
 };
 
-static const char *const uart_requires[] = { BP_LOG, BP_TIMER, BP_IRQ, BP_PIO,
-                                             BP_CHAR, NULL };
+static const char *const uart_requires[] = { BP_LOG, BP_TIMER, BP_IRQ,
+                                             BP_PIO, BP_CHAR,  NULL };
 
 static const struct bp_device_desc ns16550_desc = {
     .size = sizeof(struct bp_device_desc),

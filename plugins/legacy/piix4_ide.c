@@ -21,14 +21,14 @@
 
 #include "export.h"
 
-#define CFG_IDETIM  0x40        /* primary, 42h secondary */
-#define CFG_SIDETIM 0x44
-#define CFG_UDMACTL 0x48
-#define CFG_UDMATIM 0x4a
+#define CFG_IDETIM    0x40 /* primary, 42h secondary */
+#define CFG_SIDETIM   0x44
+#define CFG_UDMACTL   0x48
+#define CFG_UDMATIM   0x4a
 #define IDETIM_DECODE 0x8000
 
-#define BM_PORTS 16u
-#define BM_CHANNEL 8u           /* ports a channel */
+#define BM_PORTS    16u
+#define BM_CHANNEL  8u /* ports a channel */
 #define CFG_PCICMD  0x04
 #define PCICMD_IOSE 0x0001
 #define PCICMD_BME  0x0004
@@ -72,8 +72,7 @@ static void command_write(struct ide_channel *ch, uint8_t v)
     }
 }
 
-static void bm_write(void *ctx, uint32_t offset, uint32_t value,
-                     uint32_t width)
+static void bm_write(void *ctx, uint32_t offset, uint32_t value, uint32_t width)
 {
     struct ide *s = ctx;
     struct ide_channel *ch = &s->channel[offset / BM_CHANNEL];
@@ -83,14 +82,14 @@ static void bm_write(void *ctx, uint32_t offset, uint32_t value,
     switch (reg) {
     case BM_COMMAND: command_write(ch, value); break;
     case BM_STATUS:
-        ch->st->bm_status = (ch->st->bm_status & ~BMS_DRIVES) |
-                           (value & BMS_DRIVES);
+        ch->st->bm_status =
+            (ch->st->bm_status & ~BMS_DRIVES) | (value & BMS_DRIVES);
         ch->st->bm_status &= ~(value & (BMS_IRQ | BMS_ERROR));
         break;
     case BM_TABLE ... BM_TABLE + 3:
         shift = 8 * (reg - BM_TABLE);
-        ch->st->bm_prd = (ch->st->bm_prd & ~(0xffu << shift)) |
-                        (value & 0xff) << shift;
+        ch->st->bm_prd = (ch->st->bm_prd & ~(0xffu << shift)) | (value & 0xff)
+                                                                    << shift;
         ch->st->bm_prd &= ~3u;
         break;
     }
@@ -107,8 +106,7 @@ static void ide_place(struct ide *s)
 {
     for (unsigned i = 0; i < 2; i++) {
         struct ide_channel *ch = &s->channel[i];
-        int on = !!(s->pci->get(s->fn, CFG_IDETIM + 2 * i, 2) &
-                    IDETIM_DECODE);
+        int on = !!(s->pci->get(s->fn, CFG_IDETIM + 2 * i, 2) & IDETIM_DECODE);
 
         on = on && s->pci->get(s->fn, 0x04, 2) & 1;
         s->pio->enable(ch->command, on);
@@ -127,8 +125,7 @@ static void medium_changed(struct ide_channel *ch, unsigned unit)
     struct ide_drive *d = &ch->st->drive[unit];
 
     ide_refresh_info(ch, unit);
-    scsi_cd_medium_changed(&d->cd,
-                           !!(ch->info[unit].flags & BP_BLOCK_PRESENT));
+    scsi_cd_medium_changed(&d->cd, !!(ch->info[unit].flags & BP_BLOCK_PRESENT));
 }
 
 static void master_changed(void *ctx)
@@ -185,14 +182,12 @@ static int32_t channel_realize(struct ide *s, unsigned i)
     ch->line = s->irq->output(s->dev, "isa", place[i].irq);
     ch->command = s->pio->claim(s->dev, command_name[i], place[i].command, 8,
                                 BP_SIZE_ANY, 1, &ide_command_ops, ch);
-    ch->control_port = s->pio->claim(s->dev, control_name[i],
-                                     place[i].control, 1, BP_SIZE_1, 1,
-                                     &ide_control_ops, ch);
+    ch->control_port = s->pio->claim(s->dev, control_name[i], place[i].control,
+                                     1, BP_SIZE_1, 1, &ide_control_ops, ch);
     if (!ch->line || !ch->command || !ch->control_port)
         return -EBUSY;
     if (ch->blk[0])
-        s->block->listen(ch->blk[0], master_changed, master_eject_request,
-                         ch);
+        s->block->listen(ch->blk[0], master_changed, master_eject_request, ch);
     if (ch->blk[1])
         s->block->listen(ch->blk[1], slave_changed, slave_eject_request, ch);
     return 0;
@@ -205,7 +200,7 @@ static int32_t ide_realize(void *self)
         .vendor = 0x8086,
         .device = 0x7111,
         .revision = 1,
-        .prog_if = 0x80,        /* bus master, both channels at legacy ports */
+        .prog_if = 0x80, /* bus master, both channels at legacy ports */
         .subclass = 0x01,
         .base_class = 0x01,
     };
@@ -382,7 +377,7 @@ static const struct bp_property ide_properties[] = {
     { .name = NULL },
 };
 
-static const char *const ide_requires[] = { BP_LOG, BP_PIO, BP_IRQ, BP_PCI,
+static const char *const ide_requires[] = { BP_LOG, BP_PIO,   BP_IRQ, BP_PCI,
                                             BP_DMA, BP_BLOCK, NULL };
 
 static const struct bp_device_desc piix4_ide_desc = {

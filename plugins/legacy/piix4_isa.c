@@ -16,34 +16,34 @@
 
 #include "export.h"
 
-#define CFG_IORT   0x4c
-#define CFG_XBCS   0x4e
-#define CFG_PIRQ   0x60
-#define CFG_SERIRQC 0x64
-#define CFG_TOM    0x69
-#define CFG_MSTAT  0x6a
-#define CFG_MBDMA  0x76
+#define CFG_IORT     0x4c
+#define CFG_XBCS     0x4e
+#define CFG_PIRQ     0x60
+#define CFG_SERIRQC  0x64
+#define CFG_TOM      0x69
+#define CFG_MSTAT    0x6a
+#define CFG_MBDMA    0x76
 #define CFG_APICBASE 0x80
-#define CFG_DLC    0x82
-#define CFG_PDMACFG 0x90
-#define CFG_DDMABP 0x92
-#define CFG_GENCFG 0xb0
-#define CFG_RTCCFG 0xcb
+#define CFG_DLC      0x82
+#define CFG_PDMACFG  0x90
+#define CFG_DDMABP   0x92
+#define CFG_GENCFG   0xb0
+#define CFG_RTCCFG   0xcb
 
-#define PIRQ_OFF   0x80
+#define PIRQ_OFF 0x80
 /* "Reserved" routes: 0, 1, 2, 8, 13. */
 #define PIRQ_ALLOWED 0xdef8u
 
-#define RC_TYPE    0x02         /* hard reset */
-#define RC_CPU     0x04         /* rising edge resets */
+#define RC_TYPE 0x02 /* hard reset */
+#define RC_CPU  0x04 /* rising edge resets */
 
-#define P92_RESET  0x01
-#define P92_A20    0x02
+#define P92_RESET 0x01
+#define P92_A20   0x02
 
 struct isa_state {
     uint8_t port92;
     uint8_t reset_control;
-    uint8_t pirq;               /* bit n: PIRQ n is asserted */
+    uint8_t pirq; /* bit n: PIRQ n is asserted */
 };
 
 struct isa {
@@ -125,8 +125,7 @@ static uint32_t rc_read(void *ctx, uint32_t offset, uint32_t width)
     return s->st.reset_control;
 }
 
-static void rc_write(void *ctx, uint32_t offset, uint32_t value,
-                     uint32_t width)
+static void rc_write(void *ctx, uint32_t offset, uint32_t value, uint32_t width)
 {
     struct isa *s = ctx;
     uint8_t was = s->st.reset_control;
@@ -197,11 +196,11 @@ static int32_t isa_realize(void *self)
     s->fn = s->pci->add(s->dev, s->slot, 0, &ids, isa_config_write, s);
     if (!s->fn)
         return -EBUSY;
-    s->pci->set(s->fn, 0x04, 2, 0x0007, 0x0008, 0);     /* always on */
+    s->pci->set(s->fn, 0x04, 2, 0x0007, 0x0008, 0); /* always on */
     s->pci->set(s->fn, 0x06, 2, 0x0280, 0, 0x7800);
     for (unsigned i = 0; i < sizeof(config) / sizeof(config[0]); i++)
-        s->pci->set(s->fn, config[i].offset, config[i].width,
-                    config[i].value, config[i].writable, config[i].clear);
+        s->pci->set(s->fn, config[i].offset, config[i].width, config[i].value,
+                    config[i].writable, config[i].clear);
     for (uint32_t n = 0; n < 16; n++)
         if (PIRQ_ALLOWED & 1u << n &&
             !(s->isa[n] = s->irq->output(s->dev, "isa", n)))
@@ -243,8 +242,7 @@ static int32_t isa_loaded(void *self, uint32_t version)
 static const struct bp_field isa_fields[] = {
     BP_FIELD(struct isa, st.port92, "port92"),
     BP_FIELD(struct isa, st.reset_control, "reset_control"),
-    BP_FIELD(struct isa, st.pirq, "pirq"),
-    BP_FIELD_END
+    BP_FIELD(struct isa, st.pirq, "pirq"), BP_FIELD_END
 };
 
 static const struct bp_property isa_properties[] = {

@@ -19,41 +19,41 @@
 
 #include "export.h"
 
-#define CFG_PMBA   0x40
-#define CFG_DEVACTB 0x58
+#define CFG_PMBA      0x40
+#define CFG_DEVACTB   0x58
 #define CFG_PMREGMISC 0x80
-#define CFG_SMBBA  0x90
+#define CFG_SMBBA     0x90
 #define CFG_SMBHSTCFG 0xd2
 
-#define PM_PORTS   64u
-#define SMB_PORTS  16u
-#define PMTMR_HZ   3579545u
-#define SCI_IRQ    9
+#define PM_PORTS  64u
+#define SMB_PORTS 16u
+#define PMTMR_HZ  3579545u
+#define SCI_IRQ   9
 
-#define PM_STS     0x00
-#define PM_EN      0x02
-#define PM_CNTRL   0x04
-#define PM_TMR     0x08
-#define PM_GPSTS   0x0c
-#define PM_GPEN    0x0e
-#define PM_STORED  0x10         /* 10h..37h are plain storage here */
+#define PM_STS    0x00
+#define PM_EN     0x02
+#define PM_CNTRL  0x04
+#define PM_TMR    0x08
+#define PM_GPSTS  0x0c
+#define PM_GPEN   0x0e
+#define PM_STORED 0x10 /* 10h..37h are plain storage here */
 
-#define STS_TMROF  0x0001
-#define STS_PWRBTN 0x0100
-#define STS_CLEAR  0x8d31       /* write one to clear */
-#define EN_WRITABLE 0x0521
-#define CNTRL_SCI_EN 0x0001
-#define CNTRL_WRITABLE 0x1c03
-#define CNTRL_SUS_EN 0x2000
+#define STS_TMROF        0x0001
+#define STS_PWRBTN       0x0100
+#define STS_CLEAR        0x8d31 /* write one to clear */
+#define EN_WRITABLE      0x0521
+#define CNTRL_SCI_EN     0x0001
+#define CNTRL_WRITABLE   0x1c03
+#define CNTRL_SUS_EN     0x2000
 #define CNTRL_SUS_TYP(v) ((v) >> 10 & 7)
-#define SUS_SOFT_OFF 0
+#define SUS_SOFT_OFF     0
 
 #define APM_ACPI_ENABLE  0xf1
 #define APM_ACPI_DISABLE 0xf0
 
-#define SMB_STS    0
-#define SMB_CNT    2
-#define SMB_START  0x40
+#define SMB_STS     0
+#define SMB_CNT     2
+#define SMB_START   0x40
 #define SMB_DEV_ERR 0x04
 
 struct pm_state {
@@ -62,7 +62,7 @@ struct pm_state {
     uint8_t stored[PM_PORTS - PM_STORED];
     uint8_t apmc, apms;
     uint8_t smb[SMB_PORTS];
-    uint64_t overflows;         /* half periods of the timer seen */
+    uint64_t overflows; /* half periods of the timer seen */
 };
 
 struct pm {
@@ -106,9 +106,9 @@ static void pm_sync(struct pm *s)
 
     s->irq->set(s->sci, pending && s->st.cntrl & CNTRL_SCI_EN);
     if (s->st.en & STS_TMROF && !(s->st.sts & STS_TMROF))
-        s->timer->arm(s->overflow,
-                      bp_muldiv((s->st.overflows + 1) << 23, 1000000000u,
-                                PMTMR_HZ) + 1);
+        s->timer->arm(s->overflow, bp_muldiv((s->st.overflows + 1) << 23,
+                                             1000000000u, PMTMR_HZ) +
+                                       1);
     else
         s->timer->cancel(s->overflow);
 }
@@ -141,9 +141,7 @@ static void suspend(struct pm *s, uint16_t v)
 static uint16_t pm_read16(struct pm *s, uint32_t reg)
 {
     switch (reg) {
-    case PM_STS:
-        pm_take_overflow(s);
-        return s->st.sts;
+    case PM_STS: pm_take_overflow(s); return s->st.sts;
     case PM_EN: return s->st.en;
     case PM_CNTRL: return s->st.cntrl;
     case PM_TMR: return pm_ticks(s);
@@ -153,8 +151,8 @@ static uint16_t pm_read16(struct pm *s, uint32_t reg)
     default:
         if (reg < PM_STORED)
             return 0;
-        return s->st.stored[reg - PM_STORED] |
-               s->st.stored[reg + 1 - PM_STORED] << 8;
+        return s->st.stored[reg - PM_STORED] | s->st.stored[reg + 1 - PM_STORED]
+                                                   << 8;
     }
 }
 
@@ -175,7 +173,7 @@ static void pm_write16(struct pm *s, uint32_t reg, uint16_t v)
     case PM_GPEN: s->st.gpen = v; break;
     default:
         if (reg < PM_STORED)
-            break;              /* the timer is read only */
+            break; /* the timer is read only */
         s->st.stored[reg - PM_STORED] = v;
         s->st.stored[reg + 1 - PM_STORED] = v >> 8;
         break;
@@ -189,16 +187,14 @@ static uint32_t pm_read(void *ctx, uint32_t offset, uint32_t width)
     uint32_t v;
 
     if (width == 4 && offset == PM_TMR)
-        return pm_ticks(s) & 0xffffff;  /* one instant, not two */
+        return pm_ticks(s) & 0xffffff; /* one instant, not two */
     if (width == 4)
-        return pm_read16(s, offset) | (uint32_t)pm_read16(s, offset + 2)
-                                          << 16;
+        return pm_read16(s, offset) | (uint32_t)pm_read16(s, offset + 2) << 16;
     v = pm_read16(s, offset & ~1u);
     return width == 2 ? v : (offset & 1 ? v >> 8 : v & 0xff);
 }
 
-static void pm_write(void *ctx, uint32_t offset, uint32_t value,
-                     uint32_t width)
+static void pm_write(void *ctx, uint32_t offset, uint32_t value, uint32_t width)
 {
     struct pm *s = ctx;
     uint32_t reg = offset & ~1u;
@@ -240,7 +236,7 @@ static void smb_write(void *ctx, uint32_t offset, uint32_t value,
     case SMB_CNT:
         s->st.smb[SMB_CNT] = value & ~SMB_START;
         if (value & SMB_START)
-            s->st.smb[SMB_STS] |= SMB_DEV_ERR;  /* nobody acknowledges */
+            s->st.smb[SMB_STS] |= SMB_DEV_ERR; /* nobody acknowledges */
         break;
     default: s->st.smb[offset] = value; break;
     }
@@ -375,16 +371,15 @@ static int32_t pm_realize(void *self)
     if (!s->fn)
         return -EBUSY;
     for (unsigned i = 0; i < sizeof(config) / sizeof(config[0]); i++)
-        s->pci->set(s->fn, config[i].offset, config[i].width,
-                    config[i].value, config[i].writable, 0);
+        s->pci->set(s->fn, config[i].offset, config[i].width, config[i].value,
+                    config[i].writable, 0);
     s->sci = s->irq->output(dev, "isa", SCI_IRQ);
-    s->overflow = s->timer->create(dev, BP_CLOCK_VIRTUAL, "overflow",
-                                   pm_overflow, s);
+    s->overflow =
+        s->timer->create(dev, BP_CLOCK_VIRTUAL, "overflow", pm_overflow, s);
     s->ports = s->pio->claim(dev, "pm", 0, PM_PORTS,
-                             BP_SIZE_1 | BP_SIZE_2 | BP_SIZE_4, 1, &pm_ops,
-                             s);
-    s->smb_ports = s->pio->claim(dev, "smbus", 0, SMB_PORTS, BP_SIZE_1, 1,
-                                 &smb_ops, s);
+                             BP_SIZE_1 | BP_SIZE_2 | BP_SIZE_4, 1, &pm_ops, s);
+    s->smb_ports =
+        s->pio->claim(dev, "smbus", 0, SMB_PORTS, BP_SIZE_1, 1, &smb_ops, s);
     if (!s->sci || !s->overflow || !s->ports || !s->smb_ports ||
         !s->pio->claim(dev, "apm", 0xb2, 2, BP_SIZE_1, 0, &apm_ops, s))
         return -EBUSY;

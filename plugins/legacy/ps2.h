@@ -18,26 +18,26 @@ struct ps2_queue {
 struct ps2_keyboard {
     struct ps2_queue queue;
     uint8_t scanning;
-    uint8_t set;                /* scan code set 1..3 */
-    uint8_t leds;               /* BP_LED_* */
-    uint8_t rate;               /* typematic byte as set */
-    uint8_t pending;            /* command waiting for its parameter */
-    uint8_t last;               /* last byte sent, for FEh */
-    uint8_t released;           /* translation saw F0h */
-    uint8_t overrun;            /* keys were lost */
-    uint8_t held[32];           /* usages that are down, a bit each */
+    uint8_t set;      /* scan code set 1..3 */
+    uint8_t leds;     /* BP_LED_* */
+    uint8_t rate;     /* typematic byte as set */
+    uint8_t pending;  /* command waiting for its parameter */
+    uint8_t last;     /* last byte sent, for FEh */
+    uint8_t released; /* translation saw F0h */
+    uint8_t overrun;  /* keys were lost */
+    uint8_t held[32]; /* usages that are down, a bit each */
 };
 
 struct ps2_mouse {
     struct ps2_queue queue;
-    int32_t dx, dy, dz;         /* movement not yet sent */
+    int32_t dx, dy, dz; /* movement not yet sent */
     uint8_t buttons, sent_buttons;
     uint8_t reporting, remote, wrap, scale21;
     uint8_t rate, resolution;
-    uint8_t id;                 /* 0 standard, 3 wheel, 4 five buttons */
+    uint8_t id; /* 0 standard, 3 wheel, 4 five buttons */
     uint8_t pending;
     uint8_t last;
-    uint8_t knock[2];           /* sample rates set before this one */
+    uint8_t knock[2]; /* sample rates set before this one */
 };
 
 int ps2_valid(const struct ps2_queue *q);

@@ -15,12 +15,13 @@
 #define RESEND  0xfe
 #define PASSED  0xaa
 #define RELEASE 0xf0
-#define E0      0x100           /* in the table: prefixed by E0h */
+#define E0      0x100 /* in the table: prefixed by E0h */
 
 #define USAGE_PRINT 0x46
 #define USAGE_PAUSE 0x48
 
 /* Set 2 code of each HID usage. */
+/* clang-format off */
 static const uint16_t set2[0xe8] = {
     [0x04] = 0x1c, 0x32, 0x21, 0x23, 0x24, 0x2b, 0x34, 0x33, /* a-h */
     0x43, 0x3b, 0x42, 0x4b, 0x3a, 0x31, 0x44, 0x4d,          /* i-p */
@@ -47,8 +48,10 @@ static const uint16_t set2[0xe8] = {
     [0xe0] = 0x14, 0x12, 0x11, E0 | 0x1f,       /* left C S A GUI */
     E0 | 0x14, 0x59, E0 | 0x11, E0 | 0x27,      /* right C S A GUI */
 };
+/* clang-format on */
 
 /* What the 8042 makes of a set 2 code. */
+/* clang-format off */
 static const uint8_t to_set1[0x85] = {
     0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58,
     0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29, 0x59,
@@ -68,8 +71,10 @@ static const uint8_t to_set1[0x85] = {
     0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49, 0x46, 0x54,
     0x80, 0x81, 0x82, 0x41, 0x54,
 };
+/* clang-format on */
 
 /* Set 3 differs where set 2 has prefixes, function and editing keys. */
+/* clang-format off */
 static const struct { uint16_t set2; uint8_t set3; } set3[] = {
     { 0x05, 0x07 }, { 0x06, 0x0f }, { 0x04, 0x17 }, { 0x0c, 0x1f },
     { 0x03, 0x27 }, { 0x0b, 0x2f }, { 0x83, 0x37 }, { 0x0a, 0x3f },
@@ -84,6 +89,7 @@ static const struct { uint16_t set2; uint8_t set3; } set3[] = {
     { 0x77, 0x76 }, { E0 | 0x4a, 0x77 }, { 0x7c, 0x7e }, { 0x7b, 0x84 },
     { 0x79, 0x7c }, { E0 | 0x5a, 0x79 }, { 0x61, 0x13 },
 };
+/* clang-format on */
 
 static void put1(struct ps2_keyboard *k, uint8_t v)
 {
@@ -257,7 +263,7 @@ static int with_parameter(struct ps2_keyboard *k, uint8_t command, uint8_t v)
             k->set = v;
         break;
     case 0xf3: k->rate = v & 0x7f; break;
-    default: break;             /* key types of set 3: all make/break */
+    default: break; /* key types of set 3: all make/break */
     }
     return 0;
 }
@@ -270,11 +276,16 @@ int ps2_keyboard_write(struct ps2_keyboard *k, uint8_t v)
     if (pending && v < 0xed)
         return with_parameter(k, pending, v);
     switch (v) {
-    case 0xed: case 0xf0: case 0xf3: case 0xfb: case 0xfc: case 0xfd:
+    case 0xed:
+    case 0xf0:
+    case 0xf3:
+    case 0xfb:
+    case 0xfc:
+    case 0xfd:
         k->pending = v;
         put1(k, ACK);
         break;
-    case 0xee: put1(k, 0xee); break;    /* echo */
+    case 0xee: put1(k, 0xee); break; /* echo */
     case 0xf2:
         put1(k, ACK);
         put1(k, 0xab);
@@ -291,7 +302,10 @@ int ps2_keyboard_write(struct ps2_keyboard *k, uint8_t v)
         k->scanning = v == 0xf6;
         put1(k, ACK);
         break;
-    case 0xf7: case 0xf8: case 0xf9: case 0xfa: put1(k, ACK); break;
+    case 0xf7:
+    case 0xf8:
+    case 0xf9:
+    case 0xfa: put1(k, ACK); break;
     case 0xfe: put1(k, k->last); break;
     case 0xff:
         ps2_keyboard_reset(k);

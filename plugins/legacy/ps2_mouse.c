@@ -14,7 +14,7 @@
 #define PASSED 0xaa
 
 #define MOVE_LIMIT 255
-#define BUTTONS_3 0x07
+#define BUTTONS_3  0x07
 
 int ps2_valid(const struct ps2_queue *q)
 {
@@ -103,8 +103,7 @@ static void put_packet(struct ps2_mouse *m)
 
 static int has_news(const struct ps2_mouse *m)
 {
-    return m->dx || m->dy || (m->dz && m->id) ||
-           m->buttons != m->sent_buttons;
+    return m->dx || m->dy || (m->dz && m->id) || m->buttons != m->sent_buttons;
 }
 
 void ps2_mouse_motion(struct ps2_mouse *m, int32_t dx, int32_t dy, int32_t dz,
@@ -139,8 +138,7 @@ static void set_rate(struct ps2_mouse *m, uint8_t v)
 {
     if (v == 80 && m->knock[0] == 200 && m->knock[1] == 100 && m->id == 0)
         m->id = 3;
-    else if (v == 80 && m->knock[0] == 200 && m->knock[1] == 200 &&
-             m->id == 3)
+    else if (v == 80 && m->knock[0] == 200 && m->knock[1] == 200 && m->id == 3)
         m->id = 4;
     m->knock[0] = m->knock[1];
     m->knock[1] = v;
@@ -209,11 +207,13 @@ void ps2_mouse_write(struct ps2_mouse *m, uint8_t v)
         put1(m, m->last);
         return;
     }
-    m->queue.head = m->queue.count = 0;     /* a command ends what waits */
+    m->queue.head = m->queue.count = 0; /* a command ends what waits */
     switch (v) {
-    case 0xe6 ... 0xec: case 0xee: case 0xf0: case 0xf2 ... 0xf6: case 0xff:
-        mouse_command(m, v);
-        break;
+    case 0xe6 ... 0xec:
+    case 0xee:
+    case 0xf0:
+    case 0xf2 ... 0xf6:
+    case 0xff: mouse_command(m, v); break;
     default: put1(m, RESEND); break;
     }
 }

@@ -8,15 +8,15 @@
 
 #include <string.h>
 
-#define EVENT_NONE 0
+#define EVENT_NONE          0
 #define EVENT_EJECT_REQUEST 1
-#define EVENT_NEW_MEDIA 2
-#define EVENT_REMOVED 3
+#define EVENT_NEW_MEDIA     2
+#define EVENT_REMOVED       3
 
-#define LEAD_OUT 0xaa
-#define PROFILE_CD 0x0008
-#define PROFILE_DVD 0x0010
-#define CD_BLOCKS_MAX 450000u   /* beyond it the medium must be a DVD */
+#define LEAD_OUT      0xaa
+#define PROFILE_CD    0x0008
+#define PROFILE_DVD   0x0010
+#define CD_BLOCKS_MAX 450000u /* beyond it the medium must be a DVD */
 
 static uint32_t be16(const uint8_t *p)
 {
@@ -97,10 +97,10 @@ static void inquiry(struct scsi_cd *cd, const uint8_t *cdb,
         failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD);
         return;
     }
-    r[0] = 0x05;                /* CD/DVD */
-    r[1] = 0x80;                /* removable */
+    r[0] = 0x05; /* CD/DVD */
+    r[1] = 0x80; /* removable */
     r[2] = 0x00;
-    r[3] = 0x21;                /* ATAPI, response format 1 */
+    r[3] = 0x21; /* ATAPI, response format 1 */
     r[4] = 31;
     memcpy(r + 8, "BCKPLANE", 8);
     memcpy(r + 16, "Virtual CD/DVD  ", 16);
@@ -110,7 +110,7 @@ static void inquiry(struct scsi_cd *cd, const uint8_t *cdb,
 
 static uint32_t put_page_1(uint8_t *p)
 {
-    p[0] = 0x01;                /* read error recovery */
+    p[0] = 0x01; /* read error recovery */
     p[1] = 6;
     p[3] = 5;
     return 8;
@@ -118,7 +118,7 @@ static uint32_t put_page_1(uint8_t *p)
 
 static uint32_t put_page_0e(uint8_t *p)
 {
-    p[0] = 0x0e;                /* audio control */
+    p[0] = 0x0e; /* audio control */
     p[1] = 14;
     p[2] = 4;
     p[8] = 1;
@@ -130,27 +130,27 @@ static uint32_t put_page_0e(uint8_t *p)
 
 static uint32_t put_page_2a(const struct scsi_cd *cd, uint8_t *p)
 {
-    p[0] = 0x2a;                /* capabilities */
+    p[0] = 0x2a; /* capabilities */
     p[1] = 20;
-    p[2] = 0x3b;                /* reads CD-R, CD-RW, DVD-ROM */
-    p[4] = 0x70;                /* mode 2 forms, multi-session */
-    p[6] = 0x29 | (cd->locked ? 2 : 0);     /* tray, eject, lock */
-    put16(p + 8, 706);          /* 4x */
+    p[2] = 0x3b;                        /* reads CD-R, CD-RW, DVD-ROM */
+    p[4] = 0x70;                        /* mode 2 forms, multi-session */
+    p[6] = 0x29 | (cd->locked ? 2 : 0); /* tray, eject, lock */
+    put16(p + 8, 706);                  /* 4x */
     put16(p + 10, 2);
     put16(p + 12, 512);
     put16(p + 14, 706);
     return 22;
 }
 
-static void mode_sense(struct scsi_cd *cd, const uint8_t *cdb,
-                       uint64_t blocks, struct scsi_cd_command *out)
+static void mode_sense(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
+                       struct scsi_cd_command *out)
 {
     int ten = cdb[0] == 0x5a;
     unsigned head = ten ? 8 : 4, page = cdb[2] & 0x3f;
     uint8_t *r = out->reply;
     uint32_t n = head;
 
-    if (cdb[2] >> 6 == 3) {     /* saved values: there are none */
+    if (cdb[2] >> 6 == 3) { /* saved values: there are none */
         failed(cd, out, SENSE_ILLEGAL, 0x39);
         return;
     }
@@ -166,7 +166,7 @@ static void mode_sense(struct scsi_cd *cd, const uint8_t *cdb,
     }
     if (ten) {
         put16(r, n - 2);
-        r[2] = blocks ? 0x01 : 0x70;    /* data disc, or no disc */
+        r[2] = blocks ? 0x01 : 0x70; /* data disc, or no disc */
         reply(out, n, be16(cdb + 7));
     } else {
         r[0] = n - 1;
@@ -181,7 +181,7 @@ static void put_address(uint8_t *p, uint32_t lba, int msf)
         put32(p, lba);
         return;
     }
-    lba += 150;                 /* two seconds of lead-in */
+    lba += 150; /* two seconds of lead-in */
     p[0] = 0;
     p[1] = lba / 75 / 60;
     p[2] = lba / 75 % 60;
@@ -190,13 +190,13 @@ static void put_address(uint8_t *p, uint32_t lba, int msf)
 
 static void toc_track(uint8_t *p, uint8_t track, uint32_t lba, int msf)
 {
-    p[1] = 0x14;                /* data track, copying forbidden */
+    p[1] = 0x14; /* data track, copying forbidden */
     p[2] = track;
     put_address(p + 4, lba, msf);
 }
 
-static void read_toc(struct scsi_cd *cd, const uint8_t *cdb,
-                     uint64_t blocks, struct scsi_cd_command *out)
+static void read_toc(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
+                     struct scsi_cd_command *out)
 {
     unsigned format = cdb[2] & 15;
     int msf = cdb[1] >> 1 & 1;
@@ -204,8 +204,8 @@ static void read_toc(struct scsi_cd *cd, const uint8_t *cdb,
     uint32_t n = 4;
 
     if (!format)
-        format = cdb[9] >> 6;   /* where SFF-8020i had it */
-    r[2] = r[3] = 1;            /* first and last track or session */
+        format = cdb[9] >> 6; /* where SFF-8020i had it */
+    r[2] = r[3] = 1;          /* first and last track or session */
     switch (format) {
     case 0:
         if (cdb[6] > 1 && cdb[6] != LEAD_OUT) {
@@ -223,7 +223,7 @@ static void read_toc(struct scsi_cd *cd, const uint8_t *cdb,
         toc_track(r + n, 1, 0, msf);
         n += 8;
         break;
-    case 2:                     /* raw: A0, A1, A2, track 1 */
+    case 2: /* raw: A0, A1, A2, track 1 */
         for (unsigned i = 0; i < 4; i++, n += 11) {
             r[n] = 1;
             r[n + 1] = 0x14;
@@ -234,9 +234,7 @@ static void read_toc(struct scsi_cd *cd, const uint8_t *cdb,
                 put_address(r + n + 7, i == 2 ? blocks : 0, 1);
         }
         break;
-    default:
-        failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD);
-        return;
+    default: failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD); return;
     }
     put16(r, n - 2);
     reply(out, n, be16(cdb + 7));
@@ -264,7 +262,7 @@ static void get_configuration(struct scsi_cd *cd, const uint8_t *cdb,
 
     (void)cd;
     put16(r + 6, profile);
-    if (first == 0) {           /* profile list */
+    if (first == 0) { /* profile list */
         uint8_t *p = r + n;
 
         n += put_feature(p, 0, 0x03, 8);
@@ -273,14 +271,14 @@ static void get_configuration(struct scsi_cd *cd, const uint8_t *cdb,
         put16(p + 8, PROFILE_CD);
         p[10] = profile == PROFILE_CD;
     }
-    if (rt == 2 ? first == 1 : first <= 1) {    /* core: ATAPI */
+    if (rt == 2 ? first == 1 : first <= 1) { /* core: ATAPI */
         uint8_t *p = r + n;
 
         n += put_feature(p, 1, 0x0b, 8);
         put32(p + 4, 2);
         p[8] = 1;
     }
-    if (rt == 2 ? first == 3 : first <= 3) {    /* removable, tray */
+    if (rt == 2 ? first == 3 : first <= 3) { /* removable, tray */
         uint8_t *p = r + n;
 
         n += put_feature(p, 3, 0x0b, 4);
@@ -290,19 +288,19 @@ static void get_configuration(struct scsi_cd *cd, const uint8_t *cdb,
     reply(out, n, be16(cdb + 7));
 }
 
-static void get_event(struct scsi_cd *cd, const uint8_t *cdb,
-                      uint64_t blocks, struct scsi_cd_command *out)
+static void get_event(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
+                      struct scsi_cd_command *out)
 {
     uint8_t *r = out->reply;
 
-    if (!(cdb[1] & 1)) {        /* asynchronous operation is not offered */
+    if (!(cdb[1] & 1)) { /* asynchronous operation is not offered */
         failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD);
         return;
     }
-    r[3] = 0x10;                /* the media class is supported */
+    r[3] = 0x10; /* the media class is supported */
     if (!(cdb[4] & 0x10)) {
         r[1] = 2;
-        r[2] = 0x80;            /* no event available */
+        r[2] = 0x80; /* no event available */
         reply(out, 4, be16(cdb + 7));
         return;
     }
@@ -320,9 +318,9 @@ static void read_disc_information(const uint8_t *cdb,
     uint8_t *r = out->reply;
 
     put16(r, 32);
-    r[2] = 0x0e;                /* complete, last session complete */
+    r[2] = 0x0e; /* complete, last session complete */
     r[3] = r[4] = r[5] = r[6] = 1;
-    r[7] = 0x20;                /* unrestricted use */
+    r[7] = 0x20; /* unrestricted use */
     reply(out, 34, be16(cdb + 7));
 }
 
@@ -345,7 +343,7 @@ static void read_cd(struct scsi_cd *cd, const uint8_t *cdb, uint64_t medium,
 
     switch (cdb[9] & 0xf8) {
     case 0x00: out->action = CD_DONE; return;
-    case 0x10: break;           /* user data */
+    case 0x10: break; /* user data */
     case 0xf8: out->raw = 1; break;
     default: failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD); return;
     }
@@ -357,7 +355,7 @@ static void start_stop(struct scsi_cd *cd, const uint8_t *cdb,
 {
     out->action = CD_DONE;
     if (!(cdb[4] & 2))
-        return;                 /* spinning up or down takes no time */
+        return; /* spinning up or down takes no time */
     if (cdb[4] & 1) {
         cd->tray_open = 0;
         out->action = CD_LOAD;
@@ -378,17 +376,17 @@ static void mechanism_status(const uint8_t *cdb, struct scsi_cd_command *out)
 
 static void sub_channel(const uint8_t *cdb, struct scsi_cd_command *out)
 {
-    out->reply[1] = 0x15;       /* no audio status */
+    out->reply[1] = 0x15; /* no audio status */
     reply(out, 4, be16(cdb + 7));
 }
 
 /* Commands that look at the medium. */
-static void with_medium(struct scsi_cd *cd, const uint8_t *cdb,
-                        uint64_t blocks, struct scsi_cd_command *out)
+static void with_medium(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
+                        struct scsi_cd_command *out)
 {
     switch (cdb[0]) {
-    case 0x00:                  /* TEST UNIT READY */
-    case 0x2b: out->action = CD_DONE; break;    /* SEEK */
+    case 0x00:                               /* TEST UNIT READY */
+    case 0x2b: out->action = CD_DONE; break; /* SEEK */
     case 0x25:
         put32(out->reply, blocks - 1);
         put32(out->reply + 4, CD_BLOCK);
@@ -436,8 +434,8 @@ void scsi_cd_execute(struct scsi_cd *cd, const uint8_t *cdb,
 {
     memset(out, 0, sizeof(*out));
     /* INQUIRY, REQUEST SENSE and GET EVENT do not clear the condition. */
-    if (cd->attention && cdb[0] != 0x12 && cdb[0] != 0x03 &&
-        cdb[0] != 0x4a && cdb[0] != 0x46) {
+    if (cd->attention && cdb[0] != 0x12 && cdb[0] != 0x03 && cdb[0] != 0x4a &&
+        cdb[0] != 0x46) {
         cd->attention = 0;
         failed(cd, out, SENSE_ATTENTION, ASC_MEDIUM_CHANGED);
         return;
@@ -456,12 +454,12 @@ void scsi_cd_execute(struct scsi_cd *cd, const uint8_t *cdb,
 void scsi_cd_raw_sector(uint8_t *out, const uint8_t *data, uint32_t lba)
 {
     memset(out, 0, 2352);
-    memset(out + 1, 0xff, 10);  /* sync */
+    memset(out + 1, 0xff, 10); /* sync */
     out[12] = (lba + 150) / 75 / 60;
     out[13] = (lba + 150) / 75 % 60;
     out[14] = (lba + 150) % 75;
     for (unsigned i = 12; i < 15; i++)
         out[i] = out[i] / 10 << 4 | out[i] % 10;
-    out[15] = 1;                /* mode 1 */
+    out[15] = 1; /* mode 1 */
     memcpy(out + 16, data, CD_BLOCK);
 }

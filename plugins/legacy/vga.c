@@ -31,27 +31,27 @@
 #define WINDOW_BYTES 0x20000u
 #define DIRECT_BYTES 0x10000u
 #define MMIO_BYTES   0x1000u
-#define MMIO_VGA     0x400u     /* ports 3C0h..3DFh */
-#define MMIO_VBE     0x500u     /* VBE registers, 16 bits each */
-#define MMIO_ENDIAN  0x604u     /* frame buffer byte order */
+#define MMIO_VGA     0x400u /* ports 3C0h..3DFh */
+#define MMIO_VBE     0x500u /* VBE registers, 16 bits each */
+#define MMIO_ENDIAN  0x604u /* frame buffer byte order */
 #define LITTLE       0x1e1e1e1eu
 
-#define PCI_COMMAND 0x04
+#define PCI_COMMAND           0x04
 #define PCI_COMMAND_IO_MEMORY 0x0003
 
-#define PORT_VGA   0x3b0
-#define VGA_PORTS  0x30u        /* 3B0h..3DFh */
-#define PORT_VBE   0x1ce
+#define PORT_VGA  0x3b0
+#define VGA_PORTS 0x30u /* 3B0h..3DFh */
+#define PORT_VBE  0x1ce
 
-#define VBE_ID0    0xb0c0
-#define VBE_ID5    0xb0c5
+#define VBE_ID0 0xb0c0
+#define VBE_ID5 0xb0c5
 
-#define MISC_COLOR 0x01
-#define STATUS1_BLANK 0x01
+#define MISC_COLOR      0x01
+#define STATUS1_BLANK   0x01
 #define STATUS1_RETRACE 0x08
-#define CR11_PROTECT 0x80
+#define CR11_PROTECT    0x80
 
-#define FRAME_NS 14268000ull    /* 70.09 Hz, as text and mode 13h have */
+#define FRAME_NS    14268000ull /* 70.09 Hz, as text and mode 13h have */
 #define FRAME_LINES 449u
 
 /* Trapping or direct: who serves A0000h. */
@@ -75,7 +75,12 @@ static void vbe_validate(struct vga *s)
     uint32_t line;
 
     switch (r[VBE_BPP]) {
-    case 4: case 8: case 15: case 16: case 24: case 32: break;
+    case 4:
+    case 8:
+    case 15:
+    case 16:
+    case 24:
+    case 32: break;
     default: r[VBE_BPP] = 8; break;
     }
     r[VBE_XRES] &= ~7u;
@@ -96,9 +101,8 @@ static void vbe_validate(struct vga *s)
         if ((uint64_t)line * r[VBE_YRES] > s->vram_bytes)
             r[VBE_YRES] = s->vram_bytes / line;
     }
-    r[VBE_VIRT_HEIGHT] = s->vram_bytes / line > 0xffff
-                             ? 0xffff
-                             : s->vram_bytes / line;
+    r[VBE_VIRT_HEIGHT] =
+        s->vram_bytes / line > 0xffff ? 0xffff : s->vram_bytes / line;
 }
 
 /* Graphics controller and sequencer as a packed mode needs them, so that the
@@ -153,7 +157,9 @@ static void vbe_write(struct vga *s, uint16_t v)
         if (v >= VBE_ID0 && v <= VBE_ID5)
             st->vbe[VBE_ID] = v;
         break;
-    case VBE_XRES: case VBE_YRES: case VBE_BPP:
+    case VBE_XRES:
+    case VBE_YRES:
+    case VBE_BPP:
         if (!vbe_on(st))
             st->vbe[i] = v;
         break;
@@ -166,8 +172,9 @@ static void vbe_write(struct vga *s, uint16_t v)
         st->vbe[i] = v;
         vbe_validate(s);
         break;
-    case VBE_X_OFFSET: case VBE_Y_OFFSET: st->vbe[i] = v; break;
-    default: break;             /* read only */
+    case VBE_X_OFFSET:
+    case VBE_Y_OFFSET: st->vbe[i] = v; break;
+    default: break; /* read only */
     }
     vga_sync(s);
 }
@@ -234,9 +241,8 @@ static uint8_t register_read(struct vga *s, unsigned port)
 
     switch (port) {
     case 0x3c0: return st->ar_index;
-    case 0x3c1: return (st->ar_index & 31) < 21 ? st->ar[st->ar_index & 31]
-                                                : 0;
-    case 0x3c2: return 0x10;    /* a colour monitor is attached */
+    case 0x3c1: return (st->ar_index & 31) < 21 ? st->ar[st->ar_index & 31] : 0;
+    case 0x3c2: return 0x10; /* a colour monitor is attached */
     case 0x3c4: return st->sr_index;
     case 0x3c5: return st->sr[st->sr_index & 7];
     case 0x3c6: return st->dac_mask;
@@ -247,12 +253,12 @@ static uint8_t register_read(struct vga *s, unsigned port)
     case 0x3cc: return st->misc;
     case 0x3ce: return st->gr_index;
     case 0x3cf: return st->gr[st->gr_index & 15];
-    case 0x3b4: case 0x3d4: return st->cr_index;
-    case 0x3b5: case 0x3d5:
-        return st->cr_index < 25 ? st->cr[st->cr_index] : 0;
-    case 0x3ba: case 0x3da:
-        st->ar_is_data = 0;
-        return status1(s);
+    case 0x3b4:
+    case 0x3d4: return st->cr_index;
+    case 0x3b5:
+    case 0x3d5: return st->cr_index < 25 ? st->cr[st->cr_index] : 0;
+    case 0x3ba:
+    case 0x3da: st->ar_is_data = 0; return status1(s);
     default: return 0xff;
     }
 }
@@ -277,7 +283,7 @@ static void crtc_write(struct vga_state *st, uint8_t v)
     if (i >= 25)
         return;
     if (i <= 7 && st->cr[CR_V_RETRACE_END] & CR11_PROTECT) {
-        if (i == CR_OVERFLOW)   /* line compare bit 8 stays writable */
+        if (i == CR_OVERFLOW) /* line compare bit 8 stays writable */
             st->cr[i] = (st->cr[i] & ~0x10) | (v & 0x10);
         return;
     }
@@ -295,8 +301,7 @@ static void register_write(struct vga *s, unsigned port, uint8_t v)
     case 0x3c0: attribute_write(st, v); break;
     case 0x3c2: st->misc = v & ~0x10; break;
     case 0x3c4: st->sr_index = v & 7; break;
-    case 0x3c5: st->sr[st->sr_index & 7] = v & sr_mask[st->sr_index & 7];
-                break;
+    case 0x3c5: st->sr[st->sr_index & 7] = v & sr_mask[st->sr_index & 7]; break;
     case 0x3c6: st->dac_mask = v; break;
     case 0x3c7:
         st->dac_read = v;
@@ -310,11 +315,15 @@ static void register_write(struct vga *s, unsigned port, uint8_t v)
         break;
     case 0x3c9: dac_write_data(st, v); break;
     case 0x3ce: st->gr_index = v & 15; break;
-    case 0x3cf: st->gr[st->gr_index & 15] = v & gr_mask[st->gr_index & 15];
-                break;
-    case 0x3b4: case 0x3d4: st->cr_index = v; break;
-    case 0x3b5: case 0x3d5: crtc_write(st, v); break;
-    case 0x3ba: case 0x3da: st->feature = v & 0x10; break;
+    case 0x3cf:
+        st->gr[st->gr_index & 15] = v & gr_mask[st->gr_index & 15];
+        break;
+    case 0x3b4:
+    case 0x3d4: st->cr_index = v; break;
+    case 0x3b5:
+    case 0x3d5: crtc_write(st, v); break;
+    case 0x3ba:
+    case 0x3da: st->feature = v & 0x10; break;
     }
     vga_sync(s);
 }
@@ -462,9 +471,9 @@ static int32_t add_memory(struct vga *s)
     struct bp_dev *dev = s->dev;
     struct bp_region *regs;
 
-    s->vram_region = s->mmio->add_memory(dev, "vram", 0, s->vram_bytes,
-                                         BP_PRIO_DEVICE, BP_REGION_DISABLED,
-                                         &s->vram);
+    s->vram_region =
+        s->mmio->add_memory(dev, "vram", 0, s->vram_bytes, BP_PRIO_DEVICE,
+                            BP_REGION_DISABLED, &s->vram);
     if (!s->vram_region)
         return -ENOMEM;
     s->window = s->mmio->add_device(dev, "window", WINDOW_BASE, WINDOW_BYTES,
@@ -472,9 +481,8 @@ static int32_t add_memory(struct vga *s)
     s->direct = s->mmio->add_alias(dev, "direct", WINDOW_BASE, DIRECT_BYTES,
                                    BP_PRIO_DEVICE + 1, BP_REGION_DISABLED,
                                    s->vram_region, 0);
-    regs = s->mmio->add_device(dev, "registers", 0, MMIO_BYTES,
-                               BP_PRIO_DEVICE, BP_REGION_DISABLED, &bar_ops,
-                               s);
+    regs = s->mmio->add_device(dev, "registers", 0, MMIO_BYTES, BP_PRIO_DEVICE,
+                               BP_REGION_DISABLED, &bar_ops, s);
     if (!s->window || !s->direct || !regs)
         return -EBUSY;
     s->mmio->track(s->vram_region, 1);
@@ -507,10 +515,10 @@ static int32_t vga_realize(void *self)
     r = add_memory(s);
     if (r < 0)
         return r;
-    if (!s->pio->claim(dev, "vga", PORT_VGA, VGA_PORTS, BP_SIZE_1, 0,
-                       &port_ops, s) ||
-        !s->pio->claim(dev, "vbe", PORT_VBE, 3,
-                       BP_SIZE_2 | BP_SIZE_UNALIGNED, 0, &vbe_port_ops, s))
+    if (!s->pio->claim(dev, "vga", PORT_VGA, VGA_PORTS, BP_SIZE_1, 0, &port_ops,
+                       s) ||
+        !s->pio->claim(dev, "vbe", PORT_VBE, 3, BP_SIZE_2 | BP_SIZE_UNALIGNED,
+                       0, &vbe_port_ops, s))
         return -EBUSY;
     s->screen = s->display->create(dev, &screen_ops, s);
     return s->screen ? 0 : -EBUSY;
@@ -597,7 +605,7 @@ static const struct bp_property vga_properties[] = {
     { .name = NULL },
 };
 
-static const char *const vga_requires[] = { BP_LOG, BP_TIMER, BP_PIO, BP_MMIO,
+static const char *const vga_requires[] = { BP_LOG, BP_TIMER,   BP_PIO, BP_MMIO,
                                             BP_PCI, BP_DISPLAY, NULL };
 
 static const struct bp_device_desc vga_desc = {

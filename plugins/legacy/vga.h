@@ -15,6 +15,7 @@
 
 /* Sequencer, graphics controller, CRT controller, attribute controller:
  * indices as in the IBM VGA reference. */
+/* clang-format off */
 enum { SR_RESET, SR_CLOCKING, SR_MAP_MASK, SR_FONT, SR_MEMORY_MODE };
 enum { GR_SET_RESET, GR_ENABLE_SET_RESET, GR_COLOR_COMPARE, GR_ROTATE,
        GR_READ_MAP, GR_MODE, GR_MISC, GR_DONT_CARE, GR_BIT_MASK };
@@ -25,30 +26,33 @@ enum { CR_H_DISPLAY_END = 0x01, CR_OVERFLOW = 0x07, CR_PRESET_ROW = 0x08,
        CR_V_DISPLAY_END = 0x12, CR_OFFSET = 0x13, CR_LINE_COMPARE = 0x18 };
 enum { AR_MODE = 0x10, AR_OVERSCAN = 0x11, AR_PLANES = 0x12,
        AR_PANNING = 0x13, AR_COLOR_SELECT = 0x14 };
+/* clang-format on */
 
-#define SR1_8_DOTS  0x01
-#define SR1_HALF_CLOCK 0x08
-#define SR1_OFF     0x20
-#define SR4_CHAIN4  0x08
-#define SR4_ODD_EVEN_OFF 0x04
-#define GR5_ODD_EVEN 0x10
-#define GR6_GRAPHICS 0x01
-#define AR10_BLINK  0x08
+#define SR1_8_DOTS         0x01
+#define SR1_HALF_CLOCK     0x08
+#define SR1_OFF            0x20
+#define SR4_CHAIN4         0x08
+#define SR4_ODD_EVEN_OFF   0x04
+#define GR5_ODD_EVEN       0x10
+#define GR6_GRAPHICS       0x01
+#define AR10_BLINK         0x08
 #define AR10_LINE_GRAPHICS 0x04
-#define AR10_P54    0x80
-#define AR_INDEX_VIDEO 0x20
-#define CR9_DOUBLE  0x80
+#define AR10_P54           0x80
+#define AR_INDEX_VIDEO     0x20
+#define CR9_DOUBLE         0x80
 
 /* Bochs VBE registers (ports 1CEh, 1CFh). */
+/* clang-format off */
 enum { VBE_ID, VBE_XRES, VBE_YRES, VBE_BPP, VBE_ENABLE, VBE_BANK,
        VBE_VIRT_WIDTH, VBE_VIRT_HEIGHT, VBE_X_OFFSET, VBE_Y_OFFSET,
        VBE_MEMORY_64K, VBE_REGISTERS };
+/* clang-format on */
 
-#define VBE_ENABLED 0x01
-#define VBE_GETCAPS 0x02
+#define VBE_ENABLED  0x01
+#define VBE_GETCAPS  0x02
 #define VBE_8BIT_DAC 0x20
-#define VBE_LFB     0x40
-#define VBE_NOCLEAR 0x80
+#define VBE_LFB      0x40
+#define VBE_NOCLEAR  0x80
 
 #define VBE_MAX_X 2560
 #define VBE_MAX_Y 1600
@@ -75,7 +79,7 @@ struct vga_drawn {
     uint32_t cursor_at, cursor_shape, blink;
     uint16_t cells[TEXT_CELLS_MAX];
     uint32_t colors[256];
-    uint64_t fonts;             /* checksum of both fonts */
+    uint64_t fonts; /* checksum of both fonts */
     uint8_t kind;
     uint32_t start, pitch, bpp, compare, panning;
 };
@@ -99,8 +103,8 @@ struct vga {
     /* Runtime */
     struct bp_surface surface;
     struct vga_drawn drawn;
-    uint8_t *touched;           /* a page: written through the window */
-    uint8_t *dirty;             /* a page: to be drawn in this refresh */
+    uint8_t *touched; /* a page: written through the window */
+    uint8_t *dirty;   /* a page: to be drawn in this refresh */
     /* State */
     struct vga_state st;
 };

@@ -12,9 +12,9 @@
 
 enum { KIND_BLANK, KIND_TEXT, KIND_PLANAR, KIND_CGA, KIND_256, KIND_VBE };
 
-#define BLINK_NS 266000000ull   /* half of the cursor's period */
+#define BLINK_NS   266000000ull /* half of the cursor's period */
 #define FONT_BYTES 32u
-#define PAGE 4096u
+#define PAGE       4096u
 
 static uint32_t rgb_of(const struct vga_state *st, unsigned i)
 {
@@ -57,7 +57,8 @@ uint32_t vga_lines(const struct vga_state *st)
     uint8_t over = st->cr[CR_OVERFLOW];
 
     return (st->cr[CR_V_DISPLAY_END] | (over & 0x02) << 7 |
-            (over & 0x40) << 3) + 1;
+            (over & 0x40) << 3) +
+           1;
 }
 
 static uint32_t line_compare(const struct vga_state *st)
@@ -113,7 +114,7 @@ static uint64_t font_sum(const struct vga *s)
 
 struct text_mode {
     uint32_t columns, rows, cell_width, cell_height;
-    uint32_t start, pitch;      /* in cells */
+    uint32_t start, pitch; /* in cells */
     uint32_t cursor_at, cursor_first, cursor_last;
     int cursor_on, blink_off;
 };
@@ -136,8 +137,8 @@ static void text_geometry(const struct vga *s, struct text_mode *m)
     m->cursor_at = st->cr[CR_CURSOR_HIGH] << 8 | st->cr[CR_CURSOR_LOW];
     m->cursor_first = st->cr[CR_CURSOR_START] & 31;
     m->cursor_last = st->cr[CR_CURSOR_END] & 31;
-    m->cursor_on = !(st->cr[CR_CURSOR_START] & 0x20) &&
-                   m->cursor_first <= m->cursor_last;
+    m->cursor_on =
+        !(st->cr[CR_CURSOR_START] & 0x20) && m->cursor_first <= m->cursor_last;
 }
 
 static uint16_t cell_at(const struct vga *s, uint32_t index)
@@ -156,18 +157,19 @@ static void draw_cell(struct vga *s, const struct text_mode *m, uint32_t x,
     uint32_t font = font_offset(st, !(two_fonts && attribute & 8));
     const uint8_t *glyph;
     uint32_t fg = s->drawn.colors[attribute & 15];
-    uint32_t bg = s->drawn.colors[attribute >> 4 &
-                                  (st->ar[AR_MODE] & AR10_BLINK ? 7 : 15)];
+    uint32_t bg =
+        s->drawn
+            .colors[attribute >> 4 & (st->ar[AR_MODE] & AR10_BLINK ? 7 : 15)];
     /* The ninth dot of line graphics repeats the eighth. */
-    int repeat = st->ar[AR_MODE] & AR10_LINE_GRAPHICS && ch >= 0xc0 &&
-                 ch <= 0xdf;
+    int repeat =
+        st->ar[AR_MODE] & AR10_LINE_GRAPHICS && ch >= 0xc0 && ch <= 0xdf;
 
     glyph = s->vram + 4ull * (font + ch * FONT_BYTES) + 2;
     if (st->ar[AR_MODE] & AR10_BLINK && attribute & 0x80 && m->blink_off)
         fg = bg;
     for (uint32_t line = 0; line < m->cell_height; line++) {
-        uint32_t *out = surface_line(s, y * m->cell_height + line) +
-                        x * m->cell_width;
+        uint32_t *out =
+            surface_line(s, y * m->cell_height + line) + x * m->cell_width;
         uint8_t bits = glyph[4 * line];
 
         if (cursor && line >= m->cursor_first && line <= m->cursor_last) {
@@ -242,8 +244,7 @@ static void draw_text(struct vga *s, int full)
             uint16_t cell = cell_at(s, index);
             int here = (index & 0xffff) == m.cursor_at;
             int moved = (here || (index & 0xffff) == old_cursor) &&
-                        (old_cursor != m.cursor_at ||
-                         d->cursor_shape != shape);
+                        (old_cursor != m.cursor_at || d->cursor_shape != shape);
 
             if (!full && !moved && d->cells[n] == cell)
                 continue;
@@ -259,7 +260,7 @@ static void draw_text(struct vga *s, int full)
     if (first <= last)
         s->display->dirty(s->screen, 0, first * m.cell_height, d->width,
                           (last - first + 1) * m.cell_height);
-    text_geometry(s, &m);       /* the cursor as the guest set it */
+    text_geometry(s, &m); /* the cursor as the guest set it */
     report_text(s, &m);
 }
 
@@ -267,8 +268,8 @@ static void draw_text(struct vga *s, int full)
 
 struct graphics_mode {
     uint32_t kind, width, height, bpp;
-    uint32_t start, pitch;      /* bytes */
-    uint32_t repeat;            /* scan lines a line of memory */
+    uint32_t start, pitch; /* bytes */
+    uint32_t repeat;       /* scan lines a line of memory */
     uint32_t compare, panning;
 };
 
@@ -285,13 +286,12 @@ static void vbe_geometry(const struct vga_state *st, struct graphics_mode *m)
     m->panning = 0;
     if (m->kind == KIND_PLANAR) {
         m->pitch = st->vbe[VBE_VIRT_WIDTH] / 2;
-        m->start = st->vbe[VBE_Y_OFFSET] * m->pitch +
-                   st->vbe[VBE_X_OFFSET] / 8 * 4;
+        m->start =
+            st->vbe[VBE_Y_OFFSET] * m->pitch + st->vbe[VBE_X_OFFSET] / 8 * 4;
         return;
     }
     m->pitch = st->vbe[VBE_VIRT_WIDTH] * bytes;
-    m->start = st->vbe[VBE_Y_OFFSET] * m->pitch +
-               st->vbe[VBE_X_OFFSET] * bytes;
+    m->start = st->vbe[VBE_Y_OFFSET] * m->pitch + st->vbe[VBE_X_OFFSET] * bytes;
 }
 
 static void vga_geometry(const struct vga_state *st, struct graphics_mode *m)
@@ -303,7 +303,7 @@ static void vga_geometry(const struct vga_state *st, struct graphics_mode *m)
     m->bpp = shift >= 2 ? 8 : 4;
     m->width = (st->cr[CR_H_DISPLAY_END] + 1) * 8;
     if (shift >= 2)
-        m->width /= 2;          /* a pixel takes two dot clocks */
+        m->width /= 2; /* a pixel takes two dot clocks */
     m->repeat = ((st->cr[CR_MAX_SCAN] & 31) + 1) *
                 (st->cr[CR_MAX_SCAN] & CR9_DOUBLE ? 2 : 1);
     m->height = lines / m->repeat;
@@ -337,8 +337,8 @@ static void line_planar(struct vga *s, const struct graphics_mode *m,
 }
 
 /* Two bits a pixel, even bytes in plane 0, odd ones in plane 1. */
-static void line_cga(struct vga *s, const struct graphics_mode *m,
-                     uint64_t at, uint32_t *out)
+static void line_cga(struct vga *s, const struct graphics_mode *m, uint64_t at,
+                     uint32_t *out)
 {
     for (uint32_t x = 0; x < m->width; x++) {
         uint64_t base = at + 4 * (x / 8);
@@ -388,9 +388,8 @@ static void line_packed(struct vga *s, const struct graphics_mode *m,
 static uint64_t line_start(const struct vga *s, const struct graphics_mode *m,
                            uint32_t y)
 {
-    uint64_t at = y > m->compare
-                      ? (uint64_t)(y - m->compare - 1) * m->pitch
-                      : m->start + (uint64_t)y * m->pitch;
+    uint64_t at = y > m->compare ? (uint64_t)(y - m->compare - 1) * m->pitch
+                                 : m->start + (uint64_t)y * m->pitch;
     /* CGA modes interlace: odd lines are 8 KiB further. */
     if (m->kind == KIND_CGA && !(s->st.cr[0x17] & 1))
         at = m->start + (uint64_t)(y / 2) * m->pitch + (y & 1) * 4 * 8192;

@@ -161,8 +161,7 @@ static void write_byte(struct vga *s, uint64_t offset, uint8_t v)
     if (st->sr[SR_MEMORY_MODE] & SR4_CHAIN4) {
         at = a;
     } else if (!(st->sr[SR_MEMORY_MODE] & SR4_ODD_EVEN_OFF)) {
-        at = ((uint64_t)(a & ~1u) << 1) | (st->gr[GR_READ_MAP] & 2) |
-             (a & 1);
+        at = ((uint64_t)(a & ~1u) << 1) | (st->gr[GR_READ_MAP] & 2) | (a & 1);
     } else {
         planar_write(s, a, v);
         return;
