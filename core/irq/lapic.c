@@ -187,7 +187,8 @@ static void accept(struct lapic *a, unsigned mode, uint8_t vector, bool level)
     case APIC_NMI:
         vcpu_request(a->cpu, REQ_NMI);
         break;
-    case APIC_INIT:
+    case APIC_INIT:             /* a start-up message before it is void */
+        __atomic_fetch_and(&a->cpu->requests, ~REQ_SIPI, __ATOMIC_SEQ_CST);
         vcpu_request(a->cpu, REQ_INIT);
         break;
     case APIC_STARTUP:
@@ -704,7 +705,7 @@ void lapic_destroy(struct lapic *a)
 
 void lapic_reset(struct lapic *a, bool init)
 {
-    uint8_t line = a->st.extint_line;
+    uint8_t line = a->st.extint_line, sipi = a->st.sipi_vector;
     uint32_t id = init ? a->st.id : a->cpu->index;
 
     timer_cancel(a->timer);
@@ -715,8 +716,10 @@ void lapic_reset(struct lapic *a, bool init)
      * virtual wire of the boot processor (MP 1.4, 3.6.2.2) */
     if (!init && a->cpu->index == 0)
         a->st.lvt_lint0 = APIC_EXTINT << 8;
-    if (init)
+    if (init) {
         a->st.extint_line = line;
+        a->st.sipi_vector = sipi;       /* may have come already */
+    }
     pthread_mutex_unlock(&a->lock);
 }
 
