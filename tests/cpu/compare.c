@@ -10,9 +10,8 @@
 #include "trial.h"
 
 #define WINDOW     ((uint8_t *)(uint64_t)NATIVE_WINDOW)
-#define EXC_PF     14
-#define PF_PRESENT 1u
-#define FSW_ES     0x80u
+#define EXC_PF 14
+#define FSW_ES 0x80u
 
 /* --- memory -------------------------------------------------------------- */
 
@@ -76,19 +75,6 @@ static bool same_x(const struct native_x *a, const struct native_x *b)
 }
 
 /*
- * Of addresses in its own half Linux says that there is a page, whatever
- * there is.
- */
-static bool same_error(const struct native_regs *a, const struct native_regs *b)
-{
-    uint32_t different = a->error ^ b->error;
-
-    if (a->vector == EXC_PF && a->cr2 >> 63)
-        different &= ~PF_PRESENT;
-    return !different;
-}
-
-/*
  * Of a long operand that reaches into a bad page any byte there may be the
  * first that microcode touches.
  */
@@ -122,7 +108,7 @@ bool compare_same(const struct native_regs *a, const struct native_regs *b,
     return same_gprs(a, b, bits) &&
            !((a->rflags ^ b->rflags) & flags) && a->rip == b->rip &&
            a->vector == b->vector &&
-           (a->vector < 0 || same_error(a, b)) &&
+           (a->vector < 0 || a->error == b->error) &&
            (a->vector != EXC_PF || same_address(a, b, operand, size)) &&
            same_x(&a->x, &b->x);
 }
@@ -177,7 +163,7 @@ void compare_print(const struct native_regs *in,
                (uint64_t)(int64_t)ours->vector);
     if (host->vector >= 0)
         print_word("error", 0, host->error, ours->error);
-    if (host->vector == EXC_PF)
+    if (host->vector == EXC_PF || ours->vector == EXC_PF)
         print_word("cr2", 0, host->cr2, ours->cr2);
     print_word("rip", NATIVE_INSN, host->rip, ours->rip);
     for (unsigned n = 0; n < 16; n++)

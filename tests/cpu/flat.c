@@ -15,7 +15,9 @@
 #include "cpu/mode.h"
 #include "cpu/vcpu.h"
 #include "hwaccel/accel.h"
+#include "irq/lapic.h"
 #include "mem/map.h"
+#include "sched/clock.h"
 #include "vm/vm.h"
 
 #define RAM_BYTES (16u << 20)
@@ -164,6 +166,7 @@ struct vcpu *flat_create(void)
     vm.ram = memory_create("ram", RAM_BYTES);
     vm.ram_below_4g = RAM_BYTES;
     map_add_memory(vm.map, "ram", 0, RAM_BYTES, vm.ram, 0, 0, false);
+    vm.clocks = clocks_create(true);
     vm.vcpus = vcpus;
     vm.vcpu_count = 1;
     vm.a20_mask = ~0ull;
@@ -194,6 +197,9 @@ struct vcpu *flat_create(void)
     set_segments(st, 64);
     make_kernel(st);
     mode_update(cpu);
+    pthread_mutex_init(&cpu->wake_lock, NULL);
+    pthread_cond_init(&cpu->wake, NULL);
+    cpu->lapic = lapic_create(cpu);
     cpu->in_guest = 1;
     return cpu;
 }

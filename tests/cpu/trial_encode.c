@@ -273,7 +273,7 @@ static int64_t random_jump(struct random *r, unsigned bytes)
         return (int32_t)(random64(r) | 0x40000000);
     do
         d = (int8_t)random64(r) * (bytes > 1 && percent(r, 50) ? 13 : 1);
-    while (d > -24 && d < 8);
+    while (d > -24 && d < 9);
     return d;
 }
 
