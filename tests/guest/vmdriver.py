@@ -91,6 +91,9 @@ class BackplaneMachine:
             line += ['--restore', vm.restore]
         return line + vm.options
 
+    def started(self, vm):
+        pass
+
     def ctl(self, *words):
         done = subprocess.run(
             [self.program, 'ctl', '--socket', self.ctl_path] + list(words),
@@ -179,6 +182,13 @@ class QemuMachine:
             line += ['-incoming', 'exec:cat ' + vm.restore]
         return line
 
+    def started(self, vm):
+        """A machine that was saved while stopped comes back stopped."""
+        if vm.restore:
+            while self.execute('query-status')['status'] == 'inmigrate':
+                time.sleep(0.05)
+            self.execute('cont')
+
     def execute(self, verb, **arguments):
         if self.qmp is None:
             connection = socket.socket(socket.AF_UNIX)
@@ -209,9 +219,19 @@ class QemuMachine:
     def screenshot(self, path):
         self.execute('screendump', filename=path, format='png')
 
+    def crtc(self, register):
+        self.monitor('o /b 0x3d4 %d' % register)
+        return int(self.monitor('i /b 0x3d5').split('=')[1], 16)
+
     def screentext(self):
         path = os.path.join(self.folder, 'vga')
-        self.execute('pmemsave', val=0xb8000, size=80 * 25 * 2, filename=path)
+        self.execute('stop')
+        index = int(self.monitor('i /b 0x3d4').split('=')[1], 16)
+        start = self.crtc(0x0c) << 8 | self.crtc(0x0d)
+        self.monitor('o /b 0x3d4 %d' % index)
+        self.execute('cont')
+        self.execute('pmemsave', val=0xb8000 + (start * 2 & 0x7fff),
+                     size=80 * 25 * 2, filename=path)
         with open(path, 'rb') as file:
             cells = file.read()[::2].decode('cp437').replace('\0', ' ')
         return [cells[at:at + 80].rstrip() for at in range(0, 2000, 80)]
@@ -240,7 +260,7 @@ class QemuMachine:
             time.sleep(0.1)
 
     def eject(self):
-        self.monitor('eject -f ide1-cd0')
+        self.monitor('eject ide1-cd0')
 
     def change_media(self, path):
         self.monitor('change ide1-cd0 %s raw' % path)
@@ -328,6 +348,7 @@ class VM:
                 time.sleep(0.02)
         self.reader = threading.Thread(target=self.read_serial, daemon=True)
         self.reader.start()
+        self.machine.started(self)
 
     def read_serial(self):
         while True:
