@@ -6,7 +6,7 @@
  * line: it is high while any of them is.  Inputs are told of changes.
  *
  *   "isa"   0..15   interrupt requests of the ISA bus
- *   "pirq"  0..3    PCI INTA#..INTD# after the board's swizzle (high = asserted)
+ *   "pirq"  0..3    PCI INTA#..INTD# after the board's swizzle (high: asserted)
  *   "gsi"   0..23   inputs of the I/O APIC beyond the ISA ones
  *   "intr"  0       from the 8259 pair to the processor
  *   "nmi"   0       rising edge: non-maskable interrupt
