@@ -46,6 +46,7 @@ enum {
 #define B_PIE    0x40
 #define B_AIE    0x20
 #define B_UIE    0x10
+#define B_SQWE   0x08
 #define B_DM     0x04 /* binary */
 #define B_24     0x02
 #define C_IRQF   0x80
@@ -54,8 +55,9 @@ enum {
 #define C_UF     0x10
 #define D_VRT    0x80
 
-/* UIP rises 244 us before the update, which takes up to 1984 us. */
-#define UIP_BEFORE_NS 244000ll
+/* UIP rises 244 us before the update cycle, which takes 1984 us; both end
+ * with the second. */
+#define UIP_NS ((244 + 1984) * 1000ll)
 
 #define DAY_SECONDS 86400ll
 
@@ -64,6 +66,7 @@ struct rtc_state {
     int64_t halted_at;       /* RTC time while it does not count, ns */
     int64_t update_seen;     /* second of the last update in reg C */
     uint64_t periodic_start; /* virtual ns of the last period taken */
+    uint8_t weekday_shift;   /* day of the week as set, against the date */
     uint8_t index, index2;   /* ports 70h, 72h */
     uint8_t ram[256];
 };
@@ -172,18 +175,19 @@ static void registers_from_time(struct rtc_state *st, int64_t t)
     st->ram[R_SECOND] = encode(st, c.second);
     st->ram[R_MINUTE] = encode(st, c.minute);
     st->ram[R_HOUR] = encode_hour(st, c.hour);
-    st->ram[R_WEEKDAY] = encode(st, c.weekday);
+    st->ram[R_WEEKDAY] =
+        encode(st, (c.weekday - 1 + st->weekday_shift) % 7 + 1);
     st->ram[R_DAY] = encode(st, c.day);
     st->ram[R_MONTH] = encode(st, c.month);
     st->ram[R_YEAR] = encode(st, c.year % 100);
-    st->ram[R_CENTURY] = c.year / 1000 % 10 << 4 | c.year / 100 % 10;
+    st->ram[R_CENTURY] = encode(st, c.year / 100 % 100);
 }
 
 /* ... and back.  What a guest writes may be no date: it is carried over. */
 static int64_t time_from_registers(const struct rtc_state *st)
 {
-    int century = (st->ram[R_CENTURY] >> 4) * 10 + (st->ram[R_CENTURY] & 15);
-    int year = century * 100 + decode(st, st->ram[R_YEAR]);
+    int year =
+        decode(st, st->ram[R_CENTURY]) * 100 + decode(st, st->ram[R_YEAR]);
     int month = decode(st, st->ram[R_MONTH]);
     int64_t days;
 
@@ -194,6 +198,15 @@ static int64_t time_from_registers(const struct rtc_state *st)
             decode(st, st->ram[R_MINUTE]) * 60 +
             decode(st, st->ram[R_SECOND])) *
            NS;
+}
+
+/* The day of the week is a counter of its own. */
+static void keep_weekday(struct rtc_state *st, int64_t t)
+{
+    int want = decode(st, st->ram[R_WEEKDAY]) % 7;
+    int is = civil_from_seconds(floor_div(t, NS)).weekday;
+
+    st->weekday_shift = (want - is + 7) % 7;
 }
 
 static int alarm_matches(const struct rtc_state *st, const struct civil *c)
@@ -213,7 +226,7 @@ static uint64_t period_ns(const struct rtc_state *st)
 {
     unsigned rs = st->ram[R_A] & A_RS;
 
-    if (!rs)
+    if (!rs || (st->ram[R_A] & A_DV) != A_DV_RUN)
         return 0;
     if (rs < 3)
         rs += 7; /* 256 and 128 Hz with this crystal */
@@ -251,7 +264,7 @@ static void catch_up(struct rtc *s)
     uint64_t period = period_ns(&s->st);
     int64_t t;
 
-    if (now != s->st.update_seen) {
+    if (counting(&s->st) && now != s->st.update_seen) {
         s->st.ram[R_C] |= C_UF;
         /* A day of seconds holds every alarm there is. */
         t = s->st.update_seen;
@@ -289,8 +302,7 @@ static uint8_t cmos_read(struct rtc *s, uint8_t index)
     switch (index) {
     case R_A:
         v = r[R_A];
-        if (counting(&s->st) &&
-            now - floor_div(now, NS) * NS >= NS - UIP_BEFORE_NS)
+        if (counting(&s->st) && now - floor_div(now, NS) * NS >= NS - UIP_NS)
             v |= A_UIP;
         return v;
     case R_C:
@@ -315,6 +327,14 @@ static uint8_t cmos_read(struct rtc *s, uint8_t index)
     }
 }
 
+/* Where in its second the divider chain is. */
+static int64_t divider_phase(struct rtc *s)
+{
+    int64_t t = (int64_t)s->timer->now(s->dev, BP_CLOCK_WALL) + s->st.offset;
+
+    return t - floor_div(t, NS) * NS;
+}
+
 /* Starts or stops the count when SET or the divider changed. */
 static void set_counting(struct rtc *s, int was, int64_t then)
 {
@@ -326,9 +346,25 @@ static void set_counting(struct rtc *s, int was, int64_t then)
     } else if (!was && is) {
         int64_t t = time_from_registers(&s->st);
 
-        s->st.offset = t - (int64_t)s->timer->now(s->dev, BP_CLOCK_WALL);
+        keep_weekday(&s->st, t);
         s->st.update_seen = floor_div(t, NS);
+        t += divider_phase(s);
+        s->st.offset = t - (int64_t)s->timer->now(s->dev, BP_CLOCK_WALL);
     }
+}
+
+static void write_a(struct rtc *s, uint8_t v)
+{
+    uint8_t was = s->st.ram[R_A];
+    uint64_t now = s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
+    int64_t wall = (int64_t)s->timer->now(s->dev, BP_CLOCK_WALL);
+
+    s->st.ram[R_A] = v & ~A_UIP;
+    if ((v ^ was) & (A_RS | A_DV))
+        s->st.periodic_start = now;
+    /* "The first update occurs 500 ms after the divider is released." */
+    if ((was & A_DV) != A_DV_RUN && (v & A_DV) == A_DV_RUN)
+        s->st.offset = NS / 2 - wall;
 }
 
 static void write_control(struct rtc *s, uint8_t index, uint8_t v)
@@ -338,9 +374,7 @@ static void write_control(struct rtc *s, uint8_t index, uint8_t v)
 
     catch_up(s);
     if (index == R_A) {
-        if ((v ^ s->st.ram[R_A]) & A_RS)
-            s->st.periodic_start = s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
-        s->st.ram[R_A] = v & ~A_UIP;
+        write_a(s, v);
     } else {
         if (v & B_SET)
             v &= ~B_UIE; /* "SET clears UIE" */
@@ -359,11 +393,13 @@ static void write_time(struct rtc *s, uint8_t index, uint8_t v)
         s->st.halted_at = time_from_registers(&s->st);
         return;
     }
+    catch_up(s);
     registers_from_time(&s->st, now);
     s->st.ram[index] = v;
-    t = time_from_registers(&s->st) + now - floor_div(now, NS) * NS;
-    s->st.offset += t - now;
+    t = time_from_registers(&s->st);
+    keep_weekday(&s->st, t);
     s->st.update_seen = floor_div(t, NS);
+    s->st.offset += t + now - floor_div(now, NS) * NS - now;
 }
 
 static void cmos_write(struct rtc *s, uint8_t index, uint8_t v)
@@ -381,6 +417,12 @@ static void cmos_write(struct rtc *s, uint8_t index, uint8_t v)
     case R_MONTH:
     case R_YEAR:
     case R_CENTURY: write_time(s, index, v); break;
+    case R_SECOND_ALARM:
+    case R_MINUTE_ALARM:
+    case R_HOUR_ALARM:
+        catch_up(s); /* up to now the old alarm counts */
+        s->st.ram[index] = v;
+        break;
     default: s->st.ram[index] = v; break;
     }
     rtc_sync(s);
@@ -491,7 +533,7 @@ static void rtc_reset(void *self, uint32_t kind)
     struct rtc *s = self;
 
     (void)kind;
-    s->st.ram[R_B] &= ~(B_PIE | B_AIE | B_UIE);
+    s->st.ram[R_B] &= ~(B_PIE | B_AIE | B_UIE | B_SQWE);
     s->st.ram[R_C] = 0;
     s->st.index = s->st.index2 = 0;
     s->st.periodic_start = s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
@@ -505,6 +547,7 @@ static int32_t rtc_loaded(void *self, uint32_t version)
     (void)version;
     s->st.index &= 0x7f;
     s->st.index2 &= 0x7f;
+    s->st.weekday_shift %= 7;
     return 0;
 }
 
@@ -513,6 +556,7 @@ static const struct bp_field rtc_fields[] = {
     BP_FIELD(struct rtc, st.halted_at, "halted_at"),
     BP_FIELD(struct rtc, st.update_seen, "update_seen"),
     BP_FIELD(struct rtc, st.periodic_start, "periodic_start"),
+    BP_FIELD(struct rtc, st.weekday_shift, "weekday_shift"),
     BP_FIELD(struct rtc, st.index, "index"),
     BP_FIELD(struct rtc, st.index2, "index2"),
     BP_FIELD_BLOB(struct rtc, st.ram, "ram"),
