@@ -29,6 +29,7 @@
 #define TABLES    0x4000u       /* three */
 #define WINDOW    0x100000u
 #define CODE      0x200000u
+#define INSN_PHYS (CODE + (NATIVE_INSN - NATIVE_CODE_PAGE))
 
 /* What catches exceptions, at the same offsets from KERNEL. */
 #define KERNEL       0x38000000u
@@ -329,18 +330,28 @@ bool flat_execute(struct vcpu *cpu, const uint8_t *code, unsigned len,
                   const struct native_regs *in, unsigned bits,
                   struct native_regs *out)
 {
-    const uint64_t at = CODE + (NATIVE_INSN - NATIVE_CODE_PAGE);
     uint64_t executed = 0;
     uint8_t int3[PAGE_BYTES * NATIVE_CODE_PAGES];
     enum accel_exit exit;
 
     memset(int3, 0xcc, sizeof int3);
-    map_dma_write(vm.map, at, code, len);
+    map_dma_write(vm.map, INSN_PHYS, code, len);
     load(cpu, in, bits);
     exit = accel_interp.run(cpu, 1000000, &executed);
-    map_dma_write(vm.map, at, int3, len);
+    map_dma_write(vm.map, INSN_PHYS, int3, len);
     if (exit != ACCEL_HALTED || cpu->st.seg[SEG_CS].selector != KERNEL_CS)
         return false;
     unwind(cpu, out);
     return true;
+}
+
+uint64_t flat_spin(struct vcpu *cpu, const uint8_t *code, unsigned len,
+                   const struct native_regs *in, uint64_t budget)
+{
+    uint64_t executed = 0;
+
+    map_dma_write(vm.map, INSN_PHYS, code, len);
+    load(cpu, in, 64);
+    accel_interp.run(cpu, budget, &executed);
+    return executed;
 }

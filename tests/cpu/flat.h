@@ -39,4 +39,8 @@ bool flat_execute(struct vcpu *cpu, const uint8_t *code, unsigned len,
                   const struct native_regs *in, unsigned bits,
                   struct native_regs *out);
 
+/* Executes so many instructions of 64-bit code; returns how many it did. */
+uint64_t flat_spin(struct vcpu *cpu, const uint8_t *code, unsigned len,
+                   const struct native_regs *in, uint64_t budget);
+
 #endif

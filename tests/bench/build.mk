@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+bench-y += interp
+bench/interp-objs := tests/cpu/flat.o
