@@ -77,20 +77,18 @@ static bool parse(struct vm_config *c, int argc, char **argv, GError **error)
     /* The file first: options say more than it, wherever they stand. */
     for (int i = 1; i < argc; i++) {
         bool known;
+        if (argv[i][0] == '-' && argv[i][1] != '-')
+            return vm_fail(error, VM_ERROR_CONFIG,
+                           "there is no option '%s'; try --help", argv[i]);
         if (argv[i][0] != '-') {
             if (!config_read_file(c, argv[i], error))
                 return false;
-        } else if (g_str_has_prefix(argv[i], "--") && !strchr(argv[i], '=')) {
+        } else if (!strchr(argv[i], '=')) {
             i += config_takes_value(argv[i] + 2, &known);
         }
     }
     for (int i = 1; i < argc; i++) {
-        if (argv[i][0] != '-')
-            continue;
-        if (!g_str_has_prefix(argv[i], "--"))
-            return vm_fail(error, VM_ERROR_CONFIG,
-                           "there is no option '%s'; try --help", argv[i]);
-        if (!parse_option(c, argc, argv, &i, error))
+        if (argv[i][0] == '-' && !parse_option(c, argc, argv, &i, error))
             return false;
     }
     return true;

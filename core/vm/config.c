@@ -127,6 +127,10 @@ static bool set_boot(struct vm_config *c, const char *key, const char *v,
         }
     }
     g_strfreev(list);
+    if (letters && !letters->len) {
+        g_string_free(letters, TRUE);
+        letters = NULL;
+    }
     if (!letters)
         return refuse(error, key, v, "the order is made of floppy, disk, cd "
                       "and network, or the letters a, c, d, n");

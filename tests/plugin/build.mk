@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+script-tests-y += plugin/example plugin/refused plugin/bad_input
