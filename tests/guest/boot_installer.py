@@ -15,7 +15,7 @@ from vmdriver import VM, Failure, guest
 @caserun.case('installer-text-%s', rows=[('amd64',), ('i386',)])
 def text(arch):
     """On the text screen; a key is answered."""
-    with VM('d-i-' + arch, memory=512, kernel=guest('d-i-' + arch, 'linux'),
+    with VM('d-i-' + arch, memory=1024, kernel=guest('d-i-' + arch, 'linux'),
             initrd=guest('d-i-' + arch, 'initrd.gz'),
             append='nomodeset fb=false') as vm:
         begin = time.time()

@@ -12,6 +12,7 @@ link to it.  A file without short cases is for `make check-long`.  By hand:
 """
 
 import fnmatch
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,8 @@ def run(name, function, row):
 
 
 def main():
+    # So that an impatient caller's SIGTERM ends the machines too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     words = sys.argv[1:]
     has_short = any(short for name, short, function, row in CASES)
     want_short = has_short and not sys.argv[0].endswith('_long.py')
