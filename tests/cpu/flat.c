@@ -96,6 +96,7 @@ static void make_kernel(struct x86_state *st)
     };
     uint8_t *base = vm.ram->host + KERNEL_PHYS;
     uint64_t stack = KERNEL + KERNEL_STACK;
+    const uint16_t no_ports = 0x68;
 
     for (uint64_t n = 0; n < 256; n++) {
         uint64_t at = KERNEL + STUBS + n * 16;
@@ -107,6 +108,7 @@ static void make_kernel(struct x86_state *st)
     }
     memcpy(base + GDT, gdt, sizeof gdt);
     memcpy(base + TSS + 4, &stack, 8);          /* RSP0 */
+    memcpy(base + TSS + 0x66, &no_ports, 2);    /* I/O map: none */
     st->gdt.base = KERNEL + GDT;
     st->gdt.limit = 0x7ff;
     st->idt.base = KERNEL + IDT;

@@ -140,13 +140,21 @@ static bool can_run(const struct x86_row *row, unsigned bits)
            (unsigned)(bits == 64 ? X86_VALID_NO64 : X86_VALID_ONLY64);
 }
 
+/* All that user programs can run, and that which they are not allowed to. */
+static bool is_tested(const struct x86_row *row)
+{
+    if (row->attrs & (X86_A_CPL0 | X86_A_IO))
+        return true;
+    return (row->attrs & X86_A_USER) && !row->notest;
+}
+
 static void test_rows(unsigned bits, const struct options *o, struct score *s)
 {
     for (unsigned n = 1; n < x86_row_count; n++) {
         const struct x86_row *row = &x86_rows[n];
 
         s->rows++;
-        if (!(row->attrs & X86_A_USER) || row->notest ||
+        if (!is_tested(row) ||
             (o->file && strcmp(o->file, row->file)) ||
             (o->mnemonic && strcmp(o->mnemonic, row->mnemonic)))
             continue;

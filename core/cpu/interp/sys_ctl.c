@@ -353,13 +353,15 @@ void h_sti(struct vcpu *cpu, const struct x86_insn *i)
 
 void h_clac(struct vcpu *cpu, const struct x86_insn *i)
 {
-    check_cpl0(cpu);
+    if (cpu->cpl)
+        cpu_ud(cpu);
     mode_set_flags(cpu, 0, FL_AC);
 }
 
 void h_stac(struct vcpu *cpu, const struct x86_insn *i)
 {
-    check_cpl0(cpu);
+    if (cpu->cpl)
+        cpu_ud(cpu);
     mode_set_flags(cpu, FL_AC, FL_AC);
 }
 
