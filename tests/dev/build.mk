@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 # One test a chip, on the device bench (core/vm/bench.h).
-dev-tests-y += i8254 i8259 i8237 mc146818
+dev-tests-y += i8254 i8259 i8237 mc146818 ns16550
 dev-tests-y += every_device
