@@ -2,6 +2,7 @@
 #include "char/backends.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 
 struct stdio {
     struct stream stream;
+    int tty; /* standard output opened again, or -1 */
     bool terminal;
     struct escape escape;
 };
@@ -106,6 +108,8 @@ static void stdio_close(void *backend)
     struct stdio *s = backend;
 
     stream_finish(&s->stream);
+    if (s->tty >= 0)
+        close(s->tty);
     if (s->terminal)
         terminal_give_back();
     user = NULL;
@@ -118,6 +122,17 @@ static const struct char_backend_ops stdio_ops = {
     .room = stdio_room,
     .close = stdio_close,
 };
+
+/* A terminal that is stopped blocks writes even when it polls as writable;
+ * an open file of our own can be told not to, while the one that we got is
+ * shared with the shell. */
+static int open_tty(void)
+{
+    return isatty(STDOUT_FILENO)
+               ? open("/proc/self/fd/1",
+                      O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+               : -1;
+}
 
 bool stdio_open(struct char_port *p, GError **error)
 {
@@ -134,7 +149,8 @@ bool stdio_open(struct char_port *p, GError **error)
     s = g_new0(struct stdio, 1);
     s->terminal = terminal_take();
     stream_init(&s->stream, p);
-    stream_set_output(&s->stream, STDOUT_FILENO);
+    s->tty = open_tty();
+    stream_set_output(&s->stream, s->tty >= 0 ? s->tty : STDOUT_FILENO);
     char_port_connect(p, &stdio_ops, s);
     stream_start_reader(&s->stream, reader, s);
     if (s->terminal)

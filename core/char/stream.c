@@ -2,6 +2,7 @@
 #include "char/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -35,29 +36,30 @@ static void tell_writable(struct stream *s)
 
 /* --- the writer ----------------------------------------------------------*/
 
-/* Waits for room at the other end; at the end no longer than a moment, so
- * that stream_finish() can count the time. */
-static void wait_writable(int fd)
+/* Waits for room at the other end, no longer than a moment, so that
+ * stream_finish() is heard. */
+static bool wait_room(int fd)
 {
     struct pollfd p = { .fd = fd, .events = POLLOUT };
 
-    poll(&p, 1, 100);
+    return poll(&p, 1, 100) > 0;
 }
 
-/* Returns how much was written: 0 is try again, below 0 broken. */
-static ssize_t write_chunk(int fd, const uint8_t *data, size_t n)
+/* Returns how much was written: 0 is try again, below 0 broken.  A socket
+ * polls as writable long after it takes bytes again: where writing does not
+ * block it is tried first. */
+static ssize_t write_chunk(int fd, bool blocks, const uint8_t *data, size_t n)
 {
     ssize_t done;
-    int old;
 
-    wait_writable(fd);
-    /* stream_finish() may have to break off a write that blocks. */
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
-    done = write(fd, data, n);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-    if (done < 0 && (errno == EINTR || errno == EAGAIN))
+    if (blocks && !wait_room(fd))
         return 0;
-    return done;
+    done = write(fd, data, n);
+    if (done >= 0 || (errno != EINTR && errno != EAGAIN))
+        return done;
+    if (errno == EAGAIN)
+        wait_room(fd);
+    return 0;
 }
 
 static void output_broke(struct stream *s, int fd, int error)
@@ -79,11 +81,11 @@ static void *writer_thread(void *opaque)
     uint8_t chunk[CHUNK];
     uint32_t n;
     ssize_t done;
-    int fd, old;
+    bool blocks;
+    int fd;
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     pthread_mutex_lock(&s->lock);
-    for (;;) {
+    while (!s->gave_up) {
         while (!s->ending && (!s->count || s->out_fd < 0))
             pthread_cond_wait(&s->changed, &s->lock);
         if (!s->count || s->out_fd < 0)
@@ -92,9 +94,10 @@ static void *writer_thread(void *opaque)
         n = MIN(n, CHUNK);
         memcpy(chunk, s->out + s->first, n);
         fd = s->out_fd;
+        blocks = s->blocks;
         s->writing = true;
         pthread_mutex_unlock(&s->lock);
-        done = write_chunk(fd, chunk, n);
+        done = write_chunk(fd, blocks, chunk, n);
         pthread_mutex_lock(&s->lock);
         s->writing = false;
         pthread_cond_broadcast(&s->changed);
@@ -139,6 +142,7 @@ void stream_set_output(struct stream *s, int fd)
 {
     pthread_mutex_lock(&s->lock);
     s->out_fd = fd;
+    s->blocks = fd >= 0 && !(fcntl(fd, F_GETFL) & O_NONBLOCK);
     while (s->writing)
         pthread_cond_wait(&s->changed, &s->lock);
     tell_writable(s);
@@ -262,12 +266,10 @@ void stream_finish(struct stream *s)
     if (s->has_writer && s->count)
         log_warn(s->port->name, "%u bytes were not read and are lost",
                  s->count);
-    s->out_fd = -1;
+    s->gave_up = true;
     pthread_mutex_unlock(&s->lock);
-    if (had_writer) {
-        pthread_cancel(s->writer);
+    if (had_writer)
         pthread_join(s->writer, NULL);
-    }
     close(s->ending_fd);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);

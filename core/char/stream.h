@@ -24,9 +24,11 @@ struct stream {
     pthread_mutex_t lock;   /* all below */
     pthread_cond_t changed; /* any of them */
     int out_fd;             /* -1: nobody takes output */
+    bool blocks;            /* writing to it may */
     bool lossy;             /* nobody there: the newest bytes are kept,
                                  * else none */
     bool ending;
+    bool gave_up; /* what is not written yet is lost */
     bool writing; /* the writer uses a descriptor */
     bool room;    /* the port has room again */
     bool refused; /* a write took less than it was given */
@@ -44,7 +46,8 @@ void stream_start_reader(struct stream *s, void *(*fn)(void *), void *arg);
  */
 void stream_finish(struct stream *s);
 
-/* Where output goes from now on; -1: nowhere.  When it returns nobody uses the
+/* Where output goes from now on; -1: nowhere.  Writing a page to it
+ * does not block, or not when it polls as writable.  When it returns nobody uses the
  * descriptor that was there before. */
 void stream_set_output(struct stream *s, int fd);
 /* char_backend_ops.write and .room, without the cast. */

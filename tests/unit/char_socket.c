@@ -204,7 +204,8 @@ TEST(slow_device_loses_nothing_and_the_client_waits)
     CHECK_EQ(got_bytes(), 0);
     CHECK_LE(dev.port->in_count, CHAR_PORT_BUFFER);
     dev.appetite = 13;
-    for (unsigned i = 0; i < 100000 && got_bytes() < MUCH; i++) {
+    int64_t until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+    while (got_bytes() < MUCH && g_get_monotonic_time() < until) {
         lane_enter(dev.lane);
         char_port_ready(dev.port);
         lane_leave(dev.lane);
@@ -503,7 +504,12 @@ TEST(terminal_is_raw_and_ctrl_a_x_ends)
 
 static const struct {
     int sig;
-} fatal[] = { { SIGTERM }, { SIGINT }, { SIGHUP }, { SIGABRT }, { SIGSEGV } };
+} fatal[] = {
+    { SIGTERM }, { SIGINT }, { SIGHUP }, { SIGABRT },
+#ifndef __SANITIZE_ADDRESS__ /* which handles it itself */
+    { SIGSEGV },
+#endif
+};
 
 TEST_P(terminal_is_restored_when_a_signal_ends_it, fatal)
 {
