@@ -312,8 +312,8 @@ static void fcr_write(struct uart *s, uint8_t v)
     /* "When FCR0 changes, both FIFOs are cleared." */
     if ((v ^ st->fcr) & FCR_ENABLE)
         v |= FCR_CLEAR_RX | FCR_CLEAR_TX;
-    if (!(v & FCR_ENABLE))
-        v &= FCR_CLEAR_RX | FCR_CLEAR_TX;
+    else if (!(v & FCR_ENABLE))
+        v = 0; /* "bit 0 must be a 1 when other FCR bits are written" */
     if (v & FCR_CLEAR_RX) {
         st->rx_count = st->rx_head = 0;
         st->timeout = 0;
@@ -344,12 +344,25 @@ static void mcr_write(struct uart *s, uint8_t v)
     uint8_t was = s->st.mcr;
 
     s->st.mcr = v & 0x1f;
-    if (s->chr && !(v & MCR_LOOP))
+    if (v & MCR_LOOP)
+        v = 0; /* the pins are inactive */
+    if (s->chr)
         s->chars->set_lines(s->chr, (v & MCR_DTR ? BP_CHAR_DTR : 0) |
                                         (v & MCR_RTS ? BP_CHAR_RTS : 0));
     update_modem(s);
-    if (was & MCR_LOOP && !(v & MCR_LOOP) && s->chr)
+    if (was & MCR_LOOP && !(s->st.mcr & MCR_LOOP) && s->chr)
         s->chars->ready(s->chr);
+}
+
+/* "At least one [...] break indication in the FIFO." */
+static int fifo_error(const struct uart_state *st)
+{
+    if (!(st->fcr & FCR_ENABLE))
+        return 0;
+    for (unsigned i = 0; i < st->rx_count; i++)
+        if (st->rx_break[(st->rx_head + i) % FIFO])
+            return 1;
+    return !!(st->lsr & LSR_BI);
 }
 
 static uint8_t lsr_read(struct uart_state *st)
@@ -360,9 +373,10 @@ static uint8_t lsr_read(struct uart_state *st)
         v |= LSR_DR;
     if (!st->tx_count)
         v |= LSR_THRE | LSR_TEMT;
-    if (st->fcr & FCR_ENABLE && st->lsr & LSR_BI)
+    if (fifo_error(st))
         v |= LSR_FIFO_ERROR;
     st->lsr &= ~(LSR_OE | LSR_BI);
+    st->rx_break[st->rx_head] = 0; /* that of the top was seen */
     return v;
 }
 

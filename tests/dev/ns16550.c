@@ -74,6 +74,7 @@ static void power_on(void)
     port->ops = &spy;
     bench_add_device(b, "ns16550", "uart", "char=com", NULL);
     bench_port_lines(b, "com", 0);
+    in8(MSR);
 }
 
 static void set_speed(unsigned divisor)
