@@ -80,17 +80,23 @@ static inline uint32_t avx_mem_small(struct vcpu *cpu, const struct x86_insn *i,
 
 /* --- V, H, W: nearly everything ------------------------------------------ */
 
+/* For vec_run_avx(): w has n bytes. */
+static void avx_fill(struct vcpu *cpu, const struct x86_insn *i, const void *w,
+                     unsigned n, struct vec_op *o)
+{
+    memset(o, 0, sizeof *o);
+    memcpy(o->x[0], cpu->st.ymm[i->reg], 32);
+    memcpy(o->x[1], w, n);
+    memcpy(o->x[2], cpu->st.ymm[i->vvvv], 32);
+}
+
 static __attribute__((noinline)) void avxf_again(struct vcpu *cpu,
                                                  const struct x86_insn *i,
-                                                 const uint8_t *v,
                                                  const void *w, unsigned n)
 {
     struct vec_op o;
 
-    memcpy(o.x[0], v, 32);
-    memset(o.x[1], 0, 32);
-    memcpy(o.x[1], w, n);
-    memcpy(o.x[2], cpu->st.ymm[i->vvvv], 32);
+    avx_fill(cpu, i, w, n, &o);
     vec_run_fp(cpu, vec_run_avx, vec_stub(i), &o);
     memcpy(cpu->st.ymm[i->reg], o.x[0], 32);
 }
@@ -122,13 +128,13 @@ static __attribute__((noinline)) void avxf_again(struct vcpu *cpu,
         uint8_t *v = cpu->st.ymm[i->reg], old[32];                             \
                                                                                \
         if (!fp_plain(cpu)) {                                                  \
-            avxf_again(cpu, i, v, w, n);                                       \
+            avxf_again(cpu, i, w, n);                                          \
             return;                                                            \
         }                                                                      \
         if (!fp_quiet(cpu, avx_call_f##n(vec_stub(i), v, cpu->st.ymm[i->vvvv], \
                                          w, old))) {                           \
             memcpy(v, old, 32);                                                \
-            avxf_again(cpu, i, v, w, n);                                       \
+            avxf_again(cpu, i, w, n);                                          \
         }                                                                      \
     }
 AVXF_VHW(4)
@@ -201,16 +207,7 @@ HANDLER_OF(avx_ips_m)
     avx_call_4(vec_stub(&low), cpu->st.ymm[i->reg], cpu->st.ymm[i->vvvv], &w);
 }
 
-/* --- operands in memory, for shapes without a short way ------------------ */
-
-static void avx_fill(struct vcpu *cpu, const struct x86_insn *i, const void *w,
-                     unsigned n, struct vec_op *o)
-{
-    memcpy(o->x[0], cpu->st.ymm[i->reg], 32);
-    memset(o->x[1], 0, 32);
-    memcpy(o->x[1], w, n);
-    memcpy(o->x[2], cpu->st.ymm[i->vvvv], 32);
-}
+/* --- BLENDV -------------------------------------------------------------- */
 
 /* Runs op with the register or memory operand of n bytes. */
 #define AVX_W(name, op, n)                      \
