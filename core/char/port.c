@@ -73,7 +73,7 @@ static void deliver(void *opaque)
 
     pthread_mutex_lock(&p->lock);
     p->delivery_posted = false;
-    while (p->events && p->events->receive && p->in_count) {
+    while (p->events && p->events->receive && p->in_count && !p->held) {
         uint32_t n = peek(p, chunk, CHUNK);
         pthread_mutex_unlock(&p->lock);
         uint32_t taken = p->events->receive(p->ctx, chunk, n);
@@ -94,7 +94,8 @@ static void deliver(void *opaque)
 /* With the lock held. */
 static void post_delivery(struct char_port *p)
 {
-    if (!p->lane || !p->events || p->delivery_posted || !p->in_count)
+    if (!p->lane || !p->events || p->held || p->delivery_posted ||
+        !p->in_count)
         return;
     p->delivery_posted = true;
     lane_post(p->lane, deliver, p);
@@ -148,7 +149,7 @@ void char_port_lines(struct char_port *p, uint32_t lines)
     pthread_mutex_lock(&p->lock);
     bool changed = p->lines != lines;
     p->lines = lines;
-    if (changed && p->lane && p->events && p->events->lines)
+    if (changed && p->lane && p->events && p->events->lines && !p->held)
         lane_post(p->lane, tell_lines, p);
     pthread_mutex_unlock(&p->lock);
 }
@@ -163,8 +164,21 @@ static void tell_break(void *opaque)
 void char_port_break(struct char_port *p)
 {
     pthread_mutex_lock(&p->lock);
-    if (p->lane && p->events && p->events->break_)
+    if (p->lane && p->events && p->events->break_ && !p->held)
         lane_post(p->lane, tell_break, p);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void char_port_hold(struct char_port *p, bool held)
+{
+    pthread_mutex_lock(&p->lock);
+    bool let_go = p->held && !held;
+    p->held = held;
+    if (let_go) {
+        if (p->lane && p->events && p->events->lines)
+            lane_post(p->lane, tell_lines, p);
+        post_delivery(p);
+    }
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -245,9 +259,13 @@ bool char_port_load(struct char_port *p, struct state_reader *r,
         return vm_fail(error, VM_ERROR_RUN, "port '%s': what it saved is "
                        "damaged", p->name);
     pthread_mutex_lock(&p->lock);
+    /* In front of what came since this port was opened. */
+    uint8_t since[CHAR_PORT_BUFFER];
+    uint32_t more = peek(p, since, CHAR_PORT_BUFFER - (uint32_t)n);
     memcpy(p->in, waiting, n);
+    memcpy(p->in + n, since, more);
     p->in_first = 0;
-    p->in_count = (uint32_t)n;
+    p->in_count = (uint32_t)n + more;
     post_delivery(p);
     pthread_mutex_unlock(&p->lock);
     return true;

@@ -47,6 +47,7 @@ struct char_port {
     pthread_mutex_t lock;       /* all below */
     uint8_t in[CHAR_PORT_BUFFER];               /* ring */
     uint32_t in_first, in_count;
+    bool held;                  /* the machine stands: nothing is delivered */
     bool starved;               /* the back end waits for room() */
     bool delivery_posted;
     bool writable_posted;
@@ -66,6 +67,10 @@ void char_port_destroy(struct char_port *p);
 bool char_port_open(struct char_port *p, const char *spec, GError **error);
 void char_port_connect(struct char_port *p,
                        const struct char_backend_ops *ops, void *backend);
+
+/* While a port is held, the device hears nothing; what arrives waits, and is
+ * told when it is let go.  A port is not held at first. */
+void char_port_hold(struct char_port *p, bool held);
 
 /* What arrived and was not taken yet.  Machine stopped. */
 void char_port_save(struct char_port *p, struct state_writer *w);

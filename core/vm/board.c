@@ -141,10 +141,14 @@ void board_start_devices(struct vm *vm)
 {
     for (guint i = 0; i < vm->devices->len; i++)
         device_start(vm->devices->pdata[i]);
+    for (guint i = 0; i < vm->ports->len; i++)
+        char_port_hold(vm->ports->pdata[i], false);
 }
 
 void board_stop_devices(struct vm *vm)
 {
+    for (guint i = 0; i < vm->ports->len; i++)
+        char_port_hold(vm->ports->pdata[i], true);
     for (guint i = vm->devices->len; i > 0; i--)
         device_stop(vm->devices->pdata[i - 1]);
 }

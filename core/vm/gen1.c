@@ -173,6 +173,8 @@ static bool make_port(struct gen1 *g, const char *name, const char *spec)
     struct char_port *p = char_port_create(name);
 
     g_ptr_array_add(g->vm->ports, p);
+    /* Until the machine runs, and after it was restored. */
+    char_port_hold(p, true);
     return !spec || char_port_open(p, spec, g->error);
 }
 
@@ -449,6 +451,7 @@ static bool connect_processors(struct gen1 *g)
     vm->tsc_hz = TSC_HZ;
     vm->message = send_message;
     vm->message_opaque = vm;
+    vm->jit = g->config->jit;
     if (!vcpus_create(vm, g->config->cpus, g->config->cpu, g->error))
         return false;
     wire_input_add(vm->wires, "intr", 0, NULL, intr_changed, vm);
