@@ -79,13 +79,11 @@ static bool same_x(const struct native_x *a, const struct native_x *b)
  * first that microcode touches.
  */
 static bool same_address(const struct native_regs *a,
-                         const struct native_regs *b, uint64_t operand,
-                         unsigned size)
+                         const struct native_regs *b, unsigned size)
 {
-    if (a->cr2 == b->cr2)
-        return true;
-    return (size == 14 || size == 28 || size > 32) && a->cr2 >> 12 == b->cr2 >> 12 &&
-           a->cr2 - operand < size;
+    return a->cr2 == b->cr2 ||
+           ((size == 14 || size == 28 || size > 32) &&
+            a->cr2 >> 12 == b->cr2 >> 12);
 }
 
 static bool same_gprs(const struct native_regs *a, const struct native_regs *b,
@@ -103,13 +101,13 @@ static bool same_gprs(const struct native_regs *a, const struct native_regs *b,
 }
 
 bool compare_same(const struct native_regs *a, const struct native_regs *b,
-                  uint64_t flags, unsigned bits, uint64_t operand, unsigned size)
+                  uint64_t flags, unsigned bits, unsigned size)
 {
     return same_gprs(a, b, bits) &&
            !((a->rflags ^ b->rflags) & flags) && a->rip == b->rip &&
            a->vector == b->vector &&
            (a->vector < 0 || a->error == b->error) &&
-           (a->vector != EXC_PF || same_address(a, b, operand, size)) &&
+           (a->vector != EXC_PF || same_address(a, b, size)) &&
            same_x(&a->x, &b->x);
 }
 

@@ -17,13 +17,10 @@ void compare_memory_set(const void *bytes);     /* the writable window */
 void compare_memory_mend(void);                 /* ours from the host's */
 bool compare_memory_same(void);
 
-/*
- * flags: those of RFLAGS that count.  operand, size: the memory operand, or
- * 0; see same_address().
- */
+/* flags: those of RFLAGS that count.  size: of the memory operand, or 0. */
 bool compare_same(const struct native_regs *host,
                   const struct native_regs *ours, uint64_t flags, unsigned bits,
-                  uint64_t operand, unsigned size);
+                  unsigned size);
 void compare_print(const struct native_regs *in,
                    const struct native_regs *host,
                    const struct native_regs *ours);

@@ -38,7 +38,7 @@ static enum outcome run_both(const struct program *p,
     if (native_out->vector == NATIVE_ENDLESS ||
         !flat_execute(cpu, p->code, p->len, in, p->bits, ours))
         return ENDLESS;
-    return compare_same(native_out, ours, ~0ull, p->bits, 0, 0) &&
+    return compare_same(native_out, ours, ~0ull, p->bits, 0) &&
                    compare_memory_same()
                ? SAME : DIFFERENT;
 }

@@ -7,17 +7,18 @@
 #include "sched/vcpu.h"
 #include "tests/lib/test.h"
 
-struct guest *guest_create(unsigned cpus, const char *model)
+static struct guest *create(unsigned cpus, const char *model,
+                            bool deterministic)
 {
     struct guest *g = g_new0(struct guest, 1);
     GError *error = NULL;
 
-    g->vm.deterministic = true;
+    g->vm.deterministic = deterministic;
     g->vm.tsc_hz = NS_PER_SEC;
     g->vm.a20_mask = ~0ull;
     g->vm.map = map_create();
     g->vm.pio = pio_create();
-    g->vm.clocks = clocks_create(true);
+    g->vm.clocks = clocks_create(deterministic);
     g->vm.lanes = lanes_create(0);
     g->vm.ram = memory_create("ram", GUEST_RAM);
     CHECK(g->vm.ram != NULL);
@@ -30,6 +31,16 @@ struct guest *guest_create(unsigned cpus, const char *model)
     g->cpu = g->vm.vcpus[0];
     g->st = &g->cpu->st;
     return g;
+}
+
+struct guest *guest_create(unsigned cpus, const char *model)
+{
+    return create(cpus, model, true);
+}
+
+struct guest *guest_create_threads(unsigned cpus)
+{
+    return create(cpus, NULL, false);
 }
 
 void guest_destroy(struct guest *g)
@@ -258,6 +269,17 @@ void guest_long(struct guest *g)
     g->st->cr4 = CR4_PAE | CR4_OSFXSR;
     g->st->cr0 |= CR0_PG;
     guest_settle(g);
+}
+
+void guest_enable_apic(struct guest *g)
+{
+    lapic_mmio_write(g->cpu->lapic, 0xf0, 0x1ff, 4);
+}
+
+void guest_map_apic(struct guest *g)
+{
+    guest_write64(g, GUEST_PDPT + 24, GUEST_APIC_PD | 7);
+    guest_write64(g, GUEST_APIC_PD + 0x1f7 * 8, 0xfee00000u | 0x87);
 }
 
 void guest_user(struct guest *g)

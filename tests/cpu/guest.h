@@ -18,6 +18,8 @@
 
 #include "cpu/vcpu.h"
 #include "hwaccel/accel.h"
+#include "irq/lapic.h"
+#include "sched/vcpu.h"
 #include "vm/vm.h"
 
 #define GUEST_RAM      (4u << 20)
@@ -31,6 +33,7 @@
 #define GUEST_PML4     0x4000u      /* 4 KiB each; 4-level paging */
 #define GUEST_PDPT     0x5000u
 #define GUEST_PD       0x6000u
+#define GUEST_APIC_PD  0xe000u
 #define GUEST_PT       0x7000u      /* the first 2 MiB in 4 KiB pages */
 #define GUEST_STACK0   0xa000u      /* top of level 0's stack */
 #define GUEST_STACK3   0xb000u      /* top of level 3's */
@@ -70,6 +73,8 @@ struct guest {
 
 /* model NULL: the best; tests run on the software engine. */
 struct guest *guest_create(unsigned cpus, const char *model);
+/* The same with a host thread for each, in real time. */
+struct guest *guest_create_threads(unsigned cpus);
 void guest_destroy(struct guest *g);
 
 /* Puts a processor into a mode, at GUEST_CODE_AT with a stack.  All interrupt
@@ -79,6 +84,9 @@ void guest_protected(struct guest *g, bool paging);
 void guest_long(struct guest *g);
 /* From protected or long mode: to level 3 of it. */
 void guest_user(struct guest *g);
+/* Software-enables the local APIC; maps its page at FEE00000h (long mode). */
+void guest_enable_apic(struct guest *g);
+void guest_map_apic(struct guest *g);
 /* Call after the state was changed by hand. */
 void guest_settle(struct guest *g);
 

@@ -89,6 +89,9 @@ bool trial_encode(struct trial *t, const struct x86_row *row, unsigned bits,
 typedef void trial_put(uint64_t addr, const void *bytes, unsigned n);
 void trial_state(const struct trial *t, struct random *r, trial_put *put);
 
+/* FXSAVE and its relatives. */
+bool trial_is_state_image(const struct x86_row *row);
+
 /* A value for an integer register: random, small, or at an edge. */
 uint64_t random_integer(struct random *r);
 

@@ -109,7 +109,7 @@ static unsigned memory_size(const struct trial *t)
             break;
         }
     }
-    return size ? size : 8;
+    return size ? size : trial_is_state_image(t->row) ? 832 : 8;
 }
 
 /* Addresses in the window: mostly harmless, some at every kind of border. */
@@ -466,6 +466,11 @@ bool trial_encode(struct trial *t, const struct x86_row *row, unsigned bits,
     choose(t, r);
     if (t->has_mem)
         pick_address(t, r);
+    /* EDX:EAX says which components; it cannot be an address, too. */
+    if (trial_is_state_image(row) && t->has_mem)
+        do
+            pick_address(t, r);
+        while (t->base == 0 || t->base == 2 || t->index == 0 || t->index == 2);
 
     add_legacy_prefixes(t, r);
     if (row->vex)

@@ -396,15 +396,21 @@ static void fit_compare_exchange(const struct trial *t, struct native_regs *in,
     }
 }
 
+bool trial_is_state_image(const struct x86_row *row)
+{
+    return !strncmp(row->mnemonic, "fxrstor", 7) ||
+           !strncmp(row->mnemonic, "xrstor", 6) ||
+           !strncmp(row->mnemonic, "fxsave", 6) ||
+           !strncmp(row->mnemonic, "xsave", 5);
+}
+
 /* An image that FXRSTOR and XRSTOR take, but for some. */
-static void fit_state_image(const struct trial *t, struct random *r,
-                            trial_put *put)
+static void fit_state_image(const struct trial *t, struct native_regs *in,
+                            struct random *r, trial_put *put)
 {
     struct native_x image;
     uint8_t *p = (uint8_t *)&image;
 
-    if (percent(r, 10))
-        return;
     for (unsigned k = 0; k < sizeof image; k++)
         p[k] = (uint8_t)random64(r);
     random_x87(&image, r);
@@ -412,7 +418,17 @@ static void fit_state_image(const struct trial *t, struct random *r,
     image.xstate_bv = random64(r) & 7;
     image.xcomp_bv = 0;
     memset(image.reserved, 0, sizeof image.reserved);
+    switch (random_below(r, 24)) {
+    case 0: image.mxcsr |= 0x10000; break;
+    case 1: image.xstate_bv |= 1ull << 62; break;
+    case 2: image.xcomp_bv = 1; break;
+    case 3: image.reserved[0] = 1; break;
+    case 4: image.xcomp_bv = 1ull << 63 | image.xstate_bv; break;
+    }
     put(t->target, &image, sizeof image);
+    /* The components that both sides have. */
+    in->gpr[RAX] = (in->gpr[RAX] & ~0xffffffffull) | (random64(r) & 7);
+    in->gpr[RDX] &= ~0xffffffffull;
 }
 
 static void fit_row(const struct trial *t, struct native_regs *in,
@@ -424,9 +440,8 @@ static void fit_row(const struct trial *t, struct native_regs *in,
         fit_division(t, in, r);
     else if (begins(t, "cmpxchg"))
         fit_compare_exchange(t, in, r, put);
-    else if (begins(t, "fxrstor") || begins(t, "xrstor") ||
-             begins(t, "fxsave") || begins(t, "xsave"))
-        fit_state_image(t, r, put);
+    else if (trial_is_state_image(t->row))
+        fit_state_image(t, in, r, put);
     else if (is(t, "xlat"))
         in->gpr[RBX] = in_window(t, r);
     else if (begins(t, "maskmov") || begins(t, "vmaskmovdq"))

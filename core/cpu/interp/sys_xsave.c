@@ -192,6 +192,9 @@ void h_fxsave(struct vcpu *cpu, const struct x86_insn *i)
     if (cpu->st.cr0 & (CR0_TS | CR0_EM))
         cpu_raise(cpu, EXC_NM);
     check_image(cpu, i, at, 16);
+    /* The last byte first, as processors do: which page is missing shows. */
+    probe_write(cpu, i->seg, ea_trunc(i, at + 511), 1);
+    probe_write(cpu, i->seg, at, 512);
     ld_bytes(cpu, i->seg, at, &m, 512);         /* what is reserved stays */
     save_x87(cpu, i, &m);
     put(&m, 24, cpu->st.mxcsr, 4);
@@ -208,6 +211,7 @@ void h_fxrstor(struct vcpu *cpu, const struct x86_insn *i)
     if (cpu->st.cr0 & (CR0_TS | CR0_EM))
         cpu_raise(cpu, EXC_NM);
     check_image(cpu, i, at, 16);
+    (void)ld8(cpu, i->seg, ea_trunc(i, at + 511));
     ld_bytes(cpu, i->seg, at, &m, 512);
     if (get(&m, 24, 4) & ~(uint64_t)MXCSR_MASK)
         cpu_gp0(cpu);
@@ -237,10 +241,11 @@ static void xsave(struct vcpu *cpu, const struct x86_insn *i, uint64_t rfbm,
     struct image m;
 
     check_image(cpu, i, at, 64);
+    probe_write(cpu, i->seg, at, bytes);
     ld_bytes(cpu, i->seg, at, &m, bytes);
     if (parts & XC_X87)
         save_x87(cpu, i, &m);
-    if (rfbm & (XC_SSE | XC_AVX)) {
+    if (compact ? parts & XC_SSE : rfbm & (XC_SSE | XC_AVX)) {
         put(&m, 24, cpu->st.mxcsr, 4);
         put(&m, 28, MXCSR_MASK, 4);
     }
