@@ -12,3 +12,7 @@ oracle-objs := $(addprefix tests/cpu/,compare.o flat.o native.o native_entry.o \
 cpu-tests-y += oracle fuzz_prog
 cpu/oracle-objs := $(oracle-objs)
 cpu/fuzz_prog-objs := $(oracle-objs) tests/cpu/program.o
+# System behaviour, in tiny guests.
+system-tests := system_real system_prot system_long system_smp
+cpu-tests-y += $(system-tests)
+$(foreach t,$(system-tests),$(eval cpu/$(t)-objs := tests/cpu/guest.o))

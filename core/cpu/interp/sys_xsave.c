@@ -11,11 +11,12 @@
 
 #include "cpu/gen/handlers.h"
 #include "cpu/interp/sys.h"
+#include "cpu/interp/vec.h"
+#include "cpu/interp/x87.h"
 
 #define XC_X87 1u
 #define XC_SSE 2u
 #define XC_AVX 4u
-#define MXCSR_MASK  0xffffu
 #define MXCSR_RESET 0x1f80u
 #define COMPACT     (1ull << 63)
 
@@ -82,8 +83,8 @@ static void load_x87(struct vcpu *cpu, const struct x86_insn *i,
     struct x86_x87 *f = &cpu->st.x87;
     unsigned top;
 
-    f->cw = (uint16_t)get(m, 0, 2);
-    f->sw = (uint16_t)get(m, 2, 2);
+    x87_set_cw(f, (uint16_t)get(m, 0, 2));
+    x87_set_sw(f, (uint16_t)get(m, 2, 2));
     f->tag = m->b[4];
     f->opcode = get(m, 6, 2) & 0x7ff;
     if (i->vw) {
@@ -101,17 +102,6 @@ static void load_x87(struct vcpu *cpu, const struct x86_insn *i,
         memset(f->st[(top + n) & 7], 0, 16);
         memcpy(f->st[(top + n) & 7], m->b + 32 + n * 16, 10);
     }
-    /* the summary bits follow from flags and masks */
-    if (f->sw & ~f->cw & 0x3f)
-        f->sw |= 0x8080;
-    else
-        f->sw &= 0x7f7f;
-}
-
-static void init_x87(struct vcpu *cpu)
-{
-    memset(&cpu->st.x87, 0, sizeof cpu->st.x87);
-    cpu->st.x87.cw = 0x37f;
 }
 
 static unsigned vector_count(const struct vcpu *cpu)
@@ -198,7 +188,7 @@ void h_fxsave(struct vcpu *cpu, const struct x86_insn *i)
     ld_bytes(cpu, i->seg, at, &m, 512);         /* what is reserved stays */
     save_x87(cpu, i, &m);
     put(&m, 24, cpu->st.mxcsr, 4);
-    put(&m, 28, MXCSR_MASK, 4);
+    put(&m, 28, mxcsr_valid(cpu), 4);
     save_sse(cpu, &m);
     st_bytes(cpu, i->seg, at, &m, 512);
 }
@@ -213,7 +203,7 @@ void h_fxrstor(struct vcpu *cpu, const struct x86_insn *i)
     check_image(cpu, i, at, 16);
     (void)ld8(cpu, i->seg, ea_trunc(i, at + 511));
     ld_bytes(cpu, i->seg, at, &m, 512);
-    if (get(&m, 24, 4) & ~(uint64_t)MXCSR_MASK)
+    if (get(&m, 24, 4) & ~(uint64_t)mxcsr_valid(cpu))
         cpu_gp0(cpu);
     load_x87(cpu, i, &m);
     cpu->st.mxcsr = (uint32_t)get(&m, 24, 4);
@@ -247,7 +237,7 @@ static void xsave(struct vcpu *cpu, const struct x86_insn *i, uint64_t rfbm,
         save_x87(cpu, i, &m);
     if (compact ? parts & XC_SSE : rfbm & (XC_SSE | XC_AVX)) {
         put(&m, 24, cpu->st.mxcsr, 4);
-        put(&m, 28, MXCSR_MASK, 4);
+        put(&m, 28, mxcsr_valid(cpu), 4);
     }
     if (parts & XC_SSE)
         save_sse(cpu, &m);
@@ -315,12 +305,12 @@ void h_xrstor(struct vcpu *cpu, const struct x86_insn *i)
         ld_bytes(cpu, i->seg, at + AVX, m.b + AVX, 256);
     loads_mxcsr = comp & COMPACT ? rfbm & bv & XC_SSE
                                  : rfbm & (XC_SSE | XC_AVX);
-    if (loads_mxcsr && (get(&m, 24, 4) & ~(uint64_t)MXCSR_MASK))
+    if (loads_mxcsr && (get(&m, 24, 4) & ~(uint64_t)mxcsr_valid(cpu)))
         cpu_gp0(cpu);
     if (rfbm & bv & XC_X87)
         load_x87(cpu, i, &m);
     else if (rfbm & XC_X87)
-        init_x87(cpu);
+        x87_init(&cpu->st.x87);
     if (loads_mxcsr)
         cpu->st.mxcsr = (uint32_t)get(&m, 24, 4);
     else if (rfbm & XC_SSE)
