@@ -131,7 +131,7 @@ static void rc_write(void *ctx, uint32_t offset, uint32_t value, uint32_t width)
     uint8_t was = s->st.reset_control;
 
     (void)offset, (void)width;
-    s->st.reset_control = value & RC_TYPE;
+    s->st.reset_control = value & (RC_TYPE | RC_CPU);
     if (value & RC_CPU && !(was & RC_CPU))
         s->power->reset(s->dev);
 }
