@@ -16,26 +16,6 @@
 
 /* --- one page ------------------------------------------------------------ */
 
-static inline uint64_t host_ld(const uint8_t *p, unsigned n)
-{
-    return n == 8 ? *(const volatile uint64_t *)p
-         : n == 4 ? *(const volatile uint32_t *)p
-         : n == 2 ? *(const volatile uint16_t *)p
-         : *(const volatile uint8_t *)p;
-}
-
-static inline void host_st(uint8_t *p, uint64_t value, unsigned n)
-{
-    if (n == 8)
-        *(volatile uint64_t *)p = value;
-    else if (n == 4)
-        *(volatile uint32_t *)p = (uint32_t)value;
-    else if (n == 2)
-        *(volatile uint16_t *)p = (uint16_t)value;
-    else
-        *(volatile uint8_t *)p = (uint8_t)value;
-}
-
 static uint64_t slot_ld(struct vcpu *cpu, const struct tlb_slot *s,
                         uint64_t lin, unsigned n)
 {

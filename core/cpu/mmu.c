@@ -311,26 +311,6 @@ static void io_st(struct vcpu *cpu, uint64_t phys, uint64_t value,
     guest_enter(cpu);
 }
 
-static uint64_t host_ld(const uint8_t *p, unsigned n)
-{
-    return n == 8 ? *(const volatile uint64_t *)p
-         : n == 4 ? *(const volatile uint32_t *)p
-         : n == 2 ? *(const volatile uint16_t *)p
-         : *(const volatile uint8_t *)p;
-}
-
-static void host_st(uint8_t *p, uint64_t value, unsigned n)
-{
-    if (n == 8)
-        *(volatile uint64_t *)p = value;
-    else if (n == 4)
-        *(volatile uint32_t *)p = (uint32_t)value;
-    else if (n == 2)
-        *(volatile uint16_t *)p = (uint16_t)value;
-    else
-        *(volatile uint8_t *)p = (uint8_t)value;
-}
-
 uint64_t phys_ld(struct vcpu *cpu, uint64_t phys, unsigned n)
 {
     const struct map_hit *hit;

@@ -172,6 +172,35 @@ static inline uint8_t *tlb_hit_w(struct vcpu *cpu, unsigned seg, uint64_t off,
     return NULL;
 }
 
+/*
+ * Guest data may lie at any address.  The access is still one instruction, so
+ * that other processors see all or nothing of an aligned one.
+ */
+typedef uint8_t guest8;
+typedef uint16_t guest16 __attribute__((aligned(1), may_alias));
+typedef uint32_t guest32 __attribute__((aligned(1), may_alias));
+typedef uint64_t guest64 __attribute__((aligned(1), may_alias));
+
+static inline uint64_t host_ld(const uint8_t *p, unsigned n)
+{
+    return n == 8 ? *(const volatile guest64 *)p
+         : n == 4 ? *(const volatile guest32 *)p
+         : n == 2 ? *(const volatile guest16 *)p
+                  : *(const volatile guest8 *)p;
+}
+
+static inline void host_st(uint8_t *p, uint64_t value, unsigned n)
+{
+    if (n == 8)
+        *(volatile guest64 *)p = value;
+    else if (n == 4)
+        *(volatile guest32 *)p = (uint32_t)value;
+    else if (n == 2)
+        *(volatile guest16 *)p = (uint16_t)value;
+    else
+        *(volatile guest8 *)p = (uint8_t)value;
+}
+
 #define INTERP_MEMORY(bits)                                                  \
     static inline uint##bits##_t ld##bits(struct vcpu *cpu, unsigned seg,    \
                                           uint64_t off)                      \
@@ -179,7 +208,7 @@ static inline uint8_t *tlb_hit_w(struct vcpu *cpu, unsigned seg, uint64_t off,
         uint8_t *p = tlb_hit_r(cpu, seg, off, bits / 8);                     \
                                                                              \
         if (likely(p != NULL))                                               \
-            return *(volatile uint##bits##_t *)p;                            \
+            return *(volatile guest##bits *)p;                               \
         return (uint##bits##_t)ld_slow(cpu, seg, off, bits / 8);             \
     }                                                                        \
     static inline uint##bits##_t ld##bits##w(struct vcpu *cpu, unsigned seg, \
@@ -188,7 +217,7 @@ static inline uint8_t *tlb_hit_w(struct vcpu *cpu, unsigned seg, uint64_t off,
         uint8_t *p = tlb_hit_w(cpu, seg, off, bits / 8);                     \
                                                                              \
         if (likely(p != NULL))                                               \
-            return *(volatile uint##bits##_t *)p;                            \
+            return *(volatile guest##bits *)p;                               \
         return (uint##bits##_t)ldw_slow(cpu, seg, off, bits / 8);            \
     }                                                                        \
     static inline void st##bits(struct vcpu *cpu, unsigned seg,              \
@@ -197,7 +226,7 @@ static inline uint8_t *tlb_hit_w(struct vcpu *cpu, unsigned seg, uint64_t off,
         uint8_t *p = tlb_hit_w(cpu, seg, off, bits / 8);                     \
                                                                              \
         if (likely(p != NULL))                                               \
-            *(volatile uint##bits##_t *)p = value;                           \
+            *(volatile guest##bits *)p = value;                              \
         else                                                                 \
             st_slow(cpu, seg, off, value, bits / 8);                         \
     }
