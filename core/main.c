@@ -28,7 +28,8 @@ static void usage(FILE *to)
     for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
     fputs("\n`backplane COMMAND --help` tells more.\n"
-          "The environment variable BP_LOG=debug shows more messages.\n", to);
+          "The environment variable BP_LOG=debug shows more messages.\n",
+          to);
 }
 
 void cli_complain(const char *format, ...)

@@ -30,8 +30,8 @@ void char_port_destroy(struct char_port *p)
     g_free(p);
 }
 
-void char_port_connect(struct char_port *p,
-                       const struct char_backend_ops *ops, void *backend)
+void char_port_connect(struct char_port *p, const struct char_backend_ops *ops,
+                       void *backend)
 {
     p->backend = backend;
     p->ops = ops;
@@ -94,15 +94,13 @@ static void deliver(void *opaque)
 /* With the lock held. */
 static void post_delivery(struct char_port *p)
 {
-    if (!p->lane || !p->events || p->held || p->delivery_posted ||
-        !p->in_count)
+    if (!p->lane || !p->events || p->held || p->delivery_posted || !p->in_count)
         return;
     p->delivery_posted = true;
     lane_post(p->lane, deliver, p);
 }
 
-uint32_t char_port_receive(struct char_port *p, const uint8_t *data,
-                           uint32_t n)
+uint32_t char_port_receive(struct char_port *p, const uint8_t *data, uint32_t n)
 {
     pthread_mutex_lock(&p->lock);
     uint32_t room = CHAR_PORT_BUFFER - p->in_count;
@@ -216,8 +214,7 @@ void char_port_set_lines(struct char_port *p, uint32_t dtr_rts)
 }
 
 void char_port_set_params(struct char_port *p, uint32_t baud,
-                          uint32_t data_bits, uint32_t parity,
-                          uint32_t stops)
+                          uint32_t data_bits, uint32_t parity, uint32_t stops)
 {
     if (p->ops && p->ops->set_params)
         p->ops->set_params(p->backend, baud, data_bits, parity, stops);
@@ -249,15 +246,16 @@ void char_port_save(struct char_port *p, struct state_writer *w)
     pthread_mutex_unlock(&p->lock);
 }
 
-bool char_port_load(struct char_port *p, struct state_reader *r,
-                    GError **error)
+bool char_port_load(struct char_port *p, struct state_reader *r, GError **error)
 {
     size_t n;
     const uint8_t *waiting = state_get_bytes(r, "waiting", &n);
 
     if (!waiting || n > CHAR_PORT_BUFFER)
-        return vm_fail(error, VM_ERROR_RUN, "port '%s': what it saved is "
-                       "damaged", p->name);
+        return vm_fail(error, VM_ERROR_RUN,
+                       "port '%s': what it saved is "
+                       "damaged",
+                       p->name);
     pthread_mutex_lock(&p->lock);
     /* In front of what came since this port was opened. */
     uint8_t since[CHAR_PORT_BUFFER];

@@ -22,7 +22,7 @@ struct state_reader;
 /* Calls come from the device's lane and must not block; NULL members are not
  * of interest to the back end. */
 struct char_backend_ops {
-    const char *name;           /* "stdio" */
+    const char *name; /* "stdio" */
     /* Returns how many bytes were taken; after less than n, the back end
      * calls char_port_writable() when it has room again. */
     uint32_t (*write)(void *backend, const uint8_t *data, uint32_t n);
@@ -40,20 +40,20 @@ struct char_backend_ops {
 #define CHAR_PORT_BUFFER 4096u
 
 struct char_port {
-    char *name;                 /* "serial0" */
-    const struct char_backend_ops *ops;         /* NULL: nothing attached */
+    char *name;                         /* "serial0" */
+    const struct char_backend_ops *ops; /* NULL: nothing attached */
     void *backend;
 
-    pthread_mutex_t lock;       /* all below */
-    uint8_t in[CHAR_PORT_BUFFER];               /* ring */
+    pthread_mutex_t lock;         /* all below */
+    uint8_t in[CHAR_PORT_BUFFER]; /* ring */
     uint32_t in_first, in_count;
-    bool held;                  /* the machine stands: nothing is delivered */
-    bool starved;               /* the back end waits for room() */
+    bool held;    /* the machine stands: nothing is delivered */
+    bool starved; /* the back end waits for room() */
     bool delivery_posted;
     bool writable_posted;
-    uint32_t lines;             /* CTS, DSR, DCD, RI as the back end says */
+    uint32_t lines; /* CTS, DSR, DCD, RI as the back end says */
 
-    struct lane *lane;          /* of the device, once attached */
+    struct lane *lane; /* of the device, once attached */
     const struct bp_char_events *events;
     void *ctx;
 };
@@ -65,8 +65,8 @@ void char_port_destroy(struct char_port *p);
  * False with one sentence.  (core/char/open.c; it calls char_port_connect.)
  */
 bool char_port_open(struct char_port *p, const char *spec, GError **error);
-void char_port_connect(struct char_port *p,
-                       const struct char_backend_ops *ops, void *backend);
+void char_port_connect(struct char_port *p, const struct char_backend_ops *ops,
+                       void *backend);
 
 /* While a port is held, the device hears nothing; what arrives waits, and is
  * told when it is let go.  A port is not held at first. */
@@ -94,13 +94,11 @@ void char_port_break(struct char_port *p);
 void char_port_attach(struct char_port *p, struct lane *lane);
 void char_port_listen(struct char_port *p, const struct bp_char_events *ev,
                       void *ctx);
-uint32_t char_port_write(struct char_port *p, const uint8_t *data,
-                         uint32_t n);
+uint32_t char_port_write(struct char_port *p, const uint8_t *data, uint32_t n);
 void char_port_ready(struct char_port *p);
 void char_port_set_lines(struct char_port *p, uint32_t dtr_rts);
 void char_port_set_params(struct char_port *p, uint32_t baud,
-                          uint32_t data_bits, uint32_t parity,
-                          uint32_t stops);
+                          uint32_t data_bits, uint32_t parity, uint32_t stops);
 void char_port_send_break(struct char_port *p, bool on);
 uint32_t char_port_get_lines(struct char_port *p);
 

@@ -17,8 +17,8 @@
 static const struct verb {
     const char *name;
     const char *execute;
-    const char *arguments[MAX_WORDS];   /* "#dx": a number, "?x": optional */
-    const char *shows;                  /* member of the answer to print */
+    const char *arguments[MAX_WORDS]; /* "#dx": a number, "?x": optional */
+    const char *shows;                /* member of the answer to print */
     const char *help;
 } verbs[] = {
     { "status", "query-status", { NULL }, "status", "" },
@@ -26,8 +26,7 @@ static const struct verb {
     { "screentext", "screentext", { NULL }, "text", "" },
     { "sendkey", "sendkey", { "keys" }, NULL, "ctrl-alt-delete" },
     { "type", "type", { "text" }, NULL, "TEXT" },
-    { "mouse", "mouse", { "#dx", "#dy", "#buttons" }, NULL,
-      "DX DY BUTTONS" },
+    { "mouse", "mouse", { "#dx", "#dy", "#buttons" }, NULL, "DX DY BUTTONS" },
     { "pause", "stop", { NULL }, NULL, "" },
     { "resume", "cont", { NULL }, NULL, "" },
     { "reset", "system_reset", { NULL }, NULL, "" },
@@ -35,7 +34,10 @@ static const struct verb {
     { "quit", "quit", { NULL }, NULL, "" },
     { "save", "save", { "/filename" }, NULL, "FILE" },
     { "eject", "eject", { "?device" }, NULL, "[DEVICE]" },
-    { "change-media", "change-media", { "device", "/filename" }, NULL,
+    { "change-media",
+      "change-media",
+      { "device", "/filename" },
+      NULL,
       "DEVICE FILE" },
     { "hash", "hash", { NULL }, "sha256", "" },
     { "info", "info", { "what" }, "text", "TOPIC" },
@@ -61,8 +63,7 @@ static JsonObject *request_of(const struct verb *v, int argc, char **argv,
         if (n >= argc) {
             if (name[0] == '?')
                 break;
-            vm_fail(error, VM_ERROR_CONFIG, "'%s' needs: %s", v->name,
-                    v->help);
+            vm_fail(error, VM_ERROR_CONFIG, "'%s' needs: %s", v->name, v->help);
             break;
         }
         if (name[0] == '#') {
@@ -114,8 +115,9 @@ static JsonNode *ask(const char *path, JsonObject *request, GError **error)
     GSocketAddress *address = g_unix_socket_address_new(path);
     GError *why = NULL;
     JsonNode *answer = NULL;
-    GSocketConnection *c = g_socket_client_connect(
-        client, G_SOCKET_CONNECTABLE(address), NULL, &why);
+    GSocketConnection *c =
+        g_socket_client_connect(client, G_SOCKET_CONNECTABLE(address), NULL,
+                                &why);
 
     if (!c) {
         vm_fail(error, VM_ERROR_RUN, "no machine answers at '%s': %s", path,
@@ -128,9 +130,9 @@ static JsonNode *ask(const char *path, JsonObject *request, GError **error)
         json_node_set_object(node, request);
         char *text = json_to_string(node, FALSE);
         char *line = g_strconcat(text, "\n", NULL);
-        if (g_output_stream_write_all(
-                g_io_stream_get_output_stream(G_IO_STREAM(c)), line,
-                strlen(line), NULL, NULL, error))
+        if (g_output_stream_write_all(g_io_stream_get_output_stream(
+                                          G_IO_STREAM(c)),
+                                      line, strlen(line), NULL, NULL, error))
             answer = read_answer(in, error);
         g_free(line);
         g_free(text);
@@ -151,7 +153,8 @@ static bool show(const struct verb *v, JsonNode *answer, GError **error)
         JsonObject *e = json_object_get_object_member(o, "error");
         return vm_fail(error, VM_ERROR_RUN, "%s",
                        e ? json_object_get_string_member_with_default(
-                               e, "desc", "it failed") : "it failed");
+                               e, "desc", "it failed")
+                         : "it failed");
     }
     JsonNode *result = json_object_get_member(o, "return");
     if (v->shows && result && JSON_NODE_HOLDS_OBJECT(result)) {

@@ -20,13 +20,13 @@
 #include "vm/vm.h"
 
 #define MAX_WORDS 6
-#define MAX_DUMP 4096u
+#define MAX_DUMP  4096u
 
 struct script {
     struct bench *bench;
-    uint8_t *saved;             /* by "save" */
+    uint8_t *saved; /* by "save" */
     size_t saved_bytes;
-    uint64_t last;              /* the value of the last answer */
+    uint64_t last; /* the value of the last answer */
     char *word[MAX_WORDS];
     uint64_t number[MAX_WORDS]; /* of the words that are numbers */
     GError **error;
@@ -96,10 +96,10 @@ static bool do_pci_read(struct script *s)
 
     if (!pci_place(s, &ok))
         return false;
-    return answer(s, bench_pci_read(s->bench, (unsigned)s->number[1],
-                                    (unsigned)s->number[2],
-                                    (unsigned)s->number[3],
-                                    (unsigned)s->number[4]));
+    return answer(s,
+                  bench_pci_read(s->bench, (unsigned)s->number[1],
+                                 (unsigned)s->number[2], (unsigned)s->number[3],
+                                 (unsigned)s->number[4]));
 }
 
 static bool do_pci_write(struct script *s)
@@ -158,14 +158,12 @@ static bool do_step(struct script *s)
 
 static bool do_irq(struct script *s)
 {
-    return answer(s, bench_line(s->bench, s->word[1],
-                                (unsigned)s->number[2]));
+    return answer(s, bench_line(s->bench, s->word[1], (unsigned)s->number[2]));
 }
 
 static bool do_edges(struct script *s)
 {
-    return answer(s, bench_edges(s->bench, s->word[1],
-                                 (unsigned)s->number[2]));
+    return answer(s, bench_edges(s->bench, s->word[1], (unsigned)s->number[2]));
 }
 
 static bool do_set_irq(struct script *s)
@@ -244,8 +242,9 @@ static bool do_state(struct script *s)
 static bool do_expect(struct script *s)
 {
     if (s->last != s->number[1])
-        return vm_fail(s->error, VM_ERROR_RUN, "the last answer was 0x%"
-                       PRIx64 ", not 0x%" PRIx64, s->last, s->number[1]);
+        return vm_fail(s->error, VM_ERROR_RUN,
+                       "the last answer was 0x%" PRIx64 ", not 0x%" PRIx64,
+                       s->last, s->number[1]);
     return done();
 }
 

@@ -12,8 +12,8 @@ static void print_property(const struct bp_property *p)
 {
     char *value = property_default(p), *range = property_range(p);
 
-    printf("    %-18s %s%s%s", p->name, property_type_name(p),
-           range ? " " : "", range ? range : "");
+    printf("    %-18s %s%s%s", p->name, property_type_name(p), range ? " " : "",
+           range ? range : "");
     if (value[0])
         printf(", default %s", value);
     printf("\n        %s\n", p->help ? p->help : "");

@@ -26,18 +26,18 @@ struct run {
     struct vm *vm;
     struct ctl *ctl;
     struct console *console;
-    char *console_folder;       /* of a socket of our own */
+    char *console_folder; /* of a socket of our own */
     GMainLoop *loop;
 };
 
 static void usage(void)
 {
-    GString *text = g_string_new(
-        "usage: backplane run [OPTION].. [VM.CONF]\n\n"
-        "The options are the keys of vm.conf:\n\n");
+    GString *text = g_string_new("usage: backplane run [OPTION].. [VM.CONF]\n\n"
+                                 "The options are the keys of vm.conf:\n\n");
 
     config_print_keys(text);
-    g_string_append(text, "\nExit status: 0 after power-off or quit, the "
+    g_string_append(text,
+                    "\nExit status: 0 after power-off or quit, the "
                     "exit port's value, 1 when\nthe machine failed, 2 when "
                     "it cannot be made.\n");
     fputs(text->str, stdout);
@@ -61,8 +61,8 @@ static bool parse_option(struct vm_config *c, int argc, char **argv, int *i,
         ok = vm_fail(error, VM_ERROR_CONFIG,
                      "there is no option '--%s'; try --help", key);
     } else if (takes && !value && *i + 1 >= argc) {
-        ok = vm_fail(error, VM_ERROR_CONFIG, "option '--%s' needs a value",
-                     key);
+        ok =
+            vm_fail(error, VM_ERROR_CONFIG, "option '--%s' needs a value", key);
     } else {
         if (takes && !value)
             value = argv[++*i];
@@ -187,8 +187,7 @@ static bool start(struct run *r, GError **error)
 {
     struct vm *vm = r->vm;
 
-    if (r->config->restore &&
-        !machine_restore(vm, r->config->restore, error))
+    if (r->config->restore && !machine_restore(vm, r->config->restore, error))
         return false;
     vm->wake = wake;
     vm->wake_opaque = r;
@@ -210,12 +209,9 @@ static bool start(struct run *r, GError **error)
 static int end_status(const struct vm *vm)
 {
     switch (vm->end) {
-    case VM_END_EXIT_PORT:
-        return vm->end_status & 0xff;
-    case VM_END_ERROR:
-        return STATUS_FAILED;
-    default:
-        return STATUS_OK;
+    case VM_END_EXIT_PORT: return vm->end_status & 0xff;
+    case VM_END_ERROR: return STATUS_FAILED;
+    default: return STATUS_OK;
     }
 }
 

@@ -12,7 +12,7 @@
 #include "vm/machine.h"
 #include "vm/vm.h"
 
-#define MAX_KEYS 16u
+#define MAX_KEYS  16u
 #define MAX_TYPED 4096u
 
 static JsonNode *nothing(void)
@@ -70,14 +70,15 @@ static bool flag_of(JsonObject *args, const char *name)
 static JsonNode *do_status(struct vm *vm, JsonObject *args, GError **error)
 {
     static const char *const names[] = {
-        [VM_CREATED] = "prelaunch", [VM_RUNNING] = "running",
-        [VM_PAUSED] = "paused", [VM_OFF] = "shutdown",
+        [VM_CREATED] = "prelaunch",
+        [VM_RUNNING] = "running",
+        [VM_PAUSED] = "paused",
+        [VM_OFF] = "shutdown",
     };
     JsonNode *node = object_with("status", names[vm->run_state]);
     JsonObject *o = json_node_get_object(node);
 
-    json_object_set_boolean_member(o, "running",
-                                   vm->run_state == VM_RUNNING);
+    json_object_set_boolean_member(o, "running", vm->run_state == VM_RUNNING);
     json_object_set_string_member(o, "name", vm->name);
     return node;
 }
@@ -156,8 +157,7 @@ static struct screen *screen_of(struct vm *vm, GError **error)
     return NULL;
 }
 
-static JsonNode *do_screenshot(struct vm *vm, JsonObject *args,
-                               GError **error)
+static JsonNode *do_screenshot(struct vm *vm, JsonObject *args, GError **error)
 {
     const char *path = text_of(args, "filename", error);
     struct screen *s = path ? screen_of(vm, error) : NULL;
@@ -165,8 +165,7 @@ static JsonNode *do_screenshot(struct vm *vm, JsonObject *args,
     return s && screen_save_png(s, path, error) ? nothing() : NULL;
 }
 
-static JsonNode *do_screentext(struct vm *vm, JsonObject *args,
-                               GError **error)
+static JsonNode *do_screentext(struct vm *vm, JsonObject *args, GError **error)
 {
     struct screen *s = screen_of(vm, error);
     char *text = s ? screen_text_lines(s) : NULL;
@@ -222,7 +221,8 @@ static JsonNode *do_type(struct vm *vm, JsonObject *args, GError **error)
     if (!text)
         return NULL;
     if (strlen(text) > MAX_TYPED || !can_type(text)) {
-        vm_fail(error, VM_ERROR_CONFIG, "the text is too long, or has a "
+        vm_fail(error, VM_ERROR_CONFIG,
+                "the text is too long, or has a "
                 "character that a US keyboard has not");
         return NULL;
     }
@@ -252,7 +252,8 @@ static struct block_drive *drive_of(struct vm *vm, const char *name,
     if (name)
         vm_fail(error, VM_ERROR_CONFIG, "there is no drive '%s'", name);
     else
-        vm_fail(error, VM_ERROR_CONFIG, "the machine has no drive with a "
+        vm_fail(error, VM_ERROR_CONFIG,
+                "the machine has no drive with a "
                 "removable medium");
     return NULL;
 }
@@ -260,7 +261,8 @@ static struct block_drive *drive_of(struct vm *vm, const char *name,
 static JsonNode *do_eject(struct vm *vm, JsonObject *args, GError **error)
 {
     const char *name = args && json_object_has_member(args, "device")
-                           ? text_of(args, "device", error) : NULL;
+                           ? text_of(args, "device", error)
+                           : NULL;
     struct block_drive *d = drive_of(vm, name, error);
 
     if (!d || !block_drive_eject(d, flag_of(args, "force"), error))

@@ -27,14 +27,15 @@ static char *describe_cpus(struct vm *vm)
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         const struct x86_state *st = &vm->vcpus[i]->st;
         static const char *const activity[] = { "running", "halted",
-                                                "waits for SIPI",
-                                                "shut down" };
-        g_string_append_printf(
-            s, "cpu %u: %s cs:rip %04x:%016" PRIx64 " rflags %08" PRIx64
-            "\n  cr0 %08" PRIx64 " cr3 %" PRIx64 " cr4 %" PRIx64 " efer %"
-            PRIx64 "\n", i, activity[st->activity & 3],
-            st->seg[SEG_CS].selector, st->rip, st->rflags, st->cr0, st->cr3,
-            st->cr4, st->efer);
+                                                "waits for SIPI", "shut down" };
+        g_string_append_printf(s,
+                               "cpu %u: %s cs:rip %04x:%016" PRIx64
+                               " rflags %08" PRIx64 "\n  cr0 %08" PRIx64
+                               " cr3 %" PRIx64 " cr4 %" PRIx64 " efer %" PRIx64
+                               "\n",
+                               i, activity[st->activity & 3],
+                               st->seg[SEG_CS].selector, st->rip, st->rflags,
+                               st->cr0, st->cr3, st->cr4, st->efer);
         for (unsigned r = 0; r < 16; r++)
             g_string_append_printf(s, "%sr%-2u %016" PRIx64 "%s",
                                    r % 4 ? " " : "  ", r, st->gpr[r],
@@ -75,15 +76,17 @@ static char *describe_block(struct vm *vm)
 
     for (guint i = 0; i < vm->drives->len; i++) {
         struct block_drive *d = vm->drives->pdata[i];
-        g_string_append_printf(
-            s, "%-8s %s%s%s%s; read %" PRIu64 " requests, %" PRIu64
-            " bytes; wrote %" PRIu64 " requests, %" PRIu64 " bytes; %"
-            PRIu64 " errors\n", d->name,
-            d->medium ? d->options.path : "(empty)",
-            d->options.snapshot ? ", snapshot" : "",
-            d->locked ? ", locked" : "", d->tray_open ? ", open" : "",
-            d->n_reads, d->bytes_read, d->n_writes, d->bytes_written,
-            d->n_errors);
+        g_string_append_printf(s,
+                               "%-8s %s%s%s%s; read %" PRIu64
+                               " requests, %" PRIu64 " bytes; wrote %" PRIu64
+                               " requests, %" PRIu64 " bytes; %" PRIu64
+                               " errors\n",
+                               d->name, d->medium ? d->options.path : "(empty)",
+                               d->options.snapshot ? ", snapshot" : "",
+                               d->locked ? ", locked" : "",
+                               d->tray_open ? ", open" : "", d->n_reads,
+                               d->bytes_read, d->n_writes, d->bytes_written,
+                               d->n_errors);
     }
     return g_string_free(s, FALSE);
 }

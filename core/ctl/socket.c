@@ -15,7 +15,7 @@
 #include "vm/error.h"
 #include "vm/vm.h"
 
-#define MAX_LINE 65536u
+#define MAX_LINE    65536u
 #define MAX_CLIENTS 16u
 /* A client that reads nothing is dropped, not waited for. */
 #define MAX_UNSENT (16u << 20)
@@ -23,7 +23,7 @@
 struct client {
     struct ctl *ctl;
     GSocket *socket;
-    GSource *in, *out;          /* out: NULL while nothing is unsent */
+    GSource *in, *out; /* out: NULL while nothing is unsent */
     GString *line;
     GString *unsent;
     bool hung_up;
@@ -153,7 +153,8 @@ static void execute(struct client *c, JsonObject *request)
     if (!name || !JSON_NODE_HOLDS_VALUE(name) ||
         json_node_get_value_type(name) != G_TYPE_STRING ||
         (args && !JSON_NODE_HOLDS_OBJECT(args))) {
-        reply_error(c, id, "a request is {\"execute\": NAME, "
+        reply_error(c, id,
+                    "a request is {\"execute\": NAME, "
                     "\"arguments\": {..}}");
         return;
     }
@@ -272,16 +273,20 @@ static bool listen_at(struct ctl *c, GSocketAddress *address, GError **error)
     GError *why = NULL;
 
     if (is_served(address))
-        return vm_fail(error, VM_ERROR_CONFIG, "the control socket '%s' "
-                       "belongs to a machine that runs", c->path);
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "the control socket '%s' "
+                       "belongs to a machine that runs",
+                       c->path);
     unlink(c->path);
     c->socket = g_socket_new(G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM,
                              G_SOCKET_PROTOCOL_DEFAULT, &why);
     if (c->socket && g_socket_bind(c->socket, address, TRUE, &why) &&
         g_socket_listen(c->socket, &why))
         return true;
-    vm_fail(error, VM_ERROR_CONFIG, "the control socket '%s' cannot be made: "
-            "%s", c->path, why->message);
+    vm_fail(error, VM_ERROR_CONFIG,
+            "the control socket '%s' cannot be made: "
+            "%s",
+            c->path, why->message);
     g_error_free(why);
     return false;
 }

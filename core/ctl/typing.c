@@ -7,13 +7,13 @@
 #include "vm/vm.h"
 
 #define INTERVAL_MS 25u
-#define MAX_STEPS 16384u
-#define LEFT_SHIFT 0xe1u
+#define MAX_STEPS   16384u
+#define LEFT_SHIFT  0xe1u
 
 struct step {
     uint8_t usage;
     bool down;
-    bool pause;                 /* the next step comes a moment later */
+    bool pause; /* the next step comes a moment later */
 };
 
 struct typing {
@@ -29,8 +29,7 @@ static gboolean tick(gpointer opaque)
     bool pause = false;
 
     while (t->next < t->steps->len && !pause) {
-        const struct step *s = &g_array_index(t->steps, struct step,
-                                              t->next++);
+        const struct step *s = &g_array_index(t->steps, struct step, t->next++);
         inputs_key(t->vm->inputs, s->usage, s->down);
         pause = s->pause;
     }

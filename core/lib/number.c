@@ -54,7 +54,10 @@ bool number_parse_size(const char *text, uint64_t *bytes)
 bool number_parse_bool(const char *text, bool *value)
 {
     static const char *const words[][2] = {
-        { "off", "on" }, { "no", "yes" }, { "false", "true" }, { "0", "1" },
+        { "off", "on" },
+        { "no", "yes" },
+        { "false", "true" },
+        { "0", "1" },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {

@@ -23,14 +23,14 @@ static const struct service {
     const char *id;
     const void *table;
 } services[] = {
-    { BP_LOG, &host_log },           { BP_TIMER, &host_timer },
-    { BP_LANE, &host_lane },         { BP_PIO, &host_pio },
-    { BP_MMIO, &host_mmio },         { BP_IRQ, &host_irq },
-    { BP_INTC, &host_intc },         { BP_ISA_DMA, &host_isa_dma },
-    { BP_DMA, &host_dma },           { BP_PCI, &host_pci },
-    { BP_BLOCK, &host_block },       { BP_CHAR, &host_char },
-    { BP_DISPLAY, &host_display },   { BP_INPUT, &host_input },
-    { BP_POWER, &host_power },       { BP_FIRMWARE, &host_firmware },
+    { BP_LOG, &host_log },         { BP_TIMER, &host_timer },
+    { BP_LANE, &host_lane },       { BP_PIO, &host_pio },
+    { BP_MMIO, &host_mmio },       { BP_IRQ, &host_irq },
+    { BP_INTC, &host_intc },       { BP_ISA_DMA, &host_isa_dma },
+    { BP_DMA, &host_dma },         { BP_PCI, &host_pci },
+    { BP_BLOCK, &host_block },     { BP_CHAR, &host_char },
+    { BP_DISPLAY, &host_display }, { BP_INPUT, &host_input },
+    { BP_POWER, &host_power },     { BP_FIRMWARE, &host_firmware },
 };
 
 static const void *host_query(const struct bp_host *host, const char *id)
@@ -53,12 +53,11 @@ static void record(struct device *d, const char *format, va_list ap)
         d->reason = text;
 }
 
-static int32_t host_fail(struct bp_dev *dev, int32_t error,
-                         const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
+static int32_t host_fail(struct bp_dev *dev, int32_t error, const char *format,
+                         ...) G_GNUC_PRINTF(3, 4);
 
-static int32_t host_fail(struct bp_dev *dev, int32_t error,
-                         const char *format, ...)
+static int32_t host_fail(struct bp_dev *dev, int32_t error, const char *format,
+                         ...)
 {
     struct device *d = device_of(dev);
     va_list ap;
@@ -184,7 +183,8 @@ static bool has_services(struct device *d, GError **error)
         if (!host_query(&device_host, *id))
             return vm_fail(error, VM_ERROR_CONFIG,
                            "device '%s' (%s) needs '%s', which this host "
-                           "does not offer", d->name, d->desc->id, *id);
+                           "does not offer",
+                           d->name, d->desc->id, *id);
     }
     return true;
 }
@@ -258,8 +258,8 @@ struct device *device_create(struct vm *vm, const char *name,
 /* -EINVAL with a reason when the ROM has no place. */
 static int32_t place_rom(struct device *d)
 {
-    struct bp_pci_function *f = d->functions->len ? d->functions->pdata[0]
-                                                  : NULL;
+    struct bp_pci_function *f =
+        d->functions->len ? d->functions->pdata[0] : NULL;
     GError *why = NULL;
     gsize bytes;
     const void *image = g_bytes_get_data(d->rom, &bytes);
@@ -350,11 +350,11 @@ static void release_claims(struct device *d)
 {
     /* Their BARs hold regions and ranges, which were claimed later. */
     while (d->functions->len)
-        host_pci_remove(g_ptr_array_remove_index(d->functions,
-                                                 d->functions->len - 1));
+        host_pci_remove(
+            g_ptr_array_remove_index(d->functions, d->functions->len - 1));
     while (d->claims->len) {
-        struct claim c = g_array_index(d->claims, struct claim,
-                                       d->claims->len - 1);
+        struct claim c =
+            g_array_index(d->claims, struct claim, d->claims->len - 1);
         g_array_set_size(d->claims, d->claims->len - 1);
         c.release(c.claim);
     }

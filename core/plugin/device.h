@@ -30,28 +30,28 @@ typedef void device_release_fn(void *claim);
 
 struct device {
     struct vm *vm;
-    char *name;                 /* unique in the machine */
+    char *name; /* unique in the machine */
     const struct bp_device_desc *desc;
-    void *self;                 /* the instance */
+    void *self; /* the instance */
     struct lane *lane;
 
-    bool created;               /* destroy() is due */
-    bool in_setup;              /* inside create or realize */
+    bool created;  /* destroy() is due */
+    bool in_setup; /* inside create or realize */
     bool started;
-    char *reason;               /* what host->fail recorded */
+    char *reason; /* what host->fail recorded */
 
-    GBytes *rom;                /* of the host's property "romfile" */
-    GPtrArray *strings;         /* values of string properties */
+    GBytes *rom;        /* of the host's property "romfile" */
+    GPtrArray *strings; /* values of string properties */
     GArray *claims;
-    GPtrArray *timers;          /* struct bp_timer_handle *, host_timer.c */
-    GPtrArray *outputs;         /* struct bp_irq_line *, host_irq.c */
-    GPtrArray *regions;         /* struct bp_region *, host_mmio.c */
-    GPtrArray *functions;       /* struct bp_pci_function *, host_pci.c */
+    GPtrArray *timers;    /* struct bp_timer_handle *, host_timer.c */
+    GPtrArray *outputs;   /* struct bp_irq_line *, host_irq.c */
+    GPtrArray *regions;   /* struct bp_region *, host_mmio.c */
+    GPtrArray *functions; /* struct bp_pci_function *, host_pci.c */
 
     /* Accesses of its own DMA that came back to it, and calls that its lane
      * rank does not allow. */
     uint64_t refused;
-    bool dma_refused;           /* [lane] set while its DMA runs */
+    bool dma_refused; /* [lane] set while its DMA runs */
     uint64_t guest_errors;
     struct log_limit log_limit, guest_limit;
 };

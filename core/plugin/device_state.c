@@ -18,8 +18,7 @@
 #include "vm/error.h"
 #include "vm/vm.h"
 
-static void save_timers(struct device *d, struct state_writer *w,
-                        bool for_hash)
+static void save_timers(struct device *d, struct state_writer *w, bool for_hash)
 {
     uint64_t now = clock_now(d->vm->clocks, CLOCK_HOST);
     uint64_t deadline;
@@ -165,8 +164,7 @@ static bool load_line(struct device *d, struct state_reader *e)
     return found;
 }
 
-static bool load_lines(struct device *d, struct state_reader *r,
-                       GError **error)
+static bool load_lines(struct device *d, struct state_reader *r, GError **error)
 {
     uint32_t n = state_count(r, "lines");
 
@@ -190,8 +188,7 @@ static bool load_functions(struct device *d, struct state_reader *r,
     for (guint i = 0; i < d->functions->len; i++) {
         struct bp_pci_function *f = d->functions->pdata[i];
         struct state_reader *e = state_get_element(r, "pci", i, error);
-        const uint8_t *config = e ? state_get_bytes(e, "config", &bytes)
-                                  : NULL;
+        const uint8_t *config = e ? state_get_bytes(e, "config", &bytes) : NULL;
         if (!config || bytes != sizeof(st.config) ||
             !state_get_u64(e, "intx", &intx) || intx > 1)
             return refuse(d, error, "PCI function is damaged");
@@ -241,6 +238,5 @@ bool device_loaded(struct device *d, uint32_t version, GError **error)
     lane_enter(d->lane);
     int32_t code = d->desc->loaded(d->self, version);
     lane_leave(d->lane);
-    return code >= 0 ||
-           device_error(d, code, "refuses its saved state", error);
+    return code >= 0 || device_error(d, code, "refuses its saved state", error);
 }

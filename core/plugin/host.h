@@ -33,7 +33,7 @@ extern const struct bp_firmware host_firmware;
 
 struct bp_timer_handle {
     struct device *dev;
-    uint32_t clock;             /* BP_CLOCK_* */
+    uint32_t clock; /* BP_CLOCK_* */
     struct timer *timer;
 };
 
@@ -57,10 +57,10 @@ struct bp_region {
     struct device *dev;
     char *name;
     struct region *region;
-    struct memory *mem;         /* NULL: device registers */
+    struct memory *mem; /* NULL: device registers */
     uint64_t mem_offset, bytes;
-    bool owned;                 /* the memory is this region's own */
-    bool by_host;               /* a BAR places it */
+    bool owned;   /* the memory is this region's own */
+    bool by_host; /* a BAR places it */
     bool enabled;
     uint32_t claims;
     const struct bp_mmio_ops *ops;

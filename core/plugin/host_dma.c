@@ -28,8 +28,9 @@ static int32_t failed(struct device *d, const char *what, uint64_t gpa,
                       uint32_t bytes, int32_t error)
 {
     log_debug(d->name, "DMA %s of %u bytes at %" PRIx64 ": %s", what, bytes,
-              gpa, error == -EACCES ? "bus mastering is off"
-                                    : "part of it is no memory");
+              gpa,
+              error == -EACCES ? "bus mastering is off"
+                               : "part of it is no memory");
     return error;
 }
 
@@ -110,22 +111,23 @@ static struct bp_isa_dma_channel *host_attach(struct bp_dev *dev,
 
     if (!device_may_claim(d))
         return NULL;
-    struct isa_dma_channel *ch = isa_dma_attach(d->vm->isa_dma, channel,
-                                                d->lane, became_ready, ctx);
+    struct isa_dma_channel *ch =
+        isa_dma_attach(d->vm->isa_dma, channel, d->lane, became_ready, ctx);
     if (!ch)
-        return device_refuse(d, "ISA DMA channel %u does not exist or is "
-                             "taken", channel);
+        return device_refuse(d,
+                             "ISA DMA channel %u does not exist or is "
+                             "taken",
+                             channel);
     device_claim(d, release_channel, ch);
     return (struct bp_isa_dma_channel *)ch;
 }
 
 static uint32_t host_transfer(struct bp_isa_dma_channel *ch, uint8_t *buffer,
-                              uint32_t bytes, uint32_t direction,
-                              uint32_t *tc)
+                              uint32_t bytes, uint32_t direction, uint32_t *tc)
 {
     bool end = false;
-    uint32_t n = isa_dma_transfer(channel_of(ch), buffer, bytes, direction,
-                                  &end);
+    uint32_t n =
+        isa_dma_transfer(channel_of(ch), buffer, bytes, direction, &end);
 
     *tc = end;
     return n;
@@ -157,8 +159,7 @@ static int32_t host_provide(struct bp_dev *dev, uint32_t first, uint32_t n,
 
     if (!device_may_claim(d))
         return -EPERM;
-    if (!isa_dma_provide(d->vm->isa_dma, first, n, d->lane, controller,
-                         ctx)) {
+    if (!isa_dma_provide(d->vm->isa_dma, first, n, d->lane, controller, ctx)) {
         device_refuse(d, "ISA DMA channels from %u on are served already",
                       first);
         return -EBUSY;

@@ -171,8 +171,7 @@ static void host_set_pointer(struct bp_screen *s, const uint32_t *argb,
                              uint32_t width, uint32_t height, uint32_t hot_x,
                              uint32_t hot_y, int32_t x, int32_t y)
 {
-    screen_set_pointer(screen_of(s), argb, width, height, hot_x, hot_y, x,
-                       y);
+    screen_set_pointer(screen_of(s), argb, width, height, hot_x, hot_y, x, y);
 }
 
 const struct bp_display host_display = {
@@ -199,8 +198,8 @@ static struct bp_receiver *host_receiver_create(
 
     if (!device_may_claim(d))
         return NULL;
-    struct receiver *r = receiver_create(d->vm->inputs, name, d->lane, ops,
-                                         ctx);
+    struct receiver *r =
+        receiver_create(d->vm->inputs, name, d->lane, ops, ctx);
     device_claim(d, release_receiver, r);
     return (struct bp_receiver *)r;
 }

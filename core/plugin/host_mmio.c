@@ -19,8 +19,8 @@ static uint64_t region_read(void *opaque, uint64_t offset, unsigned size)
 
     if (!device_enter(r->dev))
         return UINT64_MAX;
-    uint64_t value = r->ops->read ? r->ops->read(r->ctx, offset, size)
-                                  : UINT64_MAX;
+    uint64_t value =
+        r->ops->read ? r->ops->read(r->ctx, offset, size) : UINT64_MAX;
     device_leave(r->dev);
     return value;
 }
@@ -97,8 +97,10 @@ static struct bp_region *region_finish(struct bp_region *r, uint64_t gpa,
     struct device *d = r->dev;
 
     if (!r->region) {
-        device_refuse(d, "region '%s' (%" PRIx64 ", %" PRIu64
-                      " bytes) cannot be placed", r->name, gpa, r->bytes);
+        device_refuse(d,
+                      "region '%s' (%" PRIx64 ", %" PRIu64
+                      " bytes) cannot be placed",
+                      r->name, gpa, r->bytes);
         release_region(r);
         return NULL;
     }
@@ -111,10 +113,9 @@ static struct bp_region *region_finish(struct bp_region *r, uint64_t gpa,
     return r;
 }
 
-static struct bp_region *host_add_device(struct bp_dev *dev,
-                                         const char *name, uint64_t gpa,
-                                         uint64_t bytes, int32_t priority,
-                                         uint32_t flags,
+static struct bp_region *host_add_device(struct bp_dev *dev, const char *name,
+                                         uint64_t gpa, uint64_t bytes,
+                                         int32_t priority, uint32_t flags,
                                          const struct bp_mmio_ops *ops,
                                          void *ctx)
 {
@@ -124,15 +125,15 @@ static struct bp_region *host_add_device(struct bp_dev *dev,
         return NULL;
     r->ops = ops;
     r->ctx = ctx;
-    r->region = map_add_mmio(r->dev->vm->map, r->name, gpa, bytes,
-                             &device_ops, r, priority);
+    r->region = map_add_mmio(r->dev->vm->map, r->name, gpa, bytes, &device_ops,
+                             r, priority);
     return region_finish(r, gpa, flags);
 }
 
-static struct bp_region *host_add_memory(struct bp_dev *dev,
-                                         const char *name, uint64_t gpa,
-                                         uint64_t bytes, int32_t priority,
-                                         uint32_t flags, uint8_t **host)
+static struct bp_region *host_add_memory(struct bp_dev *dev, const char *name,
+                                         uint64_t gpa, uint64_t bytes,
+                                         int32_t priority, uint32_t flags,
+                                         uint8_t **host)
 {
     struct bp_region *r = region_new(dev, name, bytes);
 
@@ -142,8 +143,9 @@ static struct bp_region *host_add_memory(struct bp_dev *dev,
     if (bytes <= MAX_DEVICE_MEMORY)
         r->mem = memory_create(r->name, bytes);
     if (!r->mem) {
-        device_refuse(r->dev, "there is no memory of %" PRIu64
-                      " bytes for '%s'", bytes, r->name);
+        device_refuse(r->dev,
+                      "there is no memory of %" PRIu64 " bytes for '%s'", bytes,
+                      r->name);
         release_region(r);
         return NULL;
     }
@@ -160,16 +162,14 @@ static struct bp_region *host_add_memory(struct bp_dev *dev,
 
 static struct bp_region *host_add_ram_window(struct bp_dev *dev,
                                              const char *name, uint64_t gpa,
-                                             uint64_t bytes,
-                                             int32_t priority)
+                                             uint64_t bytes, int32_t priority)
 {
     struct bp_region *r = region_new(dev, name, bytes);
 
     if (!r)
         return NULL;
     struct vm *vm = r->dev->vm;
-    if (vm->ram && gpa < vm->ram_below_4g &&
-        bytes <= vm->ram_below_4g - gpa) {
+    if (vm->ram && gpa < vm->ram_below_4g && bytes <= vm->ram_below_4g - gpa) {
         r->mem = vm->ram;
         r->mem_offset = gpa;
         r->region = map_add_memory(vm->map, r->name, gpa, bytes, r->mem, gpa,
@@ -185,8 +185,7 @@ static struct bp_region *host_add_ram_window(struct bp_dev *dev,
 static struct bp_region *host_add_alias(struct bp_dev *dev, const char *name,
                                         uint64_t gpa, uint64_t bytes,
                                         int32_t priority, uint32_t flags,
-                                        struct bp_region *of,
-                                        uint64_t offset)
+                                        struct bp_region *of, uint64_t offset)
 {
     struct bp_region *r = region_new(dev, name, bytes);
 
@@ -195,15 +194,15 @@ static struct bp_region *host_add_alias(struct bp_dev *dev, const char *name,
     if (of->mem && offset <= of->bytes && bytes <= of->bytes - offset) {
         r->mem = of->mem;
         r->mem_offset = of->mem_offset + offset;
-        r->region = map_add_memory(r->dev->vm->map, r->name, gpa, bytes,
-                                   r->mem, r->mem_offset, priority,
-                                   flags & BP_REGION_READONLY);
+        r->region =
+            map_add_memory(r->dev->vm->map, r->name, gpa, bytes, r->mem,
+                           r->mem_offset, priority, flags & BP_REGION_READONLY);
     }
     return region_finish(r, gpa, flags);
 }
 
-static void host_trap_writes(struct bp_region *r,
-                             const struct bp_mmio_ops *ops, void *ctx)
+static void host_trap_writes(struct bp_region *r, const struct bp_mmio_ops *ops,
+                             void *ctx)
 {
     if (!r->mem)
         return;
@@ -248,8 +247,7 @@ static void host_commit(struct bp_dev *dev)
 }
 
 /* The pages of a region that lie inside it, as pages of its memory. */
-static uint64_t clip(const struct bp_region *r, uint64_t *first,
-                     uint64_t pages)
+static uint64_t clip(const struct bp_region *r, uint64_t *first, uint64_t pages)
 {
     uint64_t all = r->bytes / PAGE_BYTES;
 
@@ -279,8 +277,7 @@ static void host_fetch_dirty(struct bp_region *r, uint64_t first,
         dirty[n] = 0;
 }
 
-static void host_mark_dirty(struct bp_region *r, uint64_t first,
-                            uint64_t pages)
+static void host_mark_dirty(struct bp_region *r, uint64_t first, uint64_t pages)
 {
     uint64_t n = clip(r, &first, pages);
 

@@ -30,11 +30,10 @@ static int32_t refuse(struct device *d, GError *why)
     return -EINVAL;
 }
 
-static struct bp_pci_function *
-host_add(struct bp_dev *dev, uint32_t slot, uint32_t function,
-         const struct bp_pci_ids *ids,
-         void (*config_write)(void *ctx, uint32_t offset, uint32_t width),
-         void *ctx)
+static struct bp_pci_function *host_add(
+    struct bp_dev *dev, uint32_t slot, uint32_t function,
+    const struct bp_pci_ids *ids,
+    void (*config_write)(void *ctx, uint32_t offset, uint32_t width), void *ctx)
 {
     struct device *d = device_of(dev);
     GError *why = NULL;
@@ -47,8 +46,8 @@ host_add(struct bp_dev *dev, uint32_t slot, uint32_t function,
     f->dev = d;
     f->config_write = config_write;
     f->ctx = ctx;
-    f->f = pci_function_add(d->vm->pci, d->name, slot, function, ids,
-                            d->lane, config_written, f, &why);
+    f->f = pci_function_add(d->vm->pci, d->name, slot, function, ids, d->lane,
+                            config_written, f, &why);
     if (!f->f) {
         g_free(f);
         refuse(d, why);
@@ -58,9 +57,8 @@ host_add(struct bp_dev *dev, uint32_t slot, uint32_t function,
     return f;
 }
 
-static void host_set(struct bp_pci_function *f, uint32_t offset,
-                     uint32_t width, uint32_t value, uint32_t writable,
-                     uint32_t clear)
+static void host_set(struct bp_pci_function *f, uint32_t offset, uint32_t width,
+                     uint32_t value, uint32_t writable, uint32_t clear)
 {
     if (!pci_function_set(f->f, offset, width, value, writable, clear))
         log_error(f->dev->name, "there is no configuration register %x.%u",
@@ -73,8 +71,8 @@ static uint32_t host_get(struct bp_pci_function *f, uint32_t offset,
     return pci_function_get(f->f, offset, width);
 }
 
-static void host_put(struct bp_pci_function *f, uint32_t offset,
-                     uint32_t width, uint32_t value)
+static void host_put(struct bp_pci_function *f, uint32_t offset, uint32_t width,
+                     uint32_t value)
 {
     if (!pci_function_put(f->f, offset, width, value))
         log_error(f->dev->name, "there is no configuration register %x.%u",

@@ -12,8 +12,8 @@ static uint32_t range_read(void *opaque, uint16_t offset, unsigned size)
 
     if (!device_enter(r->dev))
         return UINT32_MAX;
-    uint32_t value = r->ops->read ? r->ops->read(r->ctx, offset, size)
-                                  : UINT32_MAX;
+    uint32_t value =
+        r->ops->read ? r->ops->read(r->ctx, offset, size) : UINT32_MAX;
     device_leave(r->dev);
     return value;
 }
@@ -44,8 +44,7 @@ static void release_range(void *claim)
 static struct bp_pio_range *host_claim(struct bp_dev *dev, const char *name,
                                        uint32_t first, uint32_t count,
                                        uint32_t sizes, int32_t priority,
-                                       const struct bp_pio_ops *ops,
-                                       void *ctx)
+                                       const struct bp_pio_ops *ops, void *ctx)
 {
     struct device *d = device_of(dev);
 

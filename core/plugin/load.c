@@ -16,7 +16,7 @@
 #define MAX_INSTANCE (64u << 20)
 
 struct plugins {
-    GPtrArray *all;             /* struct plugin * */
+    GPtrArray *all; /* struct plugin * */
 };
 
 static void plugin_free(gpointer opaque)
@@ -61,14 +61,11 @@ static uint32_t property_bytes(const struct bp_property *p)
     switch (p->type) {
     case BP_PROP_BOOL:
     case BP_PROP_UINT:
-    case BP_PROP_CHOICE:
-        return 4;
-    case BP_PROP_SIZE:
-        return 8;
+    case BP_PROP_CHOICE: return 4;
+    case BP_PROP_SIZE: return 8;
     case BP_PROP_STRING:
     case BP_PROP_BLOCK:
-    case BP_PROP_CHAR:
-        return sizeof(void *);
+    case BP_PROP_CHAR: return sizeof(void *);
     }
     return 0;
 }
@@ -81,8 +78,7 @@ static char *check_property(const struct bp_device_desc *desc,
 
     if (!bytes)
         return g_strdup_printf("property '%s' has an unknown type", p->name);
-    if ((uint64_t)p->offset + bytes > desc->instance_size ||
-        p->offset % bytes)
+    if ((uint64_t)p->offset + bytes > desc->instance_size || p->offset % bytes)
         return g_strdup_printf("property '%s' lies outside the instance",
                                p->name);
     for (const struct bp_property *q = desc->properties; q < p; q++) {
@@ -94,14 +90,14 @@ static char *check_property(const struct bp_device_desc *desc,
         while (p->choices && p->choices[n])
             n++;
         if (p->number >= n)
-            return g_strdup_printf("property '%s' has no such choice",
-                                   p->name);
+            return g_strdup_printf("property '%s' has no such choice", p->name);
         return NULL;
     }
     if (p->number > limit || p->min > p->max ||
         ((p->min || p->max) && (p->number < p->min || p->number > p->max)))
         return g_strdup_printf("the default of property '%s' is out of "
-                               "range", p->name);
+                               "range",
+                               p->name);
     return NULL;
 }
 
@@ -120,8 +116,7 @@ char *device_desc_check(const struct bp_device_desc *desc)
         return g_strdup("it has no reset()");
     if (desc->lane_rank > 2)
         return g_strdup_printf("there is no lane rank %u", desc->lane_rank);
-    if ((uint64_t)desc->state_offset + desc->state_size >
-        desc->instance_size)
+    if ((uint64_t)desc->state_offset + desc->state_size > desc->instance_size)
         return g_strdup("its state lies outside the instance");
     for (const struct bp_property *p = desc->properties; p && p->name; p++) {
         char *reason = check_property(desc, p);
@@ -159,14 +154,16 @@ static bool check_abi(const struct plugin *plugin, GError **error)
     if (e->abi_major != BP_ABI_MAJOR)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "plugin '%s' was built for plugin ABI %u.%u, this "
-                       "program has %u.%u", plugin->path, e->abi_major,
-                       e->abi_minor, BP_ABI_MAJOR, BP_ABI_MINOR);
+                       "program has %u.%u",
+                       plugin->path, e->abi_major, e->abi_minor, BP_ABI_MAJOR,
+                       BP_ABI_MINOR);
     if (BP_ABI_MAJOR == 0 ? e->abi_minor != BP_ABI_MINOR
                           : e->abi_minor > BP_ABI_MINOR)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "plugin '%s' was built for plugin ABI %u.%u, this "
-                       "program has %u.%u", plugin->path, e->abi_major,
-                       e->abi_minor, BP_ABI_MAJOR, BP_ABI_MINOR);
+                       "program has %u.%u",
+                       plugin->path, e->abi_major, e->abi_minor, BP_ABI_MAJOR,
+                       BP_ABI_MINOR);
     if (e->size < sizeof(struct bp_plugin) || !e->id || !e->title ||
         !e->licence || !e->devices)
         return vm_fail(error, VM_ERROR_CONFIG,
@@ -341,8 +338,7 @@ const char *device_class_name(uint32_t device_class)
         [BP_CLASS_AUDIO] = "audio",         [BP_CLASS_BUS] = "bus",
     };
 
-    return device_class < G_N_ELEMENTS(names) ? names[device_class]
-                                              : "other";
+    return device_class < G_N_ELEMENTS(names) ? names[device_class] : "other";
 }
 
 struct similar {

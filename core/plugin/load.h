@@ -23,9 +23,9 @@ struct plugins;
 
 struct plugin {
     char *path;
-    void *handle;               /* of dlopen */
+    void *handle; /* of dlopen */
     const struct bp_plugin *entry;
-    GPtrArray *devices;         /* struct device_type * */
+    GPtrArray *devices; /* struct device_type * */
 };
 
 struct device_type {

@@ -25,8 +25,8 @@ const struct bp_property *property_find(const struct bp_device_desc *desc,
 const char *property_type_name(const struct bp_property *p)
 {
     static const char *const names[] = {
-        [BP_PROP_BOOL] = "on|off", [BP_PROP_UINT] = "number",
-        [BP_PROP_SIZE] = "size", [BP_PROP_STRING] = "text",
+        [BP_PROP_BOOL] = "on|off",   [BP_PROP_UINT] = "number",
+        [BP_PROP_SIZE] = "size",     [BP_PROP_STRING] = "text",
         [BP_PROP_CHOICE] = "choice", [BP_PROP_BLOCK] = "drive",
         [BP_PROP_CHAR] = "port",
     };
@@ -38,18 +38,14 @@ const char *property_type_name(const struct bp_property *p)
 char *property_default(const struct bp_property *p)
 {
     switch (p->type) {
-    case BP_PROP_BOOL:
-        return g_strdup(p->number ? "on" : "off");
+    case BP_PROP_BOOL: return g_strdup(p->number ? "on" : "off");
     case BP_PROP_UINT:
         if (p->number > 9 && (p->max > 255 || p->number > 255))
             return g_strdup_printf("0x%" PRIx64, p->number);
         return g_strdup_printf("%" PRIu64, p->number);
-    case BP_PROP_SIZE:
-        return number_format_size(p->number);
-    case BP_PROP_STRING:
-        return g_strdup(p->text ? p->text : "");
-    case BP_PROP_CHOICE:
-        return g_strdup(p->choices[p->number]);
+    case BP_PROP_SIZE: return number_format_size(p->number);
+    case BP_PROP_STRING: return g_strdup(p->text ? p->text : "");
+    case BP_PROP_CHOICE: return g_strdup(p->choices[p->number]);
     }
     return g_strdup("");
 }
@@ -99,18 +95,12 @@ static void set_default(struct device *d, const struct bp_property *p)
     switch (p->type) {
     case BP_PROP_BOOL:
     case BP_PROP_UINT:
-    case BP_PROP_CHOICE:
-        store_u32(d, p, (uint32_t)p->number);
-        break;
+    case BP_PROP_CHOICE: store_u32(d, p, (uint32_t)p->number); break;
     case BP_PROP_SIZE:
         memcpy(value_at(d, p), &p->number, sizeof(p->number));
         break;
-    case BP_PROP_STRING:
-        store_string(d, p, p->text ? p->text : "");
-        break;
-    default:
-        store_pointer(d, p, NULL);
-        break;
+    case BP_PROP_STRING: store_string(d, p, p->text ? p->text : ""); break;
+    default: store_pointer(d, p, NULL); break;
     }
 }
 
@@ -190,7 +180,8 @@ static bool set_drive(struct device *d, const struct bp_property *p,
     if (!drive)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "device '%s': there is no drive '%s' for property "
-                       "'%s'", d->name, text, p->name);
+                       "'%s'",
+                       d->name, text, p->name);
     if (drive->lane)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "device '%s': drive '%s' belongs to another device",
@@ -213,7 +204,8 @@ static bool set_port(struct device *d, const struct bp_property *p,
         if (port->lane)
             return vm_fail(error, VM_ERROR_CONFIG,
                            "device '%s': port '%s' belongs to another "
-                           "device", d->name, text);
+                           "device",
+                           d->name, text);
         char_port_attach(port, d->lane);
         device_claim(d, release_port, port);
         store_pointer(d, p, port);
@@ -236,17 +228,11 @@ static bool set_value(struct device *d, const struct bp_property *p,
         store_u32(d, p, on);
         return true;
     case BP_PROP_UINT:
-    case BP_PROP_SIZE:
-        return set_number(d, p, text, error);
-    case BP_PROP_STRING:
-        store_string(d, p, text);
-        return true;
-    case BP_PROP_CHOICE:
-        return set_choice(d, p, text, error);
-    case BP_PROP_BLOCK:
-        return !text[0] || set_drive(d, p, text, error);
-    case BP_PROP_CHAR:
-        return !text[0] || set_port(d, p, text, error);
+    case BP_PROP_SIZE: return set_number(d, p, text, error);
+    case BP_PROP_STRING: store_string(d, p, text); return true;
+    case BP_PROP_CHOICE: return set_choice(d, p, text, error);
+    case BP_PROP_BLOCK: return !text[0] || set_drive(d, p, text, error);
+    case BP_PROP_CHAR: return !text[0] || set_port(d, p, text, error);
     }
     return refuse_value(d, p, text, error);
 }
@@ -256,11 +242,9 @@ static bool refuse_name(struct device *d, const char *name, GError **error)
     GString *known = g_string_new(NULL);
 
     for (const struct bp_property *p = d->desc->properties; p && p->name; p++)
-        g_string_append_printf(known, "%s%s", known->len ? ", " : "",
-                               p->name);
-    vm_fail(error, VM_ERROR_CONFIG,
-            "device '%s' has no property '%s' (%s%s)", d->name, name,
-            known->len ? "it has: " : "it has none", known->str);
+        g_string_append_printf(known, "%s%s", known->len ? ", " : "", p->name);
+    vm_fail(error, VM_ERROR_CONFIG, "device '%s' has no property '%s' (%s%s)",
+            d->name, name, known->len ? "it has: " : "it has none", known->str);
     g_string_free(known, TRUE);
     return false;
 }
@@ -273,8 +257,10 @@ static bool set_romfile(struct device *d, const char *path, GError **error)
     gsize bytes;
 
     if (!g_file_get_contents(path, &image, &bytes, &why)) {
-        vm_fail(error, VM_ERROR_CONFIG, "device '%s': romfile '%s' cannot "
-                "be read: %s", d->name, path, why->message);
+        vm_fail(error, VM_ERROR_CONFIG,
+                "device '%s': romfile '%s' cannot "
+                "be read: %s",
+                d->name, path, why->message);
         g_error_free(why);
         return false;
     }
@@ -305,7 +291,8 @@ bool device_set_properties(struct device *d, const char *const *settings,
         if (!equals)
             return vm_fail(error, VM_ERROR_CONFIG,
                            "device '%s': '%s' is not of the form "
-                           "property=value", d->name, *settings);
+                           "property=value",
+                           d->name, *settings);
         char *name = g_strndup(*settings, (gsize)(equals - *settings));
         bool ok = set_named(d, name, equals + 1, error);
         g_free(name);

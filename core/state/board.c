@@ -15,7 +15,7 @@
 
 /* A section of memory holds at most this many pages: 4 MiB. */
 #define CHUNK_PAGES 1024u
-#define CHUNK_MAP (CHUNK_PAGES / 8)
+#define CHUNK_MAP   (CHUNK_PAGES / 8)
 
 /* --- saving ---------------------------------------------------------------*/
 
@@ -152,8 +152,8 @@ struct board_load {
     struct vm *vm;
     bool fresh;
     bool board;
-    GHashTable *seen;           /* names of sections */
-    GArray *versions;           /* of each device's section; 0: not seen */
+    GHashTable *seen; /* names of sections */
+    GArray *versions; /* of each device's section; 0: not seen */
 };
 
 struct board_load *board_load_new(struct vm *vm, bool fresh)
@@ -209,8 +209,8 @@ static bool load_device(struct board_load *l, const char *name,
         if (version > d->desc->state_version)
             return vm_fail(error, VM_ERROR_RUN,
                            "device '%s' was saved by a newer version (%u, "
-                           "this is %u)", name, version,
-                           d->desc->state_version);
+                           "this is %u)",
+                           name, version, d->desc->state_version);
         /* A version of 0 is one that was never set. */
         g_array_index(l->versions, uint32_t, i) = MAX(version, 1u);
         return device_load(d, r, error);
@@ -257,8 +257,7 @@ static bool load_pages(struct board_load *l, const char *name,
     const uint8_t *pages = state_get_bytes(r, "pages", &bytes);
 
     if (!mem || !used || used_bytes != CHUNK_MAP || !pages ||
-        !state_get_u64(r, "first", &first) ||
-        first >= mem->size / PAGE_BYTES)
+        !state_get_u64(r, "first", &first) || first >= mem->size / PAGE_BYTES)
         return vm_fail(error, VM_ERROR_RUN, "saved memory '%s' is damaged",
                        name);
     uint64_t left = mem->size / PAGE_BYTES - first;
@@ -266,8 +265,8 @@ static bool load_pages(struct board_load *l, const char *name,
         if (!(used[i / 8] & 1u << (i % 8)))
             continue;
         if (i >= left || bytes - at < PAGE_BYTES)
-            return vm_fail(error, VM_ERROR_RUN,
-                           "saved memory '%s' is damaged", name);
+            return vm_fail(error, VM_ERROR_RUN, "saved memory '%s' is damaged",
+                           name);
         memcpy(mem->host + (first + i) * PAGE_BYTES, pages + at, PAGE_BYTES);
         at += PAGE_BYTES;
     }
@@ -297,19 +296,18 @@ static bool load_port(struct board_load *l, const char *name,
             return char_port_load(p, r, error);
     }
     return vm_fail(error, VM_ERROR_RUN,
-                   "the saved machine has a port '%s', this one has not",
-                   name);
+                   "the saved machine has a port '%s', this one has not", name);
 }
 
 bool board_load_section(struct board_load *l, const char *full,
-                        uint32_t version, struct state_reader *r,
-                        bool *known, GError **error)
+                        uint32_t version, struct state_reader *r, bool *known,
+                        GError **error)
 {
     const char *colon = strchr(full, ':');
     size_t kind = colon ? (size_t)(colon - full) : strlen(full);
     const char *name = colon ? colon + 1 : "";
-    bool repeats = g_str_has_prefix(full, "pages:") ||
-                   g_str_has_prefix(full, "blocks:");
+    bool repeats =
+        g_str_has_prefix(full, "pages:") || g_str_has_prefix(full, "blocks:");
 
 #define IS(text) (kind == strlen(text) && memcmp(full, text, kind) == 0)
     *known = IS("board") || IS("device") || IS("memory") || IS("pages") ||

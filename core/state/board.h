@@ -16,7 +16,7 @@ struct state_sink;
 struct state_reader;
 
 struct board_save {
-    bool for_hash;              /* without what the host adds */
+    bool for_hash; /* without what the host adds */
     bool with_ram;
 };
 

@@ -36,11 +36,10 @@ void fields_save(struct state_writer *w, const struct bp_field *table,
         save_row(w, f, (const uint8_t *)base + f->offset);
 }
 
-static bool refuse(GError **error, const struct bp_field *f,
-                   const char *what)
+static bool refuse(GError **error, const struct bp_field *f, const char *what)
 {
-    g_set_error(error, STATE_ERROR, STATE_ERROR_DATA, "field '%s' %s",
-                f->name, what);
+    g_set_error(error, STATE_ERROR, STATE_ERROR_DATA, "field '%s' %s", f->name,
+                what);
     return false;
 }
 
@@ -65,8 +64,8 @@ static bool load_uints(const struct bp_field *f, const struct state_value *v,
     if (v->count > f->count)
         return refuse(error, f, "has too many elements");
     for (uint32_t i = 0; i < v->count; i++) {
-        uint64_t value = state_load_uint(v->data + (size_t)i * v->elem_size,
-                                         v->elem_size);
+        uint64_t value =
+            state_load_uint(v->data + (size_t)i * v->elem_size, v->elem_size);
         if (f->elem_size < 8 && value >> (8 * f->elem_size))
             return refuse(error, f, "has a value out of range");
         put_host(at + (size_t)i * f->elem_size, f->elem_size, value);
@@ -84,8 +83,7 @@ static bool load_row(struct state_reader *r, const struct bp_field *f,
     if ((uint32_t)v->type != f->type)
         return refuse(error, f, "has another type");
     switch (f->type) {
-    case BP_FIELD_UINT:
-        return load_uints(f, v, at, error);
+    case BP_FIELD_UINT: return load_uints(f, v, at, error);
     case BP_FIELD_BYTES:
         if (v->bytes > (size_t)f->elem_size * f->count)
             return refuse(error, f, "is too long");
@@ -96,8 +94,8 @@ static bool load_row(struct state_reader *r, const struct bp_field *f,
             return refuse(error, f, "has too many elements");
         for (uint32_t i = 0; i < v->count; i++) {
             struct state_reader *e = state_get_element(r, f->name, i, error);
-            if (!e || !fields_load(e, f->fields,
-                                   at + (size_t)i * f->elem_size, error))
+            if (!e || !fields_load(e, f->fields, at + (size_t)i * f->elem_size,
+                                   error))
                 return false;
         }
         return true;
@@ -149,8 +147,7 @@ static char *check_row(const struct bp_field *table, const struct bp_field *f,
             return g_strdup_printf("field '%s' is there twice", f->name);
     }
     if (f->offset < offset || end > offset + bytes)
-        return g_strdup_printf("field '%s' lies outside its struct",
-                               f->name);
+        return g_strdup_printf("field '%s' lies outside its struct", f->name);
     if (!f->elem_size || !f->count || f->flags & ~BP_FIELD_OPTIONAL)
         return g_strdup_printf("field '%s' has no valid size", f->name);
     switch (f->type) {
@@ -159,8 +156,7 @@ static char *check_row(const struct bp_field *table, const struct bp_field *f,
             f->elem_size != 8)
             return g_strdup_printf("field '%s' is no integer", f->name);
         return NULL;
-    case BP_FIELD_BYTES:
-        return NULL;
+    case BP_FIELD_BYTES: return NULL;
     case BP_FIELD_STRUCT:
         return check_table(f->fields, 0, f->elem_size, depth + 1);
     }
@@ -175,21 +171,21 @@ char *fields_check(const struct bp_field *table, uint64_t offset,
 
 /* --- for people -----------------------------------------------------------*/
 
-#define SHOWN 16u       /* elements or bytes of a long field */
+#define SHOWN 16u /* elements or bytes of a long field */
 
 static void describe_row(GString *out, const struct bp_field *f,
                          const uint8_t *at, const char *indent)
 {
-    uint32_t count = f->type == BP_FIELD_BYTES ? f->elem_size * f->count
-                                               : f->count;
+    uint32_t count =
+        f->type == BP_FIELD_BYTES ? f->elem_size * f->count : f->count;
     uint32_t size = f->type == BP_FIELD_BYTES ? 1 : f->elem_size;
 
     g_string_append_printf(out, "%s%s =", indent, f->name);
     for (uint32_t i = 0; i < count && i < SHOWN; i++) {
         uint64_t value = 0;
         for (uint32_t b = 0; b < size; b++) {
-            unsigned shift = G_BYTE_ORDER == G_LITTLE_ENDIAN
-                                 ? 8 * b : 8 * (size - 1 - b);
+            unsigned shift =
+                G_BYTE_ORDER == G_LITTLE_ENDIAN ? 8 * b : 8 * (size - 1 - b);
             value |= (uint64_t)at[(size_t)i * size + b] << shift;
         }
         g_string_append_printf(out, " %0*" PRIx64, (int)(2 * size), value);

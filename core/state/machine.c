@@ -80,8 +80,7 @@ struct file_sink {
     FILE *file;
 };
 
-static bool file_write(struct state_sink *sink, const void *data,
-                       size_t bytes)
+static bool file_write(struct state_sink *sink, const void *data, size_t bytes)
 {
     struct file_sink *s = (struct file_sink *)sink;
 
@@ -132,8 +131,7 @@ struct hash_sink {
     GChecksum *sum;
 };
 
-static bool hash_write(struct state_sink *sink, const void *data,
-                       size_t bytes)
+static bool hash_write(struct state_sink *sink, const void *data, size_t bytes)
 {
     struct hash_sink *s = (struct hash_sink *)sink;
 
@@ -169,9 +167,10 @@ static bool load_head(struct load *l, struct state_reader *r, GError **error)
     bool same = saved && strcmp(saved, mine) == 0;
 
     if (!same)
-        vm_fail(error, VM_ERROR_RUN, "it is of another machine: it was "
-                "saved with '%s', this one has '%s'", saved ? saved : "?",
-                mine);
+        vm_fail(error, VM_ERROR_RUN,
+                "it is of another machine: it was "
+                "saved with '%s', this one has '%s'",
+                saved ? saved : "?", mine);
     g_free(saved);
     g_free(mine);
     if (!same)
@@ -198,8 +197,8 @@ static bool load_cpu(struct load *l, const char *name, struct state_reader *r,
     if (!e || !fields_load(e, x86_state_fields, &cpu->st, error))
         return false;
     e = state_get_element(r, "lapic", 0, error);
-    return e && fields_load(e, lapic_state_fields,
-                            lapic_get_state(cpu->lapic), error);
+    return e && fields_load(e, lapic_state_fields, lapic_get_state(cpu->lapic),
+                            error);
 }
 
 static bool load_section(struct load *l, const char *name, uint32_t version,
@@ -210,14 +209,17 @@ static bool load_section(struct load *l, const char *name, uint32_t version,
     if (strcmp(name, "machine") == 0)
         return load_head(l, r, error);
     if (!l->head)
-        return vm_fail(error, VM_ERROR_RUN, "it does not begin with what "
+        return vm_fail(error, VM_ERROR_RUN,
+                       "it does not begin with what "
                        "the machine is made of");
     if (g_str_has_prefix(name, "cpu:"))
         return load_cpu(l, name, r, error);
     if (!board_load_section(l->board, name, version, r, &known, error))
         return false;
-    return known || vm_fail(error, VM_ERROR_RUN, "section '%s' is not known "
-                            "here", name);
+    return known || vm_fail(error, VM_ERROR_RUN,
+                            "section '%s' is not known "
+                            "here",
+                            name);
 }
 
 static bool load_finish(struct load *l, GError **error)

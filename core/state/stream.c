@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FIELD_HEAD 20u
+#define FIELD_HEAD   20u
 #define SECTION_HEAD 24u
-#define SECTION_TAG 0x54434553u         /* "SECT" */
-#define MAX_NAME 255u
-#define MAX_FIELDS 65536u
+#define SECTION_TAG  0x54434553u /* "SECT" */
+#define MAX_NAME     255u
+#define MAX_FIELDS   65536u
 
 static const char file_magic[8] = { 'B', 'P', 'S', 'T', 'A', 'T', 'E', '\n' };
 
@@ -28,8 +28,7 @@ static bool bad(GError **error, const char *format, ...)
 
     va_start(ap, format);
     if (error && !*error)
-        *error = g_error_new_valist(STATE_ERROR, STATE_ERROR_DATA, format,
-                                    ap);
+        *error = g_error_new_valist(STATE_ERROR, STATE_ERROR_DATA, format, ap);
     va_end(ap);
     return false;
 }
@@ -55,9 +54,9 @@ struct state_writer {
     GByteArray *bytes;
     unsigned depth;
     struct {
-        size_t length_at;       /* of the field's data length */
+        size_t length_at; /* of the field's data length */
         size_t data_at;
-        size_t element_at;      /* of the open element's length; 0: none */
+        size_t element_at; /* of the open element's length; 0: none */
     } open[STATE_MAX_DEPTH];
 };
 
@@ -118,8 +117,8 @@ void state_put_string(struct state_writer *w, const char *name,
     state_put_bytes(w, name, text ? text : "", text ? strlen(text) : 0);
 }
 
-void state_put_bytes(struct state_writer *w, const char *name,
-                     const void *data, size_t bytes)
+void state_put_bytes(struct state_writer *w, const char *name, const void *data,
+                     size_t bytes)
 {
     put_head(w, STATE_BYTES, 0, name, (uint32_t)bytes, 1, bytes);
     g_byte_array_append(w->bytes, data, (guint)bytes);
@@ -140,9 +139,8 @@ static uint64_t host_uint(const void *data, uint32_t elem_size)
     }
 }
 
-void state_put_uints(struct state_writer *w, const char *name,
-                     const void *data, uint32_t elem_size, uint32_t count,
-                     unsigned flags)
+void state_put_uints(struct state_writer *w, const char *name, const void *data,
+                     uint32_t elem_size, uint32_t count, unsigned flags)
 {
     const uint8_t *at = data;
     uint8_t wire[8];
@@ -195,8 +193,8 @@ void state_end(struct state_writer *w)
 /* --- reading --------------------------------------------------------------*/
 
 struct state_reader {
-    GHashTable *values;         /* name -> struct state_value * */
-    GPtrArray *names;           /* in order of appearance */
+    GHashTable *values; /* name -> struct state_value * */
+    GPtrArray *names;   /* in order of appearance */
     GPtrArray *children;
 };
 
@@ -224,10 +222,8 @@ static bool length_fits(const struct state_value *v)
             v->elem_size != 8)
             return false;
         return (uint64_t)v->elem_size * v->count == v->bytes;
-    case STATE_BYTES:
-        return (uint64_t)v->elem_size * v->count == v->bytes;
-    case STATE_STRUCT:
-        return (uint64_t)v->count * 4 <= v->bytes;
+    case STATE_BYTES: return (uint64_t)v->elem_size * v->count == v->bytes;
+    case STATE_STRUCT: return (uint64_t)v->count * 4 <= v->bytes;
     }
     return false;
 }
@@ -251,8 +247,7 @@ static bool read_field(struct state_reader *r, const uint8_t *data,
         !g_utf8_validate(text, (gssize)name_length, NULL))
         return bad(error, "the name of a field is not text");
     char *name = g_strndup(text, name_length);
-    if (g_hash_table_contains(r->values, name) ||
-        r->names->len >= MAX_FIELDS) {
+    if (g_hash_table_contains(r->values, name) || r->names->len >= MAX_FIELDS) {
         bad(error, "field '%s' is there twice", name);
         g_free(name);
         return false;
@@ -337,9 +332,8 @@ uint32_t state_count(struct state_reader *r, const char *name)
     return v && v->type == STATE_STRUCT ? v->count : 0;
 }
 
-struct state_reader *state_get_element(struct state_reader *r,
-                                       const char *name, uint32_t index,
-                                       GError **error)
+struct state_reader *state_get_element(struct state_reader *r, const char *name,
+                                       uint32_t index, GError **error)
 {
     struct state_value *v = state_find(r, name);
     size_t at = 0;

@@ -25,13 +25,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATE_FORMAT 1u
-#define STATE_OPTIONAL 1u
+#define STATE_FORMAT      1u
+#define STATE_OPTIONAL    1u
 #define STATE_MAX_SECTION (64u << 20)
-#define STATE_MAX_DEPTH 8u
+#define STATE_MAX_DEPTH   8u
 
 enum state_type {
-    STATE_UINT = 1, STATE_BYTES = 2, STATE_STRUCT = 3,
+    STATE_UINT = 1,
+    STATE_BYTES = 2,
+    STATE_STRUCT = 3,
 };
 
 /* --- writing: the fields of one section ----------------------------------*/
@@ -47,12 +49,11 @@ void state_writer_reset(struct state_writer *w);
 void state_put_u64(struct state_writer *w, const char *name, uint64_t value);
 void state_put_string(struct state_writer *w, const char *name,
                       const char *text);
-void state_put_bytes(struct state_writer *w, const char *name,
-                     const void *data, size_t bytes);
+void state_put_bytes(struct state_writer *w, const char *name, const void *data,
+                     size_t bytes);
 /* `count` integers of `elem_size` bytes in host order. */
-void state_put_uints(struct state_writer *w, const char *name,
-                     const void *data, uint32_t elem_size, uint32_t count,
-                     unsigned flags);
+void state_put_uints(struct state_writer *w, const char *name, const void *data,
+                     uint32_t elem_size, uint32_t count, unsigned flags);
 /* A struct field: begin, then for each of `count` elements element .. its
  * fields, then end.  Nests up to STATE_MAX_DEPTH. */
 void state_begin(struct state_writer *w, const char *name, uint32_t count,
@@ -65,13 +66,13 @@ void state_end(struct state_writer *w);
 /* The fields of a section or of an element, by name. */
 struct state_reader;
 
-struct state_value {            /* a field, not converted */
+struct state_value { /* a field, not converted */
     enum state_type type;
     unsigned flags;
     uint32_t elem_size, count;
     const uint8_t *data;
     size_t bytes;
-    bool used;                  /* somebody asked for it */
+    bool used; /* somebody asked for it */
 };
 
 /* Parses; NULL when the bytes are not fields.  `data` must outlive it. */
@@ -88,9 +89,8 @@ const uint8_t *state_get_bytes(struct state_reader *r, const char *name,
 /* How many elements the struct field has; 0 when there is none. */
 uint32_t state_count(struct state_reader *r, const char *name);
 /* Element `index`; owned by `r`.  NULL when it is malformed. */
-struct state_reader *state_get_element(struct state_reader *r,
-                                       const char *name, uint32_t index,
-                                       GError **error);
+struct state_reader *state_get_element(struct state_reader *r, const char *name,
+                                       uint32_t index, GError **error);
 /* The first critical field that nobody asked for, or NULL. */
 const char *state_unknown(struct state_reader *r);
 
@@ -103,7 +103,7 @@ void state_store_uint(uint8_t *data, uint32_t elem_size, uint64_t value);
 /* Where sections go: a file or a hash. */
 struct state_sink {
     bool (*write)(struct state_sink *sink, const void *data, size_t bytes);
-    int error;                  /* errno of the first failure */
+    int error; /* errno of the first failure */
 };
 
 bool state_write_head(struct state_sink *sink);

@@ -149,8 +149,8 @@ static struct plugins *find_plugins(void)
 {
     struct plugins *p = plugins_create();
     const char *build = g_getenv("B");
-    char *folder = build ? g_strdup(build)
-                         : g_file_read_link("/proc/self/exe", NULL);
+    char *folder =
+        build ? g_strdup(build) : g_file_read_link("/proc/self/exe", NULL);
 
     for (int up = 0; folder && up < 5; up++) {
         char *legacy = g_build_filename(folder, "plugins", "legacy", NULL);
@@ -242,8 +242,8 @@ static void add_device(struct bench *b, const char *id, const char *name,
     while ((setting = va_arg(ap, char *)))
         g_ptr_array_add(settings, setting);
     g_ptr_array_add(settings, NULL);
-    if (!bench_try_add(b, desc, name,
-                       (const char *const *)settings->pdata, &error))
+    if (!bench_try_add(b, desc, name, (const char *const *)settings->pdata,
+                       &error))
         bench_die("%s", error->message);
     g_ptr_array_free(settings, TRUE);
 }
@@ -379,8 +379,8 @@ uint32_t bench_pci_read(struct bench *b, unsigned slot, unsigned function,
                         unsigned offset, unsigned size)
 {
     bench_power_on(b);
-    uint32_t value = pci_config_read(b->vm.pci, slot << 3 | function, offset,
-                                     size);
+    uint32_t value =
+        pci_config_read(b->vm.pci, slot << 3 | function, offset, size);
     bench_run(b);
     return size == 4 ? value : value & ((1u << (8 * size)) - 1);
 }
@@ -483,8 +483,7 @@ void bench_key(struct bench *b, uint32_t usage, bool down)
     bench_run(b);
 }
 
-void bench_motion(struct bench *b, int dx, int dy, int wheel,
-                  uint32_t buttons)
+void bench_motion(struct bench *b, int dx, int dy, int wheel, uint32_t buttons)
 {
     bench_power_on(b);
     inputs_motion(b->vm.inputs, dx, dy, wheel, buttons);

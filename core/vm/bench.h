@@ -61,11 +61,9 @@ const void *bench_query(struct bench *b, const char *name, const char *id,
 /* --- accesses: as a processor makes them ---------------------------------*/
 
 uint32_t bench_in(struct bench *b, uint16_t port, unsigned size);
-void bench_out(struct bench *b, uint16_t port, unsigned size,
-               uint32_t value);
+void bench_out(struct bench *b, uint16_t port, unsigned size, uint32_t value);
 uint64_t bench_read(struct bench *b, uint64_t gpa, unsigned size);
-void bench_write(struct bench *b, uint64_t gpa, unsigned size,
-                 uint64_t value);
+void bench_write(struct bench *b, uint64_t gpa, unsigned size, uint64_t value);
 uint32_t bench_pci_read(struct bench *b, unsigned slot, unsigned function,
                         unsigned offset, unsigned size);
 void bench_pci_write(struct bench *b, unsigned slot, unsigned function,
@@ -87,7 +85,7 @@ int bench_acknowledge(struct bench *b);
 /* A local APIC ended a level-triggered interrupt. */
 void bench_eoi(struct bench *b, uint8_t vector);
 
-struct bench_message {          /* what an I/O APIC or MSI sent */
+struct bench_message { /* what an I/O APIC or MSI sent */
     uint32_t dest;
     bool logical;
     unsigned delivery_mode;
@@ -99,7 +97,7 @@ bool bench_message(struct bench *b, struct bench_message *out);
 
 /* --- time ----------------------------------------------------------------*/
 
-uint64_t bench_now(struct bench *b);        /* virtual ns, 0 at first */
+uint64_t bench_now(struct bench *b); /* virtual ns, 0 at first */
 void bench_step(struct bench *b, uint64_t ns);
 /* Steps to the next timer; false when none is armed. */
 bool bench_step_to_timer(struct bench *b);
@@ -111,7 +109,7 @@ void bench_set_wall(struct bench *b, uint64_t ns);
 /* --- power ---------------------------------------------------------------*/
 
 void bench_reset(struct bench *b, uint32_t kind);
-void bench_start(struct bench *b);          /* devices' start() */
+void bench_start(struct bench *b); /* devices' start() */
 void bench_stop(struct bench *b);
 bool bench_press_button(struct bench *b);
 /* What the device asked for since the last call: VM_REQUEST_* of vm.h. */
@@ -145,8 +143,7 @@ void bench_port_lines(struct bench *b, const char *name, uint32_t lines);
 
 /* Input as a user makes it. */
 void bench_key(struct bench *b, uint32_t usage, bool down);
-void bench_motion(struct bench *b, int dx, int dy, int wheel,
-                  uint32_t buttons);
+void bench_motion(struct bench *b, int dx, int dy, int wheel, uint32_t buttons);
 
 /* The device's screen after a refresh: its text, UTF-8 lines, to be freed;
  * NULL in graphics modes.  And one pixel. */

@@ -15,11 +15,10 @@ struct bench_medium {
     struct block_medium head;
     struct block_drive *drive;
     uint8_t *data;
-    int32_t fail;               /* status of all requests, when not 0 */
+    int32_t fail; /* status of all requests, when not 0 */
 };
 
-static int32_t execute(struct bench_medium *m,
-                       const struct bp_block_request *r)
+static int32_t execute(struct bench_medium *m, const struct bp_block_request *r)
 {
     uint8_t *at = m->data + r->offset;
 
@@ -39,8 +38,7 @@ static int32_t execute(struct bench_medium *m,
     return 0;
 }
 
-static void medium_submit(struct block_medium *head,
-                          struct bp_block_request *r)
+static void medium_submit(struct block_medium *head, struct bp_block_request *r)
 {
     block_request_done(r, execute((struct bench_medium *)head, r));
 }
@@ -213,8 +211,7 @@ void bench_send(struct bench *b, const char *name, const void *data,
     bench_run(b);
 }
 
-size_t bench_received(struct bench *b, const char *name, void *data,
-                      size_t max)
+size_t bench_received(struct bench *b, const char *name, void *data, size_t max)
 {
     struct bench_end *end = end_named(b, name);
     guint n = (guint)MIN(max, (size_t)end->written->len);
@@ -271,8 +268,9 @@ static void look(void *opaque, const struct bp_surface *surface,
     l->width = surface->width;
     l->height = surface->height;
     if (l->x < surface->width && l->y < surface->height)
-        l->pixel = surface->pixels[(size_t)l->y * (surface->stride / 4) +
-                                   l->x] & 0xffffff;
+        l->pixel =
+            surface->pixels[(size_t)l->y * (surface->stride / 4) + l->x] &
+            0xffffff;
 }
 
 bool bench_screen_size(struct bench *b, uint32_t *width, uint32_t *height)

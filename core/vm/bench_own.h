@@ -7,7 +7,7 @@
 #include "vm/board.h"
 #include "vm/vm.h"
 
-struct watch {                  /* one line, as the bench hears it */
+struct watch { /* one line, as the bench hears it */
     struct bench *bench;
     const char *group;
     unsigned number;
@@ -15,7 +15,7 @@ struct watch {                  /* one line, as the bench hears it */
     struct wire_output *output; /* NULL until the test drives it */
 };
 
-struct bench_part {             /* how a device was made, to make it again */
+struct bench_part { /* how a device was made, to make it again */
     const struct bp_device_desc *desc;
     char *name;
     char **settings;
@@ -25,12 +25,12 @@ struct bench {
     struct vm vm;
     struct plugins *own_plugins;
     bool powered;
-    bool quiet;                 /* lines change, but nothing happened */
-    GPtrArray *watches;         /* struct watch * */
-    GPtrArray *parts;           /* struct bench_part * */
-    GPtrArray *mediums;         /* struct bench_medium * */
-    GPtrArray *ends;            /* struct bench_end *: of ports */
-    GQueue messages;            /* struct bench_message * */
+    bool quiet;         /* lines change, but nothing happened */
+    GPtrArray *watches; /* struct watch * */
+    GPtrArray *parts;   /* struct bench_part * */
+    GPtrArray *mediums; /* struct bench_medium * */
+    GPtrArray *ends;    /* struct bench_end *: of ports */
+    GQueue messages;    /* struct bench_message * */
 };
 
 _Noreturn void bench_die(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -16,8 +16,7 @@ struct bytes_sink {
     GByteArray *bytes;
 };
 
-static bool sink_write(struct state_sink *sink, const void *data,
-                       size_t bytes)
+static bool sink_write(struct state_sink *sink, const void *data, size_t bytes)
 {
     struct bytes_sink *s = (struct bytes_sink *)sink;
 
@@ -54,8 +53,7 @@ static bool load_sections(struct bench *b, int fd, GError **error)
             break;
         ok = board_load_section(l, name, version, fields, &known, error);
         if (ok && !known)
-            ok = vm_fail(error, VM_ERROR_RUN, "section '%s' is unknown",
-                         name);
+            ok = vm_fail(error, VM_ERROR_RUN, "section '%s' is unknown", name);
     }
     ok = ok && board_load_finish(l, error);
     board_load_free(l);
@@ -86,8 +84,8 @@ static void make_devices_anew(struct bench *b)
     GError *error = NULL;
 
     while (b->vm.devices->len)
-        device_destroy(g_ptr_array_remove_index(b->vm.devices,
-                                                b->vm.devices->len - 1));
+        device_destroy(
+            g_ptr_array_remove_index(b->vm.devices, b->vm.devices->len - 1));
     for (guint i = 0; i < b->parts->len; i++) {
         const struct bench_part *part = b->parts->pdata[i];
         if (!device_create(&b->vm, part->name, part->desc,
@@ -102,8 +100,7 @@ static void make_devices_anew(struct bench *b)
 
 void bench_save_load(struct bench *b)
 {
-    struct device *first = b->vm.devices->len ? b->vm.devices->pdata[0]
-                                              : NULL;
+    struct device *first = b->vm.devices->len ? b->vm.devices->pdata[0] : NULL;
     bool started = first && first->started;
     GError *error = NULL;
     size_t bytes;

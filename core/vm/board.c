@@ -18,9 +18,9 @@
 #include "vm/firmware.h"
 #include "vm/vm.h"
 
-#define HOLE_START 0xa0000ull
-#define ONE_MIB (1ull << 20)
-#define FOUR_GIB (1ull << 32)
+#define HOLE_START   0xa0000ull
+#define ONE_MIB      (1ull << 20)
+#define FOUR_GIB     (1ull << 32)
 #define LOW_FIRMWARE (128ull << 10)
 
 static void memory_entry_free(gpointer opaque)
@@ -51,11 +51,9 @@ static bool place_ram(struct vm *vm, uint64_t all, uint64_t below)
     bool ok = add_ram_region(vm, "ram-low", 0, MIN(below, HOLE_START), 0);
 
     if (below > ONE_MIB)
-        ok = ok && add_ram_region(vm, "ram", ONE_MIB, below - ONE_MIB,
-                                  ONE_MIB);
+        ok = ok && add_ram_region(vm, "ram", ONE_MIB, below - ONE_MIB, ONE_MIB);
     if (all > below)
-        ok = ok && add_ram_region(vm, "ram-high", FOUR_GIB, all - below,
-                                  below);
+        ok = ok && add_ram_region(vm, "ram-high", FOUR_GIB, all - below, below);
     return ok;
 }
 
@@ -68,14 +66,14 @@ static bool add_ram(struct vm *vm, const struct board_options *o,
     if (!vm->ram)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "there is no room for %" PRIu64 " MiB of guest "
-                       "memory: %s", o->ram_bytes >> 20, g_strerror(errno));
+                       "memory: %s",
+                       o->ram_bytes >> 20, g_strerror(errno));
     vm->ram_below_4g = below;
     return place_ram(vm, o->ram_bytes, below) ||
            vm_fail(error, VM_ERROR_CONFIG, "guest memory cannot be placed");
 }
 
-bool board_create(struct vm *vm, const struct board_options *o,
-                  GError **error)
+bool board_create(struct vm *vm, const struct board_options *o, GError **error)
 {
     pthread_mutex_init(&vm->lock, NULL);
     pthread_cond_init(&vm->changed, NULL);
@@ -120,10 +118,11 @@ bool board_add_firmware(struct vm *vm, const void *data, uint64_t bytes,
     if (!vm->firmware_rom)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "there is no memory for firmware of %" PRIu64
-                       " bytes: %s", bytes, g_strerror(errno));
+                       " bytes: %s",
+                       bytes, g_strerror(errno));
     memcpy(vm->firmware_rom->host, data, bytes);
-    return (add_rom(vm, "firmware", FOUR_GIB - bytes, bytes,
-                    vm->firmware_rom, 0) &&
+    return (add_rom(vm, "firmware", FOUR_GIB - bytes, bytes, vm->firmware_rom,
+                    0) &&
             add_rom(vm, "firmware-low", ONE_MIB - low, low, vm->firmware_rom,
                     bytes - low)) ||
            vm_fail(error, VM_ERROR_CONFIG, "the firmware cannot be placed");
@@ -186,8 +185,7 @@ void board_destroy(struct vm *vm)
     if (vm->pci)
         pci_bus_destroy(vm->pci);
     while (vm->roms->len)
-        region_destroy(g_ptr_array_remove_index(vm->roms,
-                                                vm->roms->len - 1));
+        region_destroy(g_ptr_array_remove_index(vm->roms, vm->roms->len - 1));
     isa_dma_destroy(vm->isa_dma);
     inputs_destroy(vm->inputs);
     wires_destroy(vm->wires);

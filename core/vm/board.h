@@ -13,10 +13,10 @@
 struct vm;
 
 struct board_options {
-    uint64_t ram_bytes;         /* multiple of 4096 */
-    uint64_t ram_below_4g;      /* at most; the rest starts at 4 GiB */
+    uint64_t ram_bytes;    /* multiple of 4096 */
+    uint64_t ram_below_4g; /* at most; the rest starts at 4 GiB */
     bool deterministic;
-    unsigned lane_threads;      /* 0 in deterministic mode */
+    unsigned lane_threads; /* 0 in deterministic mode */
     bool pci;
 };
 

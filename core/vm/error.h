@@ -13,8 +13,8 @@
 GQuark vm_error_quark(void);
 
 enum {
-    VM_ERROR_CONFIG,            /* what the user asked for cannot be */
-    VM_ERROR_RUN,               /* it went wrong later */
+    VM_ERROR_CONFIG, /* what the user asked for cannot be */
+    VM_ERROR_RUN,    /* it went wrong later */
 };
 
 /* Sets *error and returns false. */

@@ -14,8 +14,7 @@ static void item_free(gpointer p)
     g_free(item);
 }
 
-static struct firmware_item *find(struct vm *vm, uint32_t key,
-                                  const char *name)
+static struct firmware_item *find(struct vm *vm, uint32_t key, const char *name)
 {
     for (guint i = 0; vm->firmware && i < vm->firmware->len; i++) {
         struct firmware_item *item = vm->firmware->pdata[i];

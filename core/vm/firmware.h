@@ -13,11 +13,11 @@
 
 struct vm;
 
-#define FIRMWARE_FILE 0xffffu   /* key of an item with a file name */
+#define FIRMWARE_FILE 0xffffu /* key of an item with a file name */
 
 struct firmware_item {
     uint32_t key;
-    char *name;                 /* "" for fixed selectors */
+    char *name; /* "" for fixed selectors */
     GBytes *data;
 };
 

@@ -25,14 +25,14 @@
 #include "vm/machine.h"
 #include "vm/vm.h"
 
-#define ISA_SLOT 7u
+#define ISA_SLOT     7u
 #define RAM_BELOW_4G (3ull << 30)
 #define LANE_THREADS 2u
 /* Guest time is the same on every host, so saved machines may move. */
-#define TSC_HZ 1000000000ull
-#define IDE_PLACES 4u
+#define TSC_HZ        1000000000ull
+#define IDE_PLACES    4u
 #define FLOPPY_PLACES 2u
-#define MAX_FIRMWARE (16u << 20)
+#define MAX_FIRMWARE  (16u << 20)
 
 struct gen1 {
     struct vm *vm;
@@ -83,13 +83,16 @@ static bool add_firmware(struct gen1 *g)
                 "SeaBIOS (bios-256k.bin) is not installed (apt package: "
                 "seabios)");
     } else if (!g_file_get_contents(path, &image, &bytes, &why)) {
-        vm_fail(g->error, VM_ERROR_CONFIG, "firmware '%s' cannot be read: "
-                "%s", path, why->message);
+        vm_fail(g->error, VM_ERROR_CONFIG,
+                "firmware '%s' cannot be read: "
+                "%s",
+                path, why->message);
         g_error_free(why);
     } else if (bytes == 0 || bytes % 65536 || bytes > MAX_FIRMWARE) {
-        vm_fail(g->error, VM_ERROR_CONFIG, "firmware '%s' has %" G_GSIZE_FORMAT
-                " bytes; it must be a multiple of 64 KiB up to 16 MiB", path,
-                bytes);
+        vm_fail(g->error, VM_ERROR_CONFIG,
+                "firmware '%s' has %" G_GSIZE_FORMAT
+                " bytes; it must be a multiple of 64 KiB up to 16 MiB",
+                path, bytes);
     } else {
         ok = board_add_firmware(g->vm, image, bytes, g->error);
     }
@@ -104,7 +107,8 @@ static struct block_drive *make_drive(struct gen1 *g, const char *name,
                                       const struct config_drive *from)
 {
     static const enum block_drive_kind kinds[] = {
-        [CONFIG_DISK] = BLOCK_DISK, [CONFIG_CDROM] = BLOCK_CDROM,
+        [CONFIG_DISK] = BLOCK_DISK,
+        [CONFIG_CDROM] = BLOCK_CDROM,
         [CONFIG_FLOPPY] = BLOCK_FLOPPY,
     };
     struct block_drive *d = block_drive_create(name, kinds[from->kind]);
@@ -201,8 +205,9 @@ static bool refuse_type(struct gen1 *g, const char *id)
 
     return vm_fail(g->error, VM_ERROR_CONFIG,
                    "there is no device type '%s'%s%s%s; `backplane plugins` "
-                   "lists them", id, like ? " (did you mean '" : "",
-                   like ? like : "", like ? "'?)" : "");
+                   "lists them",
+                   id, like ? " (did you mean '" : "", like ? like : "",
+                   like ? "'?)" : "");
 }
 
 static bool add_settings(struct gen1 *g, const char *id, const char *name,
@@ -212,8 +217,8 @@ static bool add_settings(struct gen1 *g, const char *id, const char *name,
 
     if (!desc)
         return refuse_type(g, id);
-    return device_create(g->vm, name ? name : id, desc, settings,
-                         g->error) != NULL;
+    return device_create(g->vm, name ? name : id, desc, settings, g->error) !=
+           NULL;
 }
 
 /* Settings that are NULL are left out. */
@@ -258,8 +263,7 @@ static bool add_isa_devices(struct gen1 *g)
     const struct vm *vm = g->vm;
     char below[48], above[48], cpus[24];
 
-    g_snprintf(below, sizeof(below), "ram-below-4g=%" PRIu64,
-               vm->ram_below_4g);
+    g_snprintf(below, sizeof(below), "ram-below-4g=%" PRIu64, vm->ram_below_4g);
     g_snprintf(above, sizeof(above), "ram-above-4g=%" PRIu64,
                g->config->memory - vm->ram_below_4g);
     g_snprintf(cpus, sizeof(cpus), "cpus=%u", g->config->cpus);
@@ -274,7 +278,9 @@ static bool add_isa_devices(struct gen1 *g)
 static bool add_ide(struct gen1 *g)
 {
     static const char *const places[] = {
-        "primary-master", "primary-slave", "secondary-master",
+        "primary-master",
+        "primary-slave",
+        "secondary-master",
         "secondary-slave",
     };
     char *settings[IDE_PLACES + 2] = { NULL };
@@ -283,11 +289,10 @@ static bool add_ide(struct gen1 *g)
     settings[n++] = g_strdup("slot=7");
     for (unsigned i = 0; i < IDE_PLACES; i++) {
         if (g->ide[i])
-            settings[n++] = g_strdup_printf("%s=%s", places[i],
-                                            g->ide[i]->name);
+            settings[n++] =
+                g_strdup_printf("%s=%s", places[i], g->ide[i]->name);
     }
-    bool ok = add_settings(g, "piix4-ide", NULL,
-                           (const char *const *)settings);
+    bool ok = add_settings(g, "piix4-ide", NULL, (const char *const *)settings);
     while (n)
         g_free(settings[--n]);
     return ok;
@@ -312,7 +317,8 @@ static bool add_vga(struct gen1 *g)
     char *rom = find_firmware("vgabios-stdvga.bin");
     char *setting = rom ? g_strconcat("romfile=", rom, NULL) : NULL;
     if (!rom)
-        log_line(NULL, LOG_WARN, "machine", "the VGA BIOS "
+        log_line(NULL, LOG_WARN, "machine",
+                 "the VGA BIOS "
                  "(vgabios-stdvga.bin, apt package: seabios) is missing: "
                  "the screen stays dark");
     bool ok = add(g, "vga", setting, NULL);
@@ -323,9 +329,13 @@ static bool add_vga(struct gen1 *g)
 
 static bool add_serials(struct gen1 *g)
 {
-    static const struct { const char *port, *irq; } at[] = {
-        { "port=0x3f8", "irq=4" }, { "port=0x2f8", "irq=3" },
-        { "port=0x3e8", "irq=4" }, { "port=0x2e8", "irq=3" },
+    static const struct {
+        const char *port, *irq;
+    } at[] = {
+        { "port=0x3f8", "irq=4" },
+        { "port=0x2f8", "irq=3" },
+        { "port=0x3e8", "irq=4" },
+        { "port=0x2e8", "irq=3" },
     };
 
     for (unsigned i = 0; i < g->serials; i++) {
@@ -364,8 +374,8 @@ static bool add_devices(struct gen1 *g)
     bool ok = add_bridges(g) && add_isa_devices(g) && add_ide(g) &&
               add(g, "piix4-pm", "slot=7", NULL) && add_vga(g) &&
               add_serials(g) && add_floppies(g) && add(g, "fw-cfg", NULL) &&
-              add(g, "debug-port",
-                  g->config->debugcon ? "char=debugcon" : NULL, NULL) &&
+              add(g, "debug-port", g->config->debugcon ? "char=debugcon" : NULL,
+                  NULL) &&
               (!g->config->isa_debug_exit || add(g, "exit-port", NULL)) &&
               add_user_devices(g);
 
@@ -379,8 +389,8 @@ static bool add_devices(struct gen1 *g)
 static bool add_items(struct gen1 *g)
 {
     const struct vm_config *c = g->config;
-    char *boot = g_strconcat(c->kernel ? "k" : "", c->boot ? c->boot : "adc",
-                             NULL);
+    char *boot =
+        g_strconcat(c->kernel ? "k" : "", c->boot ? c->boot : "adc", NULL);
     struct pc_board board = {
         .name = c->name,
         .cpus = c->cpus,
@@ -398,7 +408,7 @@ static bool add_items(struct gen1 *g)
     /* The same machine has the same UUID at each start. */
     g_checksum_update(md5, (const guchar *)c->name, -1);
     g_checksum_get_digest(md5, board.uuid, &uuid_bytes);
-    board.uuid[6] = (board.uuid[6] & 0x0f) | 0x30;      /* version 3 */
+    board.uuid[6] = (board.uuid[6] & 0x0f) | 0x30; /* version 3 */
     board.uuid[8] = (board.uuid[8] & 0x3f) | 0x80;
     g_checksum_free(md5);
     fwcfg_items_add(g->vm, &board);
@@ -472,8 +482,8 @@ static void set_wall_clock(struct vm *vm, const struct vm_config *c)
 
     if (c->has_rtc_base || c->deterministic)
         clock_set_wall_offset(vm->clocks,
-                              base - (int64_t)clock_now(vm->clocks,
-                                                        CLOCK_WALL));
+                              base -
+                                  (int64_t)clock_now(vm->clocks, CLOCK_WALL));
 }
 
 static bool assemble(struct gen1 *g)
@@ -494,8 +504,8 @@ static bool assemble(struct gen1 *g)
            add_firmware(g) && add_items(g) && connect_processors(g);
 }
 
-struct vm *gen1_create(const struct vm_config *config,
-                       struct plugins *plugins, GError **error)
+struct vm *gen1_create(const struct vm_config *config, struct plugins *plugins,
+                       GError **error)
 {
     struct vm *vm = g_new0(struct vm, 1);
     struct gen1 g = { .vm = vm, .config = config, .error = error };

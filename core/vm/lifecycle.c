@@ -101,7 +101,6 @@ void vm_reset(struct vm *vm)
         go(vm);
 }
 
-
 bool vm_serve_requests(struct vm *vm)
 {
     unsigned requests = __atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST);

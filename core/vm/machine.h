@@ -14,8 +14,8 @@ struct plugins;
  * The Generation 1 PC, powered on and not running.  The configuration and
  * the plugins must outlive it.  NULL with one sentence.  (gen1.c)
  */
-struct vm *gen1_create(const struct vm_config *config,
-                       struct plugins *plugins, GError **error);
+struct vm *gen1_create(const struct vm_config *config, struct plugins *plugins,
+                       GError **error);
 /* Stopped or not.  NULL is fine. */
 void machine_destroy(struct vm *vm);
 

@@ -20,8 +20,8 @@
 
 #include <backplane/backplane.h>
 
-#define LETTERS "HELLO!"
-#define MAX_COPY 4096u
+#define LETTERS     "HELLO!"
+#define MAX_COPY    4096u
 #define NS_PER_BYTE 1000u
 
 enum { CONTROL_IRQ = 0x01, CONTROL_COPY = 0x80 };
@@ -30,9 +30,9 @@ enum { STATUS_DONE = 0x01 };
 /* All that a guest can observe, and nothing else. */
 struct hello_state {
     uint32_t source, destination, length;
-    uint8_t letter;             /* index of the next one */
-    uint8_t control;            /* CONTROL_IRQ */
-    uint8_t status;             /* STATUS_DONE */
+    uint8_t letter;  /* index of the next one */
+    uint8_t control; /* CONTROL_IRQ */
+    uint8_t status;  /* STATUS_DONE */
     uint8_t copies;
 };
 
@@ -110,17 +110,13 @@ static void port_write(void *ctx, uint32_t offset, uint32_t value,
 
     (void)width;
     switch (offset) {
-    case 0:
-        s->st.letter = 0;
-        break;
+    case 0: s->st.letter = 0; break;
     case 1:
         s->st.control = value & CONTROL_IRQ;
         if (value & CONTROL_COPY)
             copy_start(s);
         break;
-    case 2:
-        s->st.status &= (uint8_t)~value;
-        break;
+    case 2: s->st.status &= (uint8_t)~value; break;
     }
     hello_sync(s);
 }
@@ -183,17 +179,18 @@ static int32_t hello_create(void *self, struct bp_dev *dev,
     const struct bp_mmio *mmio = host->query(host, BP_MMIO);
 
     if (s->address % 4096)
-        return host->fail(dev, -EINVAL, "address %llx is not a multiple of "
-                          "4096", (unsigned long long)s->address);
+        return host->fail(dev, -EINVAL,
+                          "address %llx is not a multiple of "
+                          "4096",
+                          (unsigned long long)s->address);
     s->line = s->lines->output(dev, "isa", s->irq);
-    s->copy_timer = s->timer->create(dev, BP_CLOCK_VIRTUAL, "copy",
-                                     copy_finish, s);
+    s->copy_timer =
+        s->timer->create(dev, BP_CLOCK_VIRTUAL, "copy", copy_finish, s);
     if (!s->line || !s->copy_timer ||
-        !pio->claim(dev, "registers", s->port, 4, BP_SIZE_1, 0, &port_ops,
-                    s) ||
-        !mmio->add_device(dev, "copier", s->address, 4096,
-                          BP_PRIO_DEVICE, 0, &mmio_ops, s))
-        return -EINVAL;         /* the host has recorded the reason */
+        !pio->claim(dev, "registers", s->port, 4, BP_SIZE_1, 0, &port_ops, s) ||
+        !mmio->add_device(dev, "copier", s->address, 4096, BP_PRIO_DEVICE, 0,
+                          &mmio_ops, s))
+        return -EINVAL; /* the host has recorded the reason */
     return 0;
 }
 
@@ -240,8 +237,8 @@ static const struct bp_field hello_fields[] = {
 static const struct bp_property hello_properties[] = {
     { "port", "first I/O port", BP_PROP_UINT, offsetof(struct hello, port),
       0x100, 0xfffc, 0x300, NULL, NULL },
-    { "irq", "ISA interrupt", BP_PROP_UINT, offsetof(struct hello, irq), 3,
-      15, 5, NULL, NULL },
+    { "irq", "ISA interrupt", BP_PROP_UINT, offsetof(struct hello, irq), 3, 15,
+      5, NULL, NULL },
     { "address", "of the copier's registers", BP_PROP_SIZE,
       offsetof(struct hello, address), 0, 0, 0xd0000000, NULL, NULL },
     { 0 },

@@ -19,7 +19,7 @@
 #include "vm/bench.h"
 #include "vm/vm.h"
 
-#define ACCESSES 3000
+#define ACCESSES  3000
 #define MUTATIONS 150
 
 static GPtrArray *ids;
@@ -50,9 +50,9 @@ static struct bench *bench_with(const char *id)
     return b;
 }
 
-#define EACH_DEVICE(id)                                                       \
-    find_devices();                                                           \
-    for (guint i_ = 0; i_ < ids->len; i_++)                                   \
+#define EACH_DEVICE(id)                     \
+    find_devices();                         \
+    for (guint i_ = 0; i_ < ids->len; i_++) \
         for (const char *id = ids->pdata[i_]; id; id = NULL)
 
 static const struct bp_device_desc *desc_of(struct bench *b)
@@ -227,14 +227,9 @@ static void access_once(struct guest *g)
         if (g->ports->len)
             bench_out(g->bench, (uint16_t)pick(g, g->ports, 1), size, value);
         break;
-    case 5:
-        bench_read(g->bench, pick(g, g->memory, size), size);
-        break;
-    case 6:
-        bench_write(g->bench, pick(g, g->memory, size), size, value);
-        break;
-    default:
-        bench_step(g->bench, value % 3000000);
+    case 5: bench_read(g->bench, pick(g, g->memory, size), size); break;
+    case 6: bench_write(g->bench, pick(g, g->memory, size), size, value); break;
+    default: bench_step(g->bench, value % 3000000);
     }
 }
 
@@ -329,7 +324,7 @@ TEST(reset_is_idempotent)
 
 /* --- hostile files --------------------------------------------------------*/
 
-#define FILE_HEAD 12u
+#define FILE_HEAD    12u
 #define SECTION_HEAD 24u
 
 /* Changes a byte of some section's content and its checksum with it, so that
@@ -347,8 +342,8 @@ static void mutate(uint8_t *data, size_t bytes, GRand *chance)
             for (int n = g_rand_int_range(chance, 1, 5); n > 0; n--)
                 content[g_rand_int(chance) % length] =
                     (uint8_t)g_rand_int(chance);
-            uint32_t crc = state_crc32(0, data + at + SECTION_HEAD,
-                                       name + length);
+            uint32_t crc =
+                state_crc32(0, data + at + SECTION_HEAD, name + length);
             state_store_uint(data + at + 20, 4, crc);
             return;
         }

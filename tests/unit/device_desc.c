@@ -35,42 +35,97 @@ static struct bp_device_desc desc;
 static void sound(void)
 {
     properties[0] = (struct bp_property){
-        .name = "number", .type = BP_PROP_UINT,
-        .offset = offsetof(struct thing, number), .max = 9, .number = 3,
+        .name = "number",
+        .type = BP_PROP_UINT,
+        .offset = offsetof(struct thing, number),
+        .max = 9,
+        .number = 3,
     };
     fields[0] = (struct bp_field)BP_FIELD(struct thing, st.a, "a");
     desc = (struct bp_device_desc){
-        .size = sizeof(desc), .id = "thing", .title = "a thing",
+        .size = sizeof(desc),
+        .id = "thing",
+        .title = "a thing",
         .instance_size = sizeof(struct thing),
         .state_offset = offsetof(struct thing, st),
-        .state_size = sizeof(((struct thing *)0)->st), .state_version = 1,
-        .fields = fields, .properties = properties,
-        .create = create, .reset = reset,
+        .state_size = sizeof(((struct thing *)0)->st),
+        .state_version = 1,
+        .fields = fields,
+        .properties = properties,
+        .create = create,
+        .reset = reset,
     };
 }
 
-static void upper_case(void) { desc.id = "Thing"; }
-static void no_id(void) { desc.id = NULL; }
-static void no_title(void) { desc.title = NULL; }
-static void no_create(void) { desc.create = NULL; }
-static void no_reset(void) { desc.reset = NULL; }
-static void no_instance(void) { desc.instance_size = 0; }
-static void huge(void) { desc.instance_size = 1u << 30; }
-static void rank(void) { desc.lane_rank = 3; }
-static void state_outside(void) { desc.state_size = 1000; }
-static void state_wraps(void) { desc.state_offset = UINT32_MAX; }
-static void field_outside(void) { fields[0].offset = 0; }
-static void property_outside(void) { properties[0].offset = 1000; }
-static void property_type(void) { properties[0].type = 99; }
-static void default_high(void) { properties[0].number = 10; }
-static void twice(void) { properties[1] = properties[0]; }
+static void upper_case(void)
+{
+    desc.id = "Thing";
+}
+static void no_id(void)
+{
+    desc.id = NULL;
+}
+static void no_title(void)
+{
+    desc.title = NULL;
+}
+static void no_create(void)
+{
+    desc.create = NULL;
+}
+static void no_reset(void)
+{
+    desc.reset = NULL;
+}
+static void no_instance(void)
+{
+    desc.instance_size = 0;
+}
+static void huge(void)
+{
+    desc.instance_size = 1u << 30;
+}
+static void rank(void)
+{
+    desc.lane_rank = 3;
+}
+static void state_outside(void)
+{
+    desc.state_size = 1000;
+}
+static void state_wraps(void)
+{
+    desc.state_offset = UINT32_MAX;
+}
+static void field_outside(void)
+{
+    fields[0].offset = 0;
+}
+static void property_outside(void)
+{
+    properties[0].offset = 1000;
+}
+static void property_type(void)
+{
+    properties[0].type = 99;
+}
+static void default_high(void)
+{
+    properties[0].number = 10;
+}
+static void twice(void)
+{
+    properties[1] = properties[0];
+}
 static void bad_choice(void)
 {
     properties[0].type = BP_PROP_CHOICE;
     properties[0].choices = names;
     properties[0].number = 2;
 }
-static void nothing(void) { }
+static void nothing(void)
+{
+}
 
 static const struct {
     void (*spoil)(void);

@@ -42,8 +42,11 @@ static const struct bp_field all_fields[] = {
 };
 
 static const struct all sample = {
-    .u8 = 0x12, .u16 = { 0x3456, 0x789a, 0xbcde }, .u32 = 0xdeadbeef,
-    .u64 = 0x0123456789abcdef, .blob = "abcd",
+    .u8 = 0x12,
+    .u16 = { 0x3456, 0x789a, 0xbcde },
+    .u32 = 0xdeadbeef,
+    .u64 = 0x0123456789abcdef,
+    .blob = "abcd",
     .parts = { { 1, 2 }, { 3, 4 } },
 };
 
@@ -86,9 +89,9 @@ TEST(integers_are_little_endian_on_the_wire)
 
     state_put_uints(w, "x", &value, 4, 1, 0);
     const uint8_t *data = state_writer_data(w, &bytes);
-    static const uint8_t expected[] = { 1, 0, 1, 0, 4, 0, 0, 0, 1, 0, 0, 0,
-                                        4, 0, 0, 0, 0, 0, 0, 0, 'x',
-                                        0x44, 0x33, 0x22, 0x11 };
+    static const uint8_t expected[] = { 1, 0, 1,   0,    4,    0,    0,   0, 1,
+                                        0, 0, 0,   4,    0,    0,    0,   0, 0,
+                                        0, 0, 'x', 0x44, 0x33, 0x22, 0x11 };
     CHECK_EQ(bytes, sizeof(expected));
     CHECK_MEM_EQ(data, expected, bytes);
     state_writer_free(w);
@@ -130,7 +133,7 @@ static const struct {
     uint32_t size;
     bool fits;
 } widths[] = {
-    { 0xff, 8, true }, { 0x100, 8, false }, { 0xff, 1, true },
+    { 0xff, 8, true }, { 0x100, 8, false },  { 0xff, 1, true },
     { 0x80, 2, true }, { 0xffff, 4, false },
 };
 
@@ -324,8 +327,8 @@ TEST(random_content_is_survived)
         memcpy(copy, data, bytes);
         for (int n = g_rand_int_range(chance, 1, 6); n > 0; n--)
             copy[g_rand_int(chance) % bytes] = (uint8_t)g_rand_int(chance);
-        size_t length = g_rand_int(chance) % 8 ? bytes
-                                               : g_rand_int(chance) % bytes;
+        size_t length =
+            g_rand_int(chance) % 8 ? bytes : g_rand_int(chance) % bytes;
         struct state_reader *r = state_reader_new(copy, length, NULL);
         if (r) {
             fields_load(r, all_fields, &to, NULL);
@@ -342,6 +345,5 @@ TEST(random_content_is_survived)
 TEST(checksum_is_crc32)
 {
     CHECK_EQ(state_crc32(0, "123456789", 9), 0xcbf43926u);
-    CHECK_EQ(state_crc32(state_crc32(0, "1234", 4), "56789", 5),
-             0xcbf43926u);
+    CHECK_EQ(state_crc32(state_crc32(0, "1234", 4), "56789", 5), 0xcbf43926u);
 }

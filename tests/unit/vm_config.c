@@ -42,7 +42,7 @@ TEST_P(sizes_are_read, sizes)
 
 static const struct {
     const char *key, *value;
-    const char *says;           /* part of the error; NULL: it is fine */
+    const char *says; /* part of the error; NULL: it is fine */
 } keys[] = {
     { "memory", "512M", NULL },
     { "memory", "0", "1M to 1T" },
@@ -91,7 +91,7 @@ TEST_P(keys_take_what_they_should, keys)
 static const struct {
     const char *value, *letters;
 } boots[] = {
-    { "cd", "d" }, { "cdrom,disk", "dc" }, { "dca", "dca" },
+    { "cd", "d" },     { "cdrom,disk", "dc" }, { "dca", "dca" },
     { "floppy", "a" }, { "c,d", "cd" },
 };
 
