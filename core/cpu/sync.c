@@ -92,6 +92,8 @@ void sync_code_hit(void *opaque, struct memory *mem, uint64_t page)
 
 /* --- code ---------------------------------------------------------------- */
 
+#define COLD_STORES 64
+
 static uint64_t line_bits(unsigned offset, unsigned n)
 {
     unsigned first = offset / 64, last = (offset + n - 1) / 64;
@@ -99,15 +101,46 @@ static uint64_t line_bits(unsigned offset, unsigned n)
     return (~0ull >> (63 - (last - first))) << first;
 }
 
+/*
+ * A page that no block is left of, and that is written again and again, is
+ * data: its stores may be fast again.  A block that is decoded from it in
+ * this moment sets its lines before it looks at MEM_CODE, so that either it
+ * marks the page anew or is seen here.
+ */
+static void cold_store(struct vcpu *cpu, struct memory *mem, uint64_t page)
+{
+    uint8_t *flags = &mem->page_flags[page];
+
+    if (cpu->cold_mem != mem || cpu->cold_page != page) {
+        cpu->cold_mem = mem;
+        cpu->cold_page = page;
+        cpu->cold_stores = 0;
+    }
+    if (++cpu->cold_stores < COLD_STORES ||
+        !(__atomic_load_n(flags, __ATOMIC_SEQ_CST) & MEM_CODE))
+        return;
+    cpu->cold_stores = 0;
+    __atomic_fetch_and(flags, ~MEM_CODE, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&mem->code_lines[page], __ATOMIC_SEQ_CST))
+        return;
+    __atomic_fetch_or(flags, MEM_CODE, __ATOMIC_SEQ_CST);
+    guest_leave(cpu);
+    flush_others(cpu->vm, cpu, REQ_TLB);
+    guest_enter(cpu);
+    mmu_slow_writes(cpu, mem, page);
+}
+
 void code_written_slow(struct vcpu *cpu, struct memory *mem, uint64_t page,
                        unsigned offset, unsigned n)
 {
     uint64_t bits = line_bits(offset, n);
-    bool hit;
+    uint64_t lines;
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    hit = __atomic_load_n(&mem->code_lines[page], __ATOMIC_SEQ_CST) & bits;
-    if (hit) {
+    lines = __atomic_load_n(&mem->code_lines[page], __ATOMIC_SEQ_CST);
+    if (!lines)
+        cold_store(cpu, mem, page);
+    if (lines & bits) {
         cpu->n_code_hits++;
         sync_code_hit(NULL, mem, page);
         blocks_code_hit(cpu, mem->host + (page << PAGE_SHIFT) + offset, n);

@@ -1,14 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The time-stamp counter: the virtual clock at the guest's frequency. */
+/*
+ * The virtual clock as a processor sees it, and the time-stamp counter, which
+ * is that clock at the guest's frequency.
+ *
+ * In deterministic mode the clock moves between turns only; within a turn a
+ * processor is ahead of it by the instructions of the turn.
+ */
 #ifndef CPU_TSC_H
 #define CPU_TSC_H
 
 #include "cpu/vcpu.h"
+#include "sched/vcpu.h"
 #include "vm/vm.h"
+
+static inline uint64_t virtual_now(const struct vcpu *cpu)
+{
+    uint64_t ns = clock_now(cpu->vm->clocks, CLOCK_VIRTUAL);
+
+    if (cpu->vm->deterministic)
+        ns += (cpu->insns - cpu->insn_start) * VCPU_INSN_NS;
+    return ns;
+}
 
 static inline uint64_t tsc_read(struct vcpu *cpu)
 {
-    uint64_t ns = clock_now(cpu->vm->clocks, CLOCK_VIRTUAL);
+    uint64_t ns = virtual_now(cpu);
 
     return (uint64_t)((unsigned __int128)ns * cpu->vm->tsc_hz / NS_PER_SEC) +
            cpu->st.tsc_offset;

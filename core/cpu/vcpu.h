@@ -190,6 +190,9 @@ struct vcpu {
     struct phys_entry (*phys)[PHYS_CACHE];  /* [0] read, [1] write */
     struct jump_entry *jumps;   /* 1 << JUMP_BITS, by linear address */
     struct block_cache *blocks;
+    struct memory *cold_mem;    /* page that was written, all data, ... */
+    uint64_t cold_page;
+    unsigned cold_stores;       /* ... so many times in a row */
     struct late_code late[2];
     unsigned late_count;
     bool bp_enabled;            /* DR7 enables something */

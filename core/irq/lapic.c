@@ -31,7 +31,7 @@ static bool is_x2(const struct lapic *a)
 
 static uint64_t now(const struct lapic *a)
 {
-    return clock_now(a->cpu->vm->clocks, CLOCK_VIRTUAL);
+    return virtual_now(a->cpu);
 }
 
 /* --- bit vectors of 256 --------------------------------------------------- */
@@ -348,11 +348,21 @@ static uint64_t period(const struct lapic *a)
 
 static void timer_set(struct lapic *a, uint64_t deadline)
 {
+    struct vcpu *cpu = a->cpu;
+    uint64_t t = virtual_now(cpu), insns;
+
     a->st.timer_deadline = deadline;
-    if (deadline)
-        timer_arm(a->timer, deadline);
-    else
+    if (!deadline) {
         timer_cancel(a->timer);
+        return;
+    }
+    timer_arm(a->timer, deadline);
+    if (!cpu->vm->deterministic)
+        return;
+    /* the turn under way must not run past it */
+    insns = cpu->insns + (deadline > t ? (deadline - t) / VCPU_INSN_NS : 0);
+    if (insns < cpu->insn_limit)
+        cpu->insn_limit = insns;
 }
 
 /* [timer thread]; lock protects the timer's registers */
@@ -744,8 +754,12 @@ void lapic_take_sipi(struct vcpu *cpu)
     mode_segment(cpu, SEG_CS);
 }
 
+#define SIGNALS (REQ_NMI | REQ_SMI | REQ_INIT | REQ_SIPI)
+
 struct lapic_state *lapic_get_state(struct lapic *a)
 {
+    a->st.signals = __atomic_load_n(&a->cpu->requests, __ATOMIC_SEQ_CST) &
+                    SIGNALS;
     return &a->st;
 }
 
@@ -755,7 +769,7 @@ void lapic_loaded(struct lapic *a)
     a->st.id &= is_x2(a) ? 0xffffffffu : 0xff;
     timer_set(a, a->st.timer_deadline);
     pthread_mutex_unlock(&a->lock);
-    vcpu_request(a->cpu, REQ_INTR);
+    vcpu_request(a->cpu, REQ_INTR | (a->st.signals & SIGNALS));
 }
 
 const struct bp_field lapic_state_fields[] = {
@@ -782,5 +796,6 @@ const struct bp_field lapic_state_fields[] = {
     BP_FIELD(struct lapic_state, timer_deadline, "timer-deadline"),
     BP_FIELD(struct lapic_state, extint_line, "extint-line"),
     BP_FIELD(struct lapic_state, sipi_vector, "sipi-vector"),
+    BP_FIELD(struct lapic_state, signals, "signals"),
     BP_FIELD_END
 };

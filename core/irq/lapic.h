@@ -50,6 +50,7 @@ struct lapic_state {
     uint64_t timer_deadline;    /* virtual ns of the next expiry, 0: none */
     uint8_t extint_line;        /* level of the PIC's INTR (BSP) */
     uint8_t sipi_vector;
+    uint32_t signals;           /* REQ_NMI.. that wait, while stopped */
 };
 
 extern const struct bp_field lapic_state_fields[];

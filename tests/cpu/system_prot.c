@@ -678,6 +678,19 @@ TEST(string_stores_void_code_too)
     guest_destroy(g);
 }
 
+GUEST_CODE(smc_cold, 32, "mov $0x30000,%edi; movb $0xc3,(%edi); call *%edi;"
+           "mov $1000,%ecx; 1: incl (%edi); dec %ecx; jnz 1b;"
+           "movb $0xc3,(%edi); call *%edi; movw $0xc343,(%edi);"
+           "call *%edi; hlt");
+TEST(a_page_that_was_code_becomes_data_and_code_again)
+{
+    struct guest *g = start(GUEST_BYTES(smc_cold));
+
+    CHECK_EQ(guest_run(g, 10000), ACCEL_HALTED);
+    CHECK_EQ(g->st->gpr[RBX], 1);
+    guest_destroy(g);
+}
+
 TEST(dma_into_code_voids_it)
 {
     struct guest *g = start(GUEST_BYTES(smc_data));

@@ -244,10 +244,6 @@ static int attend(struct vcpu *cpu)
     }
     if (req & REQ_LATE_CODE)
         code_late_check(cpu);
-    if (req & REQ_KICK) {
-        clear_request(cpu, REQ_KICK);
-        return ACCEL_KICKED;
-    }
     if (cpu->st.event_pending)
         take_pending_event(cpu);
     if (cpu->db_pending && !cpu->st.movss_shadow &&
@@ -256,6 +252,11 @@ static int attend(struct vcpu *cpu)
 
         cpu->db_pending = 0;
         except_debug_trap(cpu, dr6);
+    }
+    /* not earlier: the trap is no part of the state that can be saved */
+    if (req & REQ_KICK) {
+        clear_request(cpu, REQ_KICK);
+        return ACCEL_KICKED;
     }
     if (req & (REQ_INIT | REQ_SIPI | REQ_NMI | REQ_SMI))
         take_signals(cpu, req);
@@ -347,5 +348,6 @@ enum accel_exit interp_run(struct vcpu *cpu, uint64_t budget,
         code_late_check(cpu);
     guest_leave(cpu);
     *executed += cpu->insns - cpu->insn_start;
+    cpu->insn_start = cpu->insns;
     return exit;
 }

@@ -56,13 +56,17 @@ static void port_out(struct vcpu *cpu, uint16_t port, uint32_t v, unsigned n)
 /*
  * In deterministic mode the clock moves between runs only: an access that is
  * not the first instruction of its run ends the run before it, and is done
- * at the exact time.  True: not now.
+ * at the exact time.  The run ends after it, too, as it may have set a timer.
+ * True: not now.
  */
 static bool postponed(struct vcpu *cpu, const struct x86_insn *i)
 {
-    if (likely(!cpu->vm->deterministic) ||
-        cpu->insns - 1 == cpu->insn_start)
+    if (likely(!cpu->vm->deterministic))
         return false;
+    if (cpu->insns - 1 == cpu->insn_start) {
+        cpu->insn_limit = cpu->insns;
+        return false;
+    }
     cpu->st.rip -= i->len;
     cpu->insns--;
     cpu->insn_limit = cpu->insns;
