@@ -293,8 +293,14 @@ void guest_user(struct guest *g)
 enum accel_exit guest_run(struct guest *g, uint64_t limit)
 {
     uint64_t executed = 0;
+    enum accel_exit exit;
 
-    return accel_interp.run(g->cpu, limit, &executed);
+    /* a port access ends a run early */
+    do
+        exit = accel_interp.run(g->cpu, limit ? limit - executed : 0,
+                                &executed);
+    while (exit == ACCEL_BUDGET && (!limit || executed < limit));
+    return exit;
 }
 
 void guest_expect(struct guest *g, unsigned vector)
