@@ -114,7 +114,7 @@ struct block_drive {
 
 struct block_drive *block_drive_create(const char *name,
                                        enum block_drive_kind kind);
-/* Detached, nothing in flight. */
+/* Detached, nothing in flight, and the lane that it was on is gone. */
 void block_drive_destroy(struct block_drive *d);
 /* Before the drive is attached; the clocks are deterministic ones. */
 void block_drive_set_clocks(struct block_drive *d, struct clocks *clocks);

@@ -267,20 +267,32 @@ void block_drive_submit(struct block_drive *d, struct bp_block_request *request)
 
 /* --- media ---------------------------------------------------------------*/
 
+/* [lane]; which of the listener's functions, by its place in the drive. */
+static void tell(struct block_drive *d, void (*const *fn)(void *ctx))
+{
+    void (*call)(void *ctx);
+    void *ctx;
+
+    pthread_mutex_lock(&d->lock);
+    call = *fn;
+    ctx = d->ctx;
+    pthread_mutex_unlock(&d->lock);
+    if (call)
+        call(ctx);
+}
+
 static void tell_changed(void *opaque)
 {
     struct block_drive *d = opaque;
 
-    if (d->changed)
-        d->changed(d->ctx);
+    tell(d, &d->changed);
 }
 
 static void ask_eject(void *opaque)
 {
     struct block_drive *d = opaque;
 
-    if (d->eject_request)
-        d->eject_request(d->ctx);
+    tell(d, &d->eject_request);
 }
 
 /* Posting under the lock: attach(NULL) then knows that no more comes. */
@@ -395,9 +407,11 @@ void block_drive_attach(struct block_drive *d, struct lane *lane)
 void block_drive_listen(struct block_drive *d, void (*changed)(void *ctx),
                         void (*eject_request)(void *ctx), void *ctx)
 {
+    pthread_mutex_lock(&d->lock);
     d->changed = changed;
     d->eject_request = eject_request;
     d->ctx = ctx;
+    pthread_mutex_unlock(&d->lock);
 }
 
 void block_drive_info(struct block_drive *d, struct bp_block_info *info)

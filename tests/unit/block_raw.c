@@ -76,8 +76,8 @@ static void rig_finish(void)
 {
     block_drive_drain(rig.drive);
     block_drive_attach(rig.drive, NULL);
-    block_drive_destroy(rig.drive);
     lane_destroy(rig.lane);
+    block_drive_destroy(rig.drive);
     lanes_destroy(rig.lanes);
 }
 

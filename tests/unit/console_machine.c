@@ -24,8 +24,15 @@ __attribute__((format(printf, 2, 3))) static void note(struct machine *m,
     pthread_mutex_unlock(&m->lock);
 }
 
+static void count(struct machine *m, uint32_t *number)
+{
+    pthread_mutex_lock(&m->lock);
+    (*number)++;
+    pthread_mutex_unlock(&m->lock);
+}
+
 /* Bars, a frame of one pixel, and the square in the middle. */
-static void draw(struct machine *m, struct bp_surface *s, uint32_t colour)
+static void draw(struct bp_surface *s, uint32_t colour)
 {
     static const uint32_t bars[8] = {
         0xffffff, 0xffff00, 0x00ffff, 0x00ff00,
@@ -49,18 +56,22 @@ static void refresh(void *ctx, int32_t full)
 {
     struct machine *m = ctx;
     static struct bp_surface s;
+    uint32_t width, height, colour;
     bool redraw;
 
     pthread_mutex_lock(&m->lock);
+    width = m->width;
+    height = m->height;
+    colour = m->colour;
     redraw = m->redraw;
     m->redraw = false;
     m->refreshes++;
     pthread_mutex_unlock(&m->lock);
     if (!redraw)
         return;
-    if (s.width != m->width || s.height != m->height)
-        CHECK_EQ(screen_set_mode(m->screen, m->width, m->height, &s), 0);
-    draw(m, &s, m->colour);
+    if (s.width != width || s.height != height)
+        CHECK_EQ(screen_set_mode(m->screen, width, height, &s), 0);
+    draw(&s, colour);
     screen_dirty(m->screen, 0, 0, s.width, s.height);
 }
 
@@ -124,8 +135,8 @@ static bool power_button(void *opaque)
 {
     struct machine *m = opaque;
 
+    count(m, &m->presses);
     note(m, "button\n");
-    m->presses++;
     return m->has_button;
 }
 
@@ -133,7 +144,7 @@ static void turn_off(void *opaque)
 {
     struct machine *m = opaque;
 
-    m->offs++;
+    count(m, &m->offs);
     note(m, "off\n");
 }
 
@@ -141,7 +152,7 @@ static void reset(void *opaque)
 {
     struct machine *m = opaque;
 
-    m->resets++;
+    count(m, &m->resets);
     note(m, "reset\n");
 }
 
@@ -149,7 +160,7 @@ static void pause_machine(void *opaque, bool on)
 {
     struct machine *m = opaque;
 
-    m->pauses++;
+    count(m, &m->pauses);
     note(m, on ? "pause\n" : "resume\n");
     machine_set_run(m, on ? CONSOLE_PAUSED : CONSOLE_RUNNING);
 }
@@ -230,6 +241,16 @@ void machine_set_run(struct machine *m, uint32_t run)
     pthread_mutex_lock(&m->lock);
     m->run = run;
     pthread_mutex_unlock(&m->lock);
+}
+
+uint32_t machine_get(struct machine *m, const uint32_t *number)
+{
+    uint32_t value;
+
+    pthread_mutex_lock(&m->lock);
+    value = *number;
+    pthread_mutex_unlock(&m->lock);
+    return value;
 }
 
 void machine_expect(struct machine *m, const char *text)

@@ -25,11 +25,11 @@ struct machine {
     uint32_t width, height; /* of the mode it wants */
     bool redraw;            /* something changed */
     uint32_t colour;        /* of a square that shows changes */
-    unsigned refreshes;
+    uint32_t refreshes;
     char log[8192]; /* "down 04", "motion +5 -3 0 0", one a line */
     uint32_t run;
     bool has_button;
-    unsigned presses, offs, resets, pauses;
+    uint32_t presses, offs, resets, pauses;
     uint32_t hint_width, hint_height;
 };
 
@@ -38,6 +38,8 @@ void machine_stop(struct machine *m);
 void machine_set_mode(struct machine *m, uint32_t width, uint32_t height);
 void machine_paint(struct machine *m, uint32_t colour);
 void machine_set_run(struct machine *m, uint32_t run);
+/* A number of the machine's, under its lock. */
+uint32_t machine_get(struct machine *m, const uint32_t *number);
 /* Waits until the log contains the text, which it then forgets up to there;
  * fails the test after some seconds. */
 void machine_expect(struct machine *m, const char *text);

@@ -106,9 +106,9 @@ static void start(const char *const *options)
     start_server();
     start_window(options ? options : none);
     machine_start(&m, "Test PC");
-    for (unsigned i = 0; i < 100 && m.refreshes < 2; i++)
+    for (unsigned i = 0; i < 100 && machine_get(&m, &m.refreshes) < 2; i++)
         usleep(50000);
-    CHECK_GE(m.refreshes, 2);
+    CHECK_GE(machine_get(&m, &m.refreshes), 2);
     usleep(300000);
     snprintf(window_id, sizeof window_id, "%s",
              run("xdotool search --onlyvisible --name 'Test PC'"));
@@ -218,7 +218,7 @@ TEST(picture_keeps_its_shape_in_another_window)
     CHECK_EQ(pixel(&s, 1100, 300), 0);
     CHECK_EQ(pixel(&s, 290, 40), 0xffffff);
     CHECK_EQ(pixel(&s, 990, 40), 0x202020);
-    CHECK_EQ(m.hint_width, 1280);
+    CHECK_EQ(machine_get(&m, &m.hint_width), 1280);
     /* Twice the size is sharp. */
     run("xdotool windowsize --sync %s 1280 960", window_id);
     s = take_shot("double");
@@ -312,7 +312,7 @@ TEST(chords_are_for_the_window_and_the_guest_sees_no_part_of_them)
     machine_expect(&m, "down e0\ndown e2\ndown 4c\nup 4c\nup e2\nup e0\n");
     run("xdotool key ctrl+alt+r");
     expect_title(" - press Ctrl+Alt+R again to reset it");
-    CHECK_EQ(m.resets, 0);
+    CHECK_EQ(machine_get(&m, &m.resets), 0);
     run("xdotool key ctrl+alt+r");
     machine_expect(&m, "reset\n");
     run("xdotool key ctrl+alt+p");
@@ -419,7 +419,7 @@ TEST(closing_is_asked_twice)
     ask_to_close();
     machine_expect(&m, "button\n");
     expect_title(" - asked to shut down; close again to turn it off");
-    CHECK_EQ(m.offs, 0);
+    CHECK_EQ(machine_get(&m, &m.offs), 0);
     ask_to_close();
     machine_expect(&m, "off\n");
     end();
