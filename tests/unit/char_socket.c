@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -308,15 +309,24 @@ TEST(client_that_dies_in_the_middle_holds_up_nobody)
     close_port();
 }
 
+static void *read_later(void *fd)
+{
+    usleep(200000);
+    read_pattern(*(int *)fd, 0, 50000);
+    return NULL;
+}
+
 TEST(closing_writes_what_is_left)
 {
+    pthread_t reader;
     int fd;
 
     open_port(socket_spec());
     fd = connect_served();
     start_sending(50000);
+    CHECK_EQ(pthread_create(&reader, NULL, read_later, &fd), 0);
     close_port();
-    read_pattern(fd, 0, 50000);
+    pthread_join(reader, NULL);
     close(fd);
 }
 
