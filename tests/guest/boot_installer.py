@@ -31,7 +31,11 @@ def text(arch):
 
 
 # What the first page looks like, by the mean brightness of 16 x 12 tiles.
-GTK_PAGE = ''
+GTK_PAGE = ('800x600 '
+            '35744554433344558aa99999a99999aaddddddddddddddde'
+            'ddeeeefffffffffeddefdefffffffffeefffeffffffffffe'
+            'deffeefffffffffecbbbbbbbbbbbbbbddeffdffffffffffe'
+            'deffdffffffffffeeeffeefffffffffeeeeeeeeeeeeeeeee')
 
 
 @caserun.case('installer-gtk')

@@ -77,9 +77,7 @@ def tiles(path):
 
 
 def alike(one, other):
-    """The same size, and nearly the same brightness in nearly all tiles."""
-    if one.split()[0] != other.split(' ')[0]:
-        return False
-    far = sum(abs(int(a, 16) - int(b, 16)) > 1
-              for a, b in zip(one.split()[1], other.split()[1]))
-    return far <= 6
+    """The same size, and the same brightness in nearly all tiles."""
+    (size, these), (other_size, those) = one.split(), other.split()
+    return size == other_size and sum(
+        a != b for a, b in zip(these, those)) <= 12

@@ -51,6 +51,24 @@ def guest(name, file=''):
     return os.path.join(done.stdout.strip(), file)
 
 
+def connect(path, process):
+    """The connection to a socket that a new process will soon open."""
+    deadline = time.monotonic() + 30 * SLOW
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            return connection
+        except OSError:
+            connection.close()
+            if process.poll() is not None:
+                raise Failure('it ended at once with status %d' %
+                              process.returncode) from None
+            if time.monotonic() > deadline:
+                raise Failure('it never opened %s' % path) from None
+            time.sleep(0.02)
+
+
 def screen_lines(text):
     return [line.rstrip() for line in text.split('\n')]
 
@@ -151,6 +169,7 @@ class QemuMachine:
         self.qmp_path = os.path.join(folder, 'qmp')
         self.serial_path = os.path.join(folder, 'serial')
         self.qmp = None
+        self.process = None
 
     def command(self, vm):
         if vm.deterministic:
@@ -191,9 +210,8 @@ class QemuMachine:
 
     def execute(self, verb, **arguments):
         if self.qmp is None:
-            connection = socket.socket(socket.AF_UNIX)
+            connection = connect(self.qmp_path, self.process)
             connection.settimeout(120)
-            connection.connect(self.qmp_path)
             self.qmp = connection.makefile('rw')
             self.qmp.readline()
             self.execute('qmp_capabilities')
@@ -332,20 +350,8 @@ class VM:
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             except FileNotFoundError:
                 raise Failure('there is no %s' % command[0]) from None
-        self.serial = socket.socket(socket.AF_UNIX)
-        deadline = time.monotonic() + 20 * SLOW
-        while True:
-            try:
-                self.serial.connect(self.machine.serial_path)
-                break
-            except OSError:
-                if self.process.poll() is not None:
-                    raise Failure('it ended at once with status %d' %
-                                  self.process.returncode) from None
-                if time.monotonic() > deadline:
-                    raise Failure('it never opened the serial socket') \
-                        from None
-                time.sleep(0.02)
+        self.machine.process = self.process
+        self.serial = connect(self.machine.serial_path, self.process)
         self.reader = threading.Thread(target=self.read_serial, daemon=True)
         self.reader.start()
         self.machine.started(self)

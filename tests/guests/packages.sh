@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154
 #
 # Debian packages for the guests, by a private apt: its lists, status and
 # downloads are under $cache/.apt, and the machine's own apt is only read, for
@@ -89,22 +90,15 @@ package_version()
     cat "$apt_dir/version.$1"
 }
 
-# package_get PACKAGE[:ARCH] FOLDER: download and unpack there.  A package that
-# the mirror no longer has in this version is looked up again once.
+# package_get PACKAGE[:ARCH] FOLDER: download and unpack there, or end the
+# build with the status that means that the lists are old.
 package_get()
 {
     rm -rf deb
     mkdir deb
-    if ! (cd deb && package_download "$1"); then
-        packages_refresh
-        (cd deb && package_download "$1") || return 1
-    fi
+    (cd deb && APT_CONFIG=$apt_dir/apt.conf apt-get -q download "$1") ||
+        exit "$gone"
     mkdir -p "$2"
     dpkg-deb -x deb/*.deb "$2"
     rm -rf deb
-}
-
-package_download()
-{
-    APT_CONFIG=$apt_dir/apt.conf apt-get -q download "$1"
 }

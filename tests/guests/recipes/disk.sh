@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154,SC2016
 #
 # disk-*: Debian on an IDE disk.
 #

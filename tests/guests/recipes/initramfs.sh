@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154
 #
 # initramfs-*: a root file system in memory for one kernel.
 #
