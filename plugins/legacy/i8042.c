@@ -44,11 +44,13 @@ struct kbc_state {
     struct ps2_mouse mouse;
     uint8_t command_byte;
     uint8_t output_port;
-    uint8_t data;         /* output buffer ... */
-    uint8_t full;         /* FROM_*: ... and who filled it */
-    uint8_t as_aux;       /* controller byte that counts as aux */
-    uint8_t pending;      /* command waiting for its data byte */
-    uint8_t last_command; /* was the last write to 64h? (STS_CMD) */
+    uint8_t data;           /* output buffer ... */
+    uint8_t full;           /* FROM_*: ... and who filled it */
+    uint8_t as_aux;         /* controller byte that counts as aux */
+    uint8_t displaced;      /* device's byte that a reply pushed out ... */
+    uint8_t displaced_from; /* ... FROM_*, 0 none */
+    uint8_t pending;        /* command waiting for its data byte */
+    uint8_t last_command;   /* was the last write to 64h? (STS_CMD) */
     uint8_t ram[32];
 };
 
@@ -59,9 +61,11 @@ struct kbc {
     const struct bp_pio *pio;
     const struct bp_input *input;
     const struct bp_power *power;
+    const struct bp_timer *timer;
     struct bp_dev *dev;
     struct bp_irq_line *irq1, *irq12, *a20;
     struct bp_receiver *keys, *pointer;
+    struct bp_timer_handle *typematic;
     /* State */
     struct kbc_state st;
 };
@@ -74,6 +78,12 @@ static void fill(struct kbc *s)
 
     if (st->full)
         return;
+    if (st->displaced_from) {
+        st->data = st->displaced;
+        st->full = st->displaced_from;
+        st->displaced_from = FROM_NONE;
+        return;
+    }
     if (!(st->command_byte & CB_KBD_OFF) &&
         ps2_keyboard_next(&st->keyboard, &byte)) {
         if (st->command_byte & CB_TRANSLATE &&
@@ -111,9 +121,16 @@ static void kbc_sync(struct kbc *s)
 
 static void answer(struct kbc *s, uint8_t byte, int as_aux)
 {
-    s->st.data = byte;
-    s->st.full = FROM_CONTROLLER;
-    s->st.as_aux = as_aux;
+    struct kbc_state *st = &s->st;
+
+    /* What a device sent waits behind the reply. */
+    if (st->full == FROM_KEYBOARD || st->full == FROM_MOUSE) {
+        st->displaced = st->data;
+        st->displaced_from = st->full;
+    }
+    st->data = byte;
+    st->full = FROM_CONTROLLER;
+    st->as_aux = as_aux;
 }
 
 static void write_output_port(struct kbc *s, uint8_t v)
@@ -234,11 +251,32 @@ static void kbc_write(void *ctx, uint32_t offset, uint32_t value,
     kbc_sync(s);
 }
 
+/* The repeating key sends again after this. */
+static void repeat_after(struct kbc *s, uint64_t ns)
+{
+    if (s->st.keyboard.repeating)
+        s->timer->arm(s->typematic,
+                      s->timer->now(s->dev, BP_CLOCK_VIRTUAL) + ns);
+    else
+        s->timer->cancel(s->typematic);
+}
+
+static void kbc_typematic(void *ctx)
+{
+    struct kbc *s = ctx;
+
+    ps2_keyboard_repeat(&s->st.keyboard);
+    repeat_after(s, ps2_keyboard_period_us(&s->st.keyboard) * 1000ull);
+    kbc_sync(s);
+}
+
 static void kbc_key(void *ctx, uint32_t usage, int32_t down)
 {
     struct kbc *s = ctx;
 
     ps2_keyboard_key(&s->st.keyboard, usage, down);
+    if (down || !s->st.keyboard.repeating)
+        repeat_after(s, ps2_keyboard_delay_ms(&s->st.keyboard) * 1000000ull);
     kbc_sync(s);
 }
 
@@ -296,6 +334,7 @@ static int32_t kbc_create(void *self, struct bp_dev *dev,
     s->pio = host->query(host, BP_PIO);
     s->input = host->query(host, BP_INPUT);
     s->power = host->query(host, BP_POWER);
+    s->timer = host->query(host, BP_TIMER);
     return 0;
 }
 
@@ -309,7 +348,10 @@ static int32_t kbc_realize(void *self)
     s->a20 = s->irq->output(dev, "a20", 0);
     s->keys = s->input->create(dev, "keyboard", &key_ops, s);
     s->pointer = s->input->create(dev, "mouse", &pointer_ops, s);
-    if (!s->irq1 || !s->irq12 || !s->a20 || !s->keys || !s->pointer ||
+    s->typematic =
+        s->timer->create(dev, BP_CLOCK_VIRTUAL, "typematic", kbc_typematic, s);
+    if (!s->typematic || !s->irq1 || !s->irq12 || !s->a20 || !s->keys ||
+        !s->pointer ||
         !s->pio->claim(dev, "kbc-data", 0x60, 1, BP_SIZE_1, 0, &kbc_ops, s) ||
         !s->pio->claim(dev, "kbc-command", 0x64, 1, BP_SIZE_1, 0, &command_ops,
                        s))
@@ -329,6 +371,7 @@ static void kbc_reset(void *self, uint32_t kind)
     s->st.output_port = OUT_IDLE | OUT_RESET;
     ps2_keyboard_reset(&s->st.keyboard);
     ps2_mouse_reset(&s->st.mouse);
+    s->timer->cancel(s->typematic);
     kbc_sync(s);
 }
 
@@ -337,9 +380,9 @@ static int32_t kbc_loaded(void *self, uint32_t version)
     struct kbc *s = self;
 
     (void)version;
-    if (s->st.full > FROM_CONTROLLER || !ps2_valid(&s->st.keyboard.queue) ||
-        !ps2_valid(&s->st.mouse.queue) || s->st.keyboard.set < 1 ||
-        s->st.keyboard.set > 3)
+    if (s->st.full > FROM_CONTROLLER || s->st.displaced_from > FROM_MOUSE ||
+        !ps2_valid(&s->st.keyboard.queue) || !ps2_valid(&s->st.mouse.queue) ||
+        s->st.keyboard.set < 1 || s->st.keyboard.set > 3)
         return -EINVAL;
     s->input->set_leds(s->keys, s->st.keyboard.leds);
     return 0;
@@ -361,6 +404,7 @@ static const struct bp_field keyboard_fields[] = {
     BP_FIELD(struct ps2_keyboard, last, "last"),
     BP_FIELD(struct ps2_keyboard, released, "released"),
     BP_FIELD(struct ps2_keyboard, overrun, "overrun"),
+    BP_FIELD(struct ps2_keyboard, repeating, "repeating"),
     BP_FIELD_ARRAY(struct ps2_keyboard, held, "held"),
     BP_FIELD_END
 };
@@ -393,6 +437,8 @@ static const struct bp_field kbc_fields[] = {
     BP_FIELD(struct kbc, st.data, "data"),
     BP_FIELD(struct kbc, st.full, "full"),
     BP_FIELD(struct kbc, st.as_aux, "as_aux"),
+    BP_FIELD(struct kbc, st.displaced, "displaced"),
+    BP_FIELD(struct kbc, st.displaced_from, "displaced_from"),
     BP_FIELD(struct kbc, st.pending, "pending"),
     BP_FIELD(struct kbc, st.last_command, "last_command"),
     BP_FIELD_BLOB(struct kbc, st.ram, "ram"),
@@ -400,7 +446,8 @@ static const struct bp_field kbc_fields[] = {
 };
 
 static const char *const kbc_requires[] = { BP_LOG,   BP_IRQ,   BP_PIO,
-                                            BP_INPUT, BP_POWER, NULL };
+                                            BP_INPUT, BP_POWER, BP_TIMER,
+                                            NULL };
 
 static const struct bp_device_desc i8042_desc = {
     .size = sizeof(struct bp_device_desc),

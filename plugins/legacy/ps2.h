@@ -18,14 +18,15 @@ struct ps2_queue {
 struct ps2_keyboard {
     struct ps2_queue queue;
     uint8_t scanning;
-    uint8_t set;      /* scan code set 1..3 */
-    uint8_t leds;     /* BP_LED_* */
-    uint8_t rate;     /* typematic byte as set */
-    uint8_t pending;  /* command waiting for its parameter */
-    uint8_t last;     /* last byte sent, for FEh */
-    uint8_t released; /* translation saw F0h */
-    uint8_t overrun;  /* keys were lost */
-    uint8_t held[32]; /* usages that are down, a bit each */
+    uint8_t set;       /* scan code set 1..3 */
+    uint8_t leds;      /* BP_LED_* */
+    uint8_t rate;      /* typematic byte as set */
+    uint8_t pending;   /* command waiting for its parameter */
+    uint8_t last;      /* last byte sent, for FEh */
+    uint8_t released;  /* translation saw F0h */
+    uint8_t overrun;   /* keys were lost */
+    uint8_t repeating; /* usage of the key that repeats, 0: none */
+    uint8_t held[32];  /* usages that are down, a bit each */
 };
 
 struct ps2_mouse {
@@ -46,6 +47,11 @@ void ps2_keyboard_reset(struct ps2_keyboard *k);
 /* A byte from the host.  1: the LEDs changed. */
 int ps2_keyboard_write(struct ps2_keyboard *k, uint8_t v);
 void ps2_keyboard_key(struct ps2_keyboard *k, uint32_t usage, int down);
+/* The make code of the repeating key once more: first `delay` after it went
+ * down, then every `period`. */
+void ps2_keyboard_repeat(struct ps2_keyboard *k);
+uint32_t ps2_keyboard_delay_ms(const struct ps2_keyboard *k);
+uint32_t ps2_keyboard_period_us(const struct ps2_keyboard *k);
 /* Takes the next byte to the host; 0 when there is none. */
 int ps2_keyboard_next(struct ps2_keyboard *k, uint8_t *byte);
 /* Set 2 to set 1 as the 8042 does it; 0: nothing to pass on yet. */

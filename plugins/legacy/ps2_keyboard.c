@@ -17,8 +17,18 @@
 #define RELEASE 0xf0
 #define E0      0x100 /* in the table: prefixed by E0h */
 
-#define USAGE_PRINT 0x46
-#define USAGE_PAUSE 0x48
+#define USAGE_HASH   0x32 /* the European twin of backslash */
+#define USAGE_PRINT  0x46
+#define USAGE_PAUSE  0x48
+#define USAGE_HANGUL 0x90
+#define USAGE_HANJA  0x91
+#define USAGE_LCTRL  0xe0
+#define USAGE_LSHIFT 0xe1
+#define USAGE_LALT   0xe2
+#define RIGHT        4 /* from a left modifier to the right one */
+
+#define SYSRQ      0x84
+#define HASH_SET_3 0x53
 
 /* Set 2 code of each HID usage. */
 /* clang-format off */
@@ -100,6 +110,7 @@ static void set_defaults(struct ps2_keyboard *k)
 {
     k->set = 2;
     k->rate = 0x2b;
+    k->repeating = 0;
     k->queue.head = k->queue.count = 0;
 }
 
@@ -163,53 +174,74 @@ static unsigned encode(const struct ps2_keyboard *k, uint8_t *out,
     }
 }
 
-/* Pause sends make and break at once and nothing on release; Print Screen
- * brings a shift of its own. */
-static unsigned encode_special(const struct ps2_keyboard *k, uint8_t *out,
-                               uint32_t usage, int down)
+static int is_held(const struct ps2_keyboard *k, uint32_t usage)
+{
+    return k->held[usage >> 3] >> (usage & 7) & 1;
+}
+
+static int modifier_held(const struct ps2_keyboard *k, uint32_t left)
+{
+    return is_held(k, left) || is_held(k, left + RIGHT);
+}
+
+/* Pause sends make and break at once and nothing on release; with Control it
+ * is Break, a second Scroll Lock. */
+static unsigned encode_pause(const struct ps2_keyboard *k, uint8_t *out,
+                             int down)
 {
     static const uint8_t pause2[] = { 0xe1, 0x14, 0x77, 0xe1,
                                       0xf0, 0x14, 0xf0, 0x77 };
     static const uint8_t pause1[] = { 0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5 };
     unsigned n;
 
-    if (usage == USAGE_PAUSE) {
-        if (k->set == 3)
-            return put_set3(out, 0x62, down);
-        if (!down)
-            return 0;
-        n = k->set == 2 ? sizeof(pause2) : sizeof(pause1);
-        memcpy(out, k->set == 2 ? pause2 : pause1, n);
-        return n;
-    }
     if (k->set == 3)
+        return put_set3(out, 0x62, down);
+    if (!down)
+        return 0;
+    if (modifier_held(k, USAGE_LCTRL)) {
+        n = encode(k, out, E0 | 0x7e, 1);
+        return n + encode(k, out + n, E0 | 0x7e, 0);
+    }
+    n = k->set == 2 ? sizeof(pause2) : sizeof(pause1);
+    memcpy(out, k->set == 2 ? pause2 : pause1, n);
+    return n;
+}
+
+/* Print Screen brings a shift of its own unless it has one; with Alt it is
+ * the old SysRq key. */
+static unsigned encode_print(const struct ps2_keyboard *k, uint8_t *out,
+                             int down)
+{
+    unsigned n;
+
+    if (k->set == 3)
+        return encode(k, out, E0 | 0x7c, down);
+    if (modifier_held(k, USAGE_LALT))
+        return encode(k, out, SYSRQ, down);
+    if (modifier_held(k, USAGE_LSHIFT) || modifier_held(k, USAGE_LCTRL))
         return encode(k, out, E0 | 0x7c, down);
     n = encode(k, out, down ? E0 | 0x12 : E0 | 0x7c, down);
     return n + encode(k, out + n, down ? E0 | 0x7c : E0 | 0x12, down);
 }
 
-void ps2_keyboard_key(struct ps2_keyboard *k, uint32_t usage, int down)
+static unsigned encode_key(const struct ps2_keyboard *k, uint8_t *out,
+                           uint32_t usage, int down)
 {
-    uint8_t code[16];
-    unsigned n;
-    int was;
+    switch (usage) {
+    case USAGE_PAUSE: return encode_pause(k, out, down);
+    case USAGE_PRINT: return encode_print(k, out, down);
+    case USAGE_HANGUL:
+    case USAGE_HANJA: return down ? encode(k, out, set2[usage], 1) : 0;
+    case USAGE_HASH:
+        if (k->set == 3)
+            return encode(k, out, HASH_SET_3, down);
+        break;
+    }
+    return encode(k, out, set2[usage], down);
+}
 
-    if (usage >= sizeof(set2) / sizeof(set2[0]) ||
-        (!set2[usage] && usage != USAGE_PAUSE))
-        return;
-    was = k->held[usage >> 3] >> (usage & 7) & 1;
-    if (!down && !was)
-        return;
-    if (down)
-        k->held[usage >> 3] |= 1u << (usage & 7);
-    else
-        k->held[usage >> 3] &= ~(1u << (usage & 7));
-    if (!k->scanning)
-        return;
-    if (usage == USAGE_PAUSE || usage == USAGE_PRINT)
-        n = encode_special(k, code, usage, down);
-    else
-        n = encode(k, code, set2[usage], down);
+static void put_key(struct ps2_keyboard *k, const uint8_t *code, unsigned n)
+{
     /* Sixteen bytes are a real keyboard's buffer; ours keeps room for
      * answers to commands behind it. */
     if (k->queue.count + n > 24) {
@@ -219,6 +251,56 @@ void ps2_keyboard_key(struct ps2_keyboard *k, uint32_t usage, int down)
         return;
     }
     ps2_put(&k->queue, code, n);
+}
+
+void ps2_keyboard_key(struct ps2_keyboard *k, uint32_t usage, int down)
+{
+    uint8_t code[16];
+    unsigned n;
+
+    if (usage >= sizeof(set2) / sizeof(set2[0]) ||
+        (!set2[usage] && usage != USAGE_PAUSE))
+        return;
+    if (!down && !is_held(k, usage))
+        return;
+    if (down)
+        k->held[usage >> 3] |= 1u << (usage & 7);
+    else
+        k->held[usage >> 3] &= ~(1u << (usage & 7));
+    if (!k->scanning)
+        return;
+    /* The key that went down last repeats until it goes up. */
+    if (down)
+        k->repeating = usage == USAGE_PAUSE ? 0 : usage;
+    else if (k->repeating == usage)
+        k->repeating = 0;
+    n = encode_key(k, code, usage, down);
+    put_key(k, code, n);
+}
+
+void ps2_keyboard_repeat(struct ps2_keyboard *k)
+{
+    uint8_t code[16];
+    unsigned n;
+
+    if (!k->repeating || !k->scanning)
+        return;
+    if (k->repeating == USAGE_PRINT && !modifier_held(k, USAGE_LALT))
+        n = encode(k, code, E0 | 0x7c, 1);
+    else
+        n = encode_key(k, code, k->repeating, 1);
+    put_key(k, code, n);
+}
+
+/* "Set Typematic Rate/Delay": bits 6:5 and 4:0. */
+uint32_t ps2_keyboard_delay_ms(const struct ps2_keyboard *k)
+{
+    return 250 * ((k->rate >> 5 & 3) + 1);
+}
+
+uint32_t ps2_keyboard_period_us(const struct ps2_keyboard *k)
+{
+    return (8u + (k->rate & 7)) * (1u << (k->rate >> 3 & 3)) * 4170;
 }
 
 int ps2_keyboard_next(struct ps2_keyboard *k, uint8_t *byte)
@@ -250,6 +332,10 @@ int ps2_keyboard_translate(struct ps2_keyboard *k, uint8_t *byte)
 
 static int with_parameter(struct ps2_keyboard *k, uint8_t command, uint8_t v)
 {
+    if (command == 0xf0 && v > 3) {
+        put1(k, RESEND);
+        return 0;
+    }
     put1(k, ACK);
     switch (command) {
     case 0xed:
@@ -259,7 +345,7 @@ static int with_parameter(struct ps2_keyboard *k, uint8_t command, uint8_t v)
     case 0xf0:
         if (v == 0)
             put1(k, k->set);
-        else if (v <= 3)
+        else
             k->set = v;
         break;
     case 0xf3: k->rate = v & 0x7f; break;
@@ -297,9 +383,12 @@ int ps2_keyboard_write(struct ps2_keyboard *k, uint8_t v)
         put1(k, ACK);
         break;
     case 0xf5:
+        set_defaults(k);
+        k->scanning = 0;
+        put1(k, ACK);
+        break;
     case 0xf6:
         set_defaults(k);
-        k->scanning = v == 0xf6;
         put1(k, ACK);
         break;
     case 0xf7:
