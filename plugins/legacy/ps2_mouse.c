@@ -64,25 +64,25 @@ static int32_t clamp(int32_t v, int32_t low, int32_t high)
     return v < low ? low : v > high ? high : v;
 }
 
-/* Scaling 2:1 of small movements, only in stream mode. */
-static int32_t scaled(const struct ps2_mouse *m, int32_t v)
+/* Scaling 2:1. */
+static int32_t scaled(int32_t v)
 {
     static const uint8_t table[6] = { 0, 1, 1, 3, 6, 9 };
     int32_t a = v < 0 ? -v : v;
 
-    if (!m->scale21 || m->remote)
-        return v;
     a = a < 6 ? table[a] : 2 * a;
     return v < 0 ? -a : a;
 }
 
-static void put_packet(struct ps2_mouse *m)
+/* 2:1 scaling is for what the mouse sends of itself. */
+static void put_packet(struct ps2_mouse *m, int asked)
 {
+    int scale = m->scale21 && !asked;
     int32_t x = clamp(m->dx, -MOVE_LIMIT, MOVE_LIMIT);
     int32_t y = clamp(m->dy, -MOVE_LIMIT, MOVE_LIMIT);
     int32_t z = clamp(m->dz, -8, 7);
-    int32_t sx = clamp(scaled(m, x), -MOVE_LIMIT, MOVE_LIMIT);
-    int32_t sy = clamp(scaled(m, y), -MOVE_LIMIT, MOVE_LIMIT);
+    int32_t sx = clamp(scale ? scaled(x) : x, -MOVE_LIMIT, MOVE_LIMIT);
+    int32_t sy = clamp(scale ? scaled(y) : y, -MOVE_LIMIT, MOVE_LIMIT);
     uint8_t p[4];
 
     p[0] = 0x08 | (m->buttons & BUTTONS_3) | (sx < 0 ? 0x10 : 0) |
@@ -106,28 +106,29 @@ static int has_news(const struct ps2_mouse *m)
     return m->dx || m->dy || (m->dz && m->id) || m->buttons != m->sent_buttons;
 }
 
+/* Does it send packets of itself? */
+static int sends(const struct ps2_mouse *m)
+{
+    return m->reporting && !m->remote && !m->wrap;
+}
+
 void ps2_mouse_motion(struct ps2_mouse *m, int32_t dx, int32_t dy, int32_t dz,
                       uint32_t buttons)
 {
     /* Up is positive on the wire; on the wheel it is negative. */
     m->dx = clamp(m->dx + clamp(dx, -10000, 10000), -10000, 10000);
     m->dy = clamp(m->dy - clamp(dy, -10000, 10000), -10000, 10000);
-    m->dz = clamp(m->dz - clamp(dz, -100, 100), -100, 100);
+    m->dz = m->id ? clamp(m->dz - clamp(dz, -100, 100), -100, 100) : 0;
     m->buttons = buttons & 0x1f;
-    if (!m->reporting) {
-        m->dx = m->dy = m->dz = 0;
-        return;
-    }
     /* One packet waits at most, the rest is added up. */
-    if (!m->remote && !m->wrap && m->queue.count < 8 && has_news(m))
-        put_packet(m);
+    if (sends(m) && m->queue.count < 8 && has_news(m))
+        put_packet(m, 0);
 }
 
 int ps2_mouse_next(struct ps2_mouse *m, uint8_t *byte)
 {
-    if (!m->queue.count && m->reporting && !m->remote && !m->wrap &&
-        has_news(m))
-        put_packet(m);
+    if (!m->queue.count && sends(m) && has_news(m))
+        put_packet(m, 0);
     if (!ps2_take(&m->queue, byte))
         return 0;
     m->last = *byte;
@@ -167,12 +168,16 @@ static void mouse_command(struct ps2_mouse *m, uint8_t v)
     case 0xf3: m->pending = v; break;
     case 0xe9: put_status(m); break;
     case 0xea: m->remote = 0; break;
-    case 0xeb: put_packet(m); break;
+    case 0xeb: put_packet(m, 1); break;
     case 0xec: m->wrap = 0; break;
     case 0xee: m->wrap = 1; break;
     case 0xf0: m->remote = 1; break;
     case 0xf2: put1(m, m->id); break;
-    case 0xf4: m->reporting = 1; break;
+    case 0xf4:
+        m->reporting = 1;
+        m->dx = m->dy = m->dz = 0; /* the past does not count */
+        m->sent_buttons = m->buttons;
+        break;
     case 0xf5: m->reporting = 0; break;
     case 0xf6: set_defaults(m); break;
     case 0xff:
