@@ -146,6 +146,8 @@ static uint64_t run_turns(struct vm *vm, uint64_t budget, bool *any)
 
         if (cpu->st.activity == X86_SHUTDOWN || !is_runnable(cpu))
             continue;
+        if (__atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST))
+            break;
         *any = true;
         if (vm->accel->run(cpu, budget, &executed) == ACCEL_SHUTDOWN) {
             log_warn("cpu", "cpu %u: triple fault, the machine resets",
@@ -206,8 +208,14 @@ static void *deterministic_thread(void *opaque)
     struct vm *vm = opaque;
     struct vcpu_group *g = vm->vcpus[0]->group;
 
-    while (wait_to_run(g))
-        round_robin(vm, g);
+    /* Whoever asked for a reset or the end did so at some instruction, and
+     * nothing runs after that one. */
+    while (wait_to_run(g)) {
+        if (__atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST))
+            wait_for_reset(g);
+        else
+            round_robin(vm, g);
+    }
     return NULL;
 }
 

@@ -5,11 +5,15 @@
  */
 #include "plugin/device.h"
 #include "sched/lane.h"
+#include "sched/vcpu.h"
 #include "vm/vm.h"
 
 static void request(struct vm *vm, unsigned what)
 {
     __atomic_fetch_or(&vm->requests, what, __ATOMIC_SEQ_CST);
+    /* At this very instruction, so that the next run does the same. */
+    if (vm->deterministic)
+        vcpus_kick(vm);
     pthread_cond_broadcast(&vm->changed);
     if (vm->wake)
         vm->wake(vm->wake_opaque);

@@ -50,6 +50,34 @@ static struct bench *bench_with(const char *id)
     return b;
 }
 
+/* With disks, CDs and ports wherever the device has a place for one. */
+static struct bench *bench_with_media(const char *id)
+{
+    struct bench *b = bench_empty();
+    const struct bp_device_desc *desc = plugins_find(bench_vm(b)->plugins, id);
+    GPtrArray *settings = g_ptr_array_new_with_free_func(g_free);
+    int disks = 0;
+
+    test_note("device %s", id);
+    for (const struct bp_property *p = desc->properties; p && p->name; p++) {
+        if (p->type == BP_PROP_BLOCK)
+            bench_add_drive(b, p->name, disks++ % 2, 1 << 20, NULL);
+        else if (p->type == BP_PROP_CHAR)
+            bench_add_port(b, p->name);
+        else
+            continue;
+        g_ptr_array_add(settings, g_strdup_printf("%s=%s", p->name, p->name));
+    }
+    g_ptr_array_add(settings, NULL);
+    GError *error = NULL;
+    if (!bench_try_add(b, desc, id, (const char *const *)settings->pdata,
+                       &error))
+        FAIL("%s", error->message);
+    g_ptr_array_free(settings, TRUE);
+    bench_power_on(b);
+    return b;
+}
+
 #define EACH_DEVICE(id)                     \
     find_devices();                         \
     for (guint i_ = 0; i_ < ids->len; i_++) \
@@ -143,7 +171,7 @@ TEST(power_on_state_survives_saving)
 {
     EACH_DEVICE(id)
     {
-        struct bench *b = bench_with(id);
+        struct bench *b = bench_with_media(id);
         char *before = bench_hash(b);
         bench_save_load(b);
         char *after = bench_hash(b);
@@ -158,7 +186,7 @@ TEST(cut_off_state_is_refused)
 {
     EACH_DEVICE(id)
     {
-        struct bench *b = bench_with(id);
+        struct bench *b = bench_with_media(id);
         size_t bytes;
         uint8_t *data = bench_save(b, &bytes);
         for (size_t n = 0; n < bytes; n += 1 + n / 16) {
@@ -254,7 +282,7 @@ TEST(random_guests_are_saved_at_any_moment)
 {
     EACH_DEVICE(id)
     {
-        struct bench *b = bench_with(id);
+        struct bench *b = bench_with_media(id);
         struct guest g;
         bench_start(b);
         guest_begin(&g, b, 1);
@@ -305,7 +333,7 @@ TEST(reset_is_idempotent)
 {
     EACH_DEVICE(id)
     {
-        struct bench *b = bench_with(id);
+        struct bench *b = bench_with_media(id);
         struct guest g;
         guest_begin(&g, b, 3);
         for (int i = 0; i < ACCESSES / 3; i++)
@@ -355,7 +383,7 @@ TEST(hostile_state_is_survived)
 {
     EACH_DEVICE(id)
     {
-        struct bench *b = bench_with(id);
+        struct bench *b = bench_with_media(id);
         GRand *chance = g_rand_new_with_seed(5);
         struct guest g;
         size_t bytes;
@@ -414,7 +442,7 @@ TEST(a_device_is_made_and_unmade_many_times)
 {
     EACH_DEVICE(id)
     {
-        struct bench *b = bench_with(id);
+        struct bench *b = bench_with_media(id);
         for (int i = 0; i < 20; i++)
             bench_save_load(b);
         bench_destroy(b);
