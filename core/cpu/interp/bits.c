@@ -11,12 +11,12 @@
 #include "cpu/interp/interp.h"
 
 /* The checksum has 32 bits whatever the operand's size. */
-#define CRC32(width, suffix, ctype)                                            \
-    static inline uint64_t crc32_##width(uint64_t crc, uint##width##_t v)      \
-    {                                                                          \
-        ctype c = (ctype)crc;                                                  \
-        __asm__("crc32" suffix " %1, %0" : "+r"(c) : "r"(v));                  \
-        return (uint32_t)c;                                                    \
+#define CRC32(width, suffix, ctype)                                       \
+    static inline uint64_t crc32_##width(uint64_t crc, uint##width##_t v) \
+    {                                                                     \
+        ctype c = (ctype)crc;                                             \
+        __asm__("crc32" suffix " %1, %0" : "+r"(c) : "r"(v));             \
+        return (uint32_t)c;                                               \
     }
 
 CRC32(8, "b", uint32_t)

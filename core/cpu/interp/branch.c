@@ -16,12 +16,12 @@ static inline void jump_by_imm(struct vcpu *cpu, const struct x86_insn *i)
     jump_to(cpu, cpu->st.rip + i->imm, i->osz);
 }
 
-#define JCC(cc, condition)                                                     \
-    void h_j##cc(struct vcpu *cpu, const struct x86_insn *i)                   \
-    {                                                                          \
-        uint32_t f = (uint32_t)cpu->st.rflags;                                 \
-        if (condition)                                                         \
-            jump_by_imm(cpu, i);                                               \
+#define JCC(cc, condition)                                   \
+    void h_j##cc(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                        \
+        uint32_t f = (uint32_t)cpu->st.rflags;               \
+        if (condition)                                       \
+            jump_by_imm(cpu, i);                             \
     }
 
 FLAG_CONDITIONS(JCC)
@@ -35,52 +35,52 @@ void h_jmp_J(struct vcpu *cpu, const struct x86_insn *i)
  * The forms that touch the stack, by operand size. A bad stack counts before
  * a bad target, but nothing is pushed for one.
  */
-#define CALL_RET(width)                                                        \
-    static inline void call_##width(struct vcpu *cpu, uint64_t target)         \
-    {                                                                          \
-        target = (uint##width##_t)target;                                      \
-        if (unlikely(!jump_fits(cpu, target, width / 8))) {                    \
-            probe_write(cpu, SEG_SS,                                           \
-                        sp_trim(cpu, cpu->st.gpr[RSP] - width / 8),            \
-                        width / 8);                                            \
-            cpu_gp0(cpu);                                                      \
-        }                                                                      \
-        push##width(cpu, (uint##width##_t)cpu->st.rip);                        \
-        cpu->st.rip = target;                                                  \
-    }                                                                          \
-    static inline void ret_##width(struct vcpu *cpu, uint16_t extra)           \
-    {                                                                          \
-        uint64_t sp = sp_get(cpu);                                             \
-        jump_to(cpu, ld##width(cpu, SEG_SS, sp), width / 8);                   \
-        sp_set(cpu, sp + width / 8 + extra);                                   \
-    }                                                                          \
-    void h_call_J_##width(struct vcpu *cpu, const struct x86_insn *i)          \
-    {                                                                          \
-        call_##width(cpu, cpu->st.rip + i->imm);                               \
-    }                                                                          \
-    void h_call_E_##width##_r(struct vcpu *cpu, const struct x86_insn *i)      \
-    {                                                                          \
-        call_##width(cpu, cpu->st.gpr[i->rm]);                                 \
-    }                                                                          \
-    void h_call_E_##width##_m(struct vcpu *cpu, const struct x86_insn *i)      \
-    {                                                                          \
-        call_##width(cpu, ld##width(cpu, i->seg, ea(cpu, i)));                 \
-    }                                                                          \
-    void h_ret_##width(struct vcpu *cpu, const struct x86_insn *i)             \
-    {                                                                          \
-        ret_##width(cpu, 0);                                                   \
-    }                                                                          \
-    void h_ret_I_##width(struct vcpu *cpu, const struct x86_insn *i)           \
-    {                                                                          \
-        ret_##width(cpu, (uint16_t)i->imm);                                    \
-    }                                                                          \
-    void h_jmp_E_##width##_r(struct vcpu *cpu, const struct x86_insn *i)       \
-    {                                                                          \
-        jump_to(cpu, cpu->st.gpr[i->rm], width / 8);                           \
-    }                                                                          \
-    void h_jmp_E_##width##_m(struct vcpu *cpu, const struct x86_insn *i)       \
-    {                                                                          \
-        jump_to(cpu, ld##width(cpu, i->seg, ea(cpu, i)), width / 8);           \
+#define CALL_RET(width)                                                   \
+    static inline void call_##width(struct vcpu *cpu, uint64_t target)    \
+    {                                                                     \
+        target = (uint##width##_t)target;                                 \
+        if (unlikely(!jump_fits(cpu, target, width / 8))) {               \
+            probe_write(cpu, SEG_SS,                                      \
+                        sp_trim(cpu, cpu->st.gpr[RSP] - width / 8),       \
+                        width / 8);                                       \
+            cpu_gp0(cpu);                                                 \
+        }                                                                 \
+        push##width(cpu, (uint##width##_t)cpu->st.rip);                   \
+        cpu->st.rip = target;                                             \
+    }                                                                     \
+    static inline void ret_##width(struct vcpu *cpu, uint16_t extra)      \
+    {                                                                     \
+        uint64_t sp = sp_get(cpu);                                        \
+        jump_to(cpu, ld##width(cpu, SEG_SS, sp), width / 8);              \
+        sp_set(cpu, sp + width / 8 + extra);                              \
+    }                                                                     \
+    void h_call_J_##width(struct vcpu *cpu, const struct x86_insn *i)     \
+    {                                                                     \
+        call_##width(cpu, cpu->st.rip + i->imm);                          \
+    }                                                                     \
+    void h_call_E_##width##_r(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                                     \
+        call_##width(cpu, cpu->st.gpr[i->rm]);                            \
+    }                                                                     \
+    void h_call_E_##width##_m(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                                     \
+        call_##width(cpu, ld##width(cpu, i->seg, ea(cpu, i)));            \
+    }                                                                     \
+    void h_ret_##width(struct vcpu *cpu, const struct x86_insn *i)        \
+    {                                                                     \
+        ret_##width(cpu, 0);                                              \
+    }                                                                     \
+    void h_ret_I_##width(struct vcpu *cpu, const struct x86_insn *i)      \
+    {                                                                     \
+        ret_##width(cpu, (uint16_t)i->imm);                               \
+    }                                                                     \
+    void h_jmp_E_##width##_r(struct vcpu *cpu, const struct x86_insn *i)  \
+    {                                                                     \
+        jump_to(cpu, cpu->st.gpr[i->rm], width / 8);                      \
+    }                                                                     \
+    void h_jmp_E_##width##_m(struct vcpu *cpu, const struct x86_insn *i)  \
+    {                                                                     \
+        jump_to(cpu, ld##width(cpu, i->seg, ea(cpu, i)), width / 8);      \
     }
 
 CALL_RET(16)
@@ -129,8 +129,7 @@ void h_nop(struct vcpu *cpu, const struct x86_insn *i)
 
 void h_sahf(struct vcpu *cpu, const struct x86_insn *i)
 {
-    flags_put(cpu, FLAGS_LAHF,
-              (uint32_t)(cpu->st.gpr[RAX] >> 8) & FLAGS_LAHF);
+    flags_put(cpu, FLAGS_LAHF, (uint32_t)(cpu->st.gpr[RAX] >> 8) & FLAGS_LAHF);
 }
 
 void h_lahf(struct vcpu *cpu, const struct x86_insn *i)

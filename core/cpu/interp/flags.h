@@ -48,22 +48,22 @@ static inline void flags_put(struct vcpu *cpu, uint32_t mask, uint32_t value)
  * The sixteen conditions, in the order of the opcodes and by the names the
  * mnemonics end in.  X(name, expression on the flags f)
  */
-#define FLAG_CONDITIONS(X)                                                     \
-    X(o, f & FL_OF)                                                            \
-    X(no, !(f & FL_OF))                                                        \
-    X(b, f & FL_CF)                                                            \
-    X(ae, !(f & FL_CF))                                                        \
-    X(e, f & FL_ZF)                                                            \
-    X(ne, !(f & FL_ZF))                                                        \
-    X(be, f &(FL_CF | FL_ZF))                                                  \
-    X(a, !(f & (FL_CF | FL_ZF)))                                               \
-    X(s, f & FL_SF)                                                            \
-    X(ns, !(f & FL_SF))                                                        \
-    X(p, f & FL_PF)                                                            \
-    X(np, !(f & FL_PF))                                                        \
-    X(l, (f >> 4 ^ f) & FL_SF)                                                 \
-    X(ge, !((f >> 4 ^ f) & FL_SF))                                             \
-    X(le, ((f >> 4 ^ f) & FL_SF) || (f & FL_ZF))                               \
+#define FLAG_CONDITIONS(X)                       \
+    X(o, (f & FL_OF))                            \
+    X(no, !(f & FL_OF))                          \
+    X(b, (f & FL_CF))                            \
+    X(ae, !(f & FL_CF))                          \
+    X(e, (f & FL_ZF))                            \
+    X(ne, !(f & FL_ZF))                          \
+    X(be, (f & (FL_CF | FL_ZF)))                 \
+    X(a, !(f & (FL_CF | FL_ZF)))                 \
+    X(s, (f & FL_SF))                            \
+    X(ns, !(f & FL_SF))                          \
+    X(p, (f & FL_PF))                            \
+    X(np, !(f & FL_PF))                          \
+    X(l, (f >> 4 ^ f) & FL_SF)                   \
+    X(ge, !((f >> 4 ^ f) & FL_SF))               \
+    X(le, ((f >> 4 ^ f) & FL_SF) || (f & FL_ZF)) \
     X(g, !((f >> 4 ^ f) & FL_SF) && !(f & FL_ZF))
 
 #endif

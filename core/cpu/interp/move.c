@@ -20,16 +20,16 @@
 #include "cpu/interp/move.c.inc"
 #undef WIDTH
 
-#define SETCC(cc, condition)                                                   \
-    void h_set##cc##_E_r(struct vcpu *cpu, const struct x86_insn *i)           \
-    {                                                                          \
-        uint32_t f = (uint32_t)cpu->st.rflags;                                 \
-        reg_set8(cpu, i, i->rm, !!(condition));                                \
-    }                                                                          \
-    void h_set##cc##_E_m(struct vcpu *cpu, const struct x86_insn *i)           \
-    {                                                                          \
-        uint32_t f = (uint32_t)cpu->st.rflags;                                 \
-        st8(cpu, i->seg, ea(cpu, i), !!(condition));                           \
+#define SETCC(cc, condition)                                         \
+    void h_set##cc##_E_r(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                                \
+        uint32_t f = (uint32_t)cpu->st.rflags;                       \
+        reg_set8(cpu, i, i->rm, !!(condition));                      \
+    }                                                                \
+    void h_set##cc##_E_m(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                                \
+        uint32_t f = (uint32_t)cpu->st.rflags;                       \
+        st8(cpu, i->seg, ea(cpu, i), !!(condition));                 \
     }
 
 FLAG_CONDITIONS(SETCC)

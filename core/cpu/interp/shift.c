@@ -22,18 +22,18 @@
 #include "cpu/interp/shift.c.inc"
 #undef WIDTH
 
-#define BMI2_SHIFT(name, width, expression, count)                             \
-    void h_##name##_##width##_r(struct vcpu *cpu, const struct x86_insn *i)    \
-    {                                                                          \
-        uint##width##_t v = (uint##width##_t)cpu->st.gpr[i->rm];               \
-        unsigned n = (unsigned)(count) & (width - 1);                          \
-        cpu->st.gpr[i->reg] = (uint##width##_t)(expression);                   \
-    }                                                                          \
-    void h_##name##_##width##_m(struct vcpu *cpu, const struct x86_insn *i)    \
-    {                                                                          \
-        uint##width##_t v = ld##width(cpu, i->seg, ea(cpu, i));                \
-        unsigned n = (unsigned)(count) & (width - 1);                          \
-        cpu->st.gpr[i->reg] = (uint##width##_t)(expression);                   \
+#define BMI2_SHIFT(name, width, expression, count)                          \
+    void h_##name##_##width##_r(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                                       \
+        uint##width##_t v = (uint##width##_t)cpu->st.gpr[i->rm];            \
+        unsigned n = (unsigned)(count) & (width - 1);                       \
+        cpu->st.gpr[i->reg] = (uint##width##_t)(expression);                \
+    }                                                                       \
+    void h_##name##_##width##_m(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                                       \
+        uint##width##_t v = ld##width(cpu, i->seg, ea(cpu, i));             \
+        unsigned n = (unsigned)(count) & (width - 1);                       \
+        cpu->st.gpr[i->reg] = (uint##width##_t)(expression);                \
     }
 
 BMI2_SHIFT(shlx_GEB, 32, v << n, cpu->st.gpr[i->vvvv])

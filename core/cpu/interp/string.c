@@ -21,7 +21,7 @@
 
 /* What CMPS and SCAS pass from run to run. */
 struct compare {
-    bool go_on_equal;           /* REPE; else REPNE */
+    bool go_on_equal; /* REPE; else REPNE */
     bool stop;
 };
 
@@ -68,8 +68,7 @@ static void *run_ptr(struct vcpu *cpu, const struct x86_insn *i, unsigned seg,
 }
 
 static inline void repeat(struct vcpu *cpu, const struct x86_insn *i,
-                          unsigned size, some_elements *some,
-                          struct compare *c)
+                          unsigned size, some_elements *some, struct compare *c)
 {
     uint64_t left = index_get(cpu, i, RCX);
     unsigned work = REP_WORK / size;

@@ -26,24 +26,25 @@
 #define HANDLER(name)   X86_HANDLER(FN2(h_##name, WIDTH))
 #define HANDLER_R(name) X86_HANDLER(FN2(FN2(h_##name, WIDTH), r))
 #define HANDLER_M(name) X86_HANDLER(FN2(FN2(h_##name, WIDTH), m))
-#define X86_HANDLER(function)                                                  \
+#define X86_HANDLER(function) \
     void function(struct vcpu *cpu, const struct x86_insn *i)
 
-#define LOAD(off)      PASTE2(ld, WIDTH)(cpu, i->seg, off)
-#define LOAD_RMW(off)  PASTE2(PASTE2(ld, WIDTH), w)(cpu, i->seg, off)
-#define STORE(off, v)  PASTE2(st, WIDTH)(cpu, i->seg, off, v)
-#define BYTES          (WIDTH / 8)
+#define LOAD(off)     PASTE2(ld, WIDTH)(cpu, i->seg, off)
+#define LOAD_RMW(off) PASTE2(PASTE2(ld, WIDTH), w)(cpu, i->seg, off)
+#define STORE(off, v) PASTE2(st, WIDTH)(cpu, i->seg, off, v)
+#define BYTES         (WIDTH / 8)
 #endif
 
-#define UINT     PASTE2(PASTE2(uint, WIDTH), _t)
-#define INT      PASTE2(PASTE2(int, WIDTH), _t)
+#define UINT PASTE2(PASTE2(uint, WIDTH), _t)
+#define INT  PASTE2(PASTE2(int, WIDTH), _t)
 
 #if WIDTH == 8
 #define GET(n)    reg_get8(cpu, i, n)
 #define SET(n, v) reg_set8(cpu, i, n, v)
 #elif WIDTH == 16
-#define GET(n)    ((uint16_t)cpu->st.gpr[n])
-#define SET(n, v) (cpu->st.gpr[n] = (cpu->st.gpr[n] & ~0xffffull) | (uint16_t)(v))
+#define GET(n) ((uint16_t)cpu->st.gpr[n])
+#define SET(n, v) \
+    (cpu->st.gpr[n] = (cpu->st.gpr[n] & ~0xffffull) | (uint16_t)(v))
 #elif WIDTH == 32
 #define GET(n)    ((uint32_t)cpu->st.gpr[n])
 #define SET(n, v) (cpu->st.gpr[n] = (uint32_t)(v))
