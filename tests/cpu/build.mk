@@ -16,3 +16,4 @@ cpu/fuzz_prog-objs := $(oracle-objs) tests/cpu/program.o
 system-tests := system_real system_prot system_long system_smp
 cpu-tests-y += $(system-tests)
 $(foreach t,$(system-tests),$(eval cpu/$(t)-objs := tests/cpu/guest.o))
+long-tests-y += cpu/host_long

@@ -9,7 +9,7 @@
 #include "flat.h"
 #include "trial.h"
 
-#define WINDOW     ((uint8_t *)(uint64_t)NATIVE_WINDOW)
+#define WINDOW ((uint8_t *)(uint64_t)NATIVE_WINDOW)
 #define EXC_PF 14
 #define FSW_ES 0x80u
 
@@ -81,9 +81,8 @@ static bool same_x(const struct native_x *a, const struct native_x *b)
 static bool same_address(const struct native_regs *a,
                          const struct native_regs *b, unsigned size)
 {
-    return a->cr2 == b->cr2 ||
-           ((size == 14 || size == 28 || size > 32) &&
-            a->cr2 >> 12 == b->cr2 >> 12);
+    return a->cr2 == b->cr2 || ((size == 14 || size == 28 || size > 32) &&
+                                a->cr2 >> 12 == b->cr2 >> 12);
 }
 
 static bool same_gprs(const struct native_regs *a, const struct native_regs *b,
@@ -103,9 +102,8 @@ static bool same_gprs(const struct native_regs *a, const struct native_regs *b,
 bool compare_same(const struct native_regs *a, const struct native_regs *b,
                   uint64_t flags, unsigned bits, unsigned size)
 {
-    return same_gprs(a, b, bits) &&
-           !((a->rflags ^ b->rflags) & flags) && a->rip == b->rip &&
-           a->vector == b->vector &&
+    return same_gprs(a, b, bits) && !((a->rflags ^ b->rflags) & flags) &&
+           a->rip == b->rip && a->vector == b->vector &&
            (a->vector < 0 || a->error == b->error) &&
            (a->vector != EXC_PF || same_address(a, b, size)) &&
            same_x(&a->x, &b->x);
@@ -147,8 +145,7 @@ static void print_word(const char *name, uint64_t in, uint64_t host,
                (unsigned long long)ours);
 }
 
-void compare_print(const struct native_regs *in,
-                   const struct native_regs *host,
+void compare_print(const struct native_regs *in, const struct native_regs *host,
                    const struct native_regs *ours)
 {
     static const char *const names[16] = {

@@ -24,8 +24,8 @@ extern const char native_low16_back[], native_low32_back[], native_low_end[];
 #define USER_CS32 0x23
 #define USER_DS   0x2b
 
-#define TRAP_BP 3
-#define TRAP_PF 14
+#define TRAP_BP  3
+#define TRAP_PF  14
 #define PF_FETCH 0x10
 
 #define XSTATE_X87 1u
@@ -62,7 +62,7 @@ static void store_context(const ucontext_t *uc)
 
     for (unsigned n = 0; n < 16; n++)
         out->gpr[n] = (uint64_t)g[from[n]];
-    out->rflags = (uint64_t)g[REG_EFL] & ~0x10000ull;   /* RF: of the fault */
+    out->rflags = (uint64_t)g[REG_EFL] & ~0x10000ull; /* RF: of the fault */
     out->rip = linear_rip(g);
     out->x = *x;
     /* A component in its initial state need not have been written. */
@@ -100,13 +100,13 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     out->cr2 = (uint64_t)g[REG_CR2];
     if (out->vector == TRAP_BP) {
         out->error = 0;
-        if (rip - 1 != NATIVE_INSN) {           /* a jump to an INT3 */
+        if (rip - 1 != NATIVE_INSN) { /* a jump to an INT3 */
             out->rip = rip - 1;
             out->vector = -1;
         }
     } else if (out->vector == TRAP_PF && (out->error & PF_FETCH) &&
                out->cr2 == rip && rip != NATIVE_INSN) {
-        out->vector = -1;                       /* a jump to nowhere */
+        out->vector = -1; /* a jump to nowhere */
     }
     siglongjmp(back, 1);
 }
@@ -154,10 +154,10 @@ bool native_init(const char **why)
     }
     /* As 32-bit code leaves them. */
     __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DS));
-    uint8_t *block = map_at(NATIVE_BASE, NATIVE_BYTES,
-                            PROT_READ | PROT_WRITE | PROT_EXEC);
-    void *window = map_at(NATIVE_WINDOW, NATIVE_WINDOW_BYTES,
-                          PROT_READ | PROT_WRITE);
+    uint8_t *block =
+        map_at(NATIVE_BASE, NATIVE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC);
+    void *window =
+        map_at(NATIVE_WINDOW, NATIVE_WINDOW_BYTES, PROT_READ | PROT_WRITE);
     void *code = map_at(NATIVE_CODE_PAGE, NATIVE_CODE_PAGES * 4096,
                         PROT_READ | PROT_WRITE | PROT_EXEC);
     if (block != (void *)NATIVE_BASE || window == MAP_FAILED ||
@@ -172,9 +172,14 @@ bool native_init(const char **why)
         uint16_t low_cs, unused;
         uint32_t code16;
         uint16_t cs16;
-    } go = { NATIVE_INSN, (uintptr_t)native_leave, (uintptr_t)native_leave16,
-             NATIVE_BASE + NATIVE_LOW_CODE, USER_CS32, 0,
-             NATIVE_INSN - NATIVE_CS16_BASE, NATIVE_CS16 };
+    } go = { NATIVE_INSN,
+             (uintptr_t)native_leave,
+             (uintptr_t)native_leave16,
+             NATIVE_BASE + NATIVE_LOW_CODE,
+             USER_CS32,
+             0,
+             NATIVE_INSN - NATIVE_CS16_BASE,
+             NATIVE_CS16 };
     memcpy(block + NATIVE_CODE, &go, sizeof go);
     memcpy(block + NATIVE_LOW_CODE, native_low_code,
            (size_t)(native_low_end - native_low_code));
@@ -186,9 +191,11 @@ static bool set_ldt(unsigned selector, uint32_t base, uint32_t limit,
                     bool is_code)
 {
     struct user_desc d = {
-        .entry_number = selector >> 3, .base_addr = base, .limit = limit,
-        .contents = is_code ? MODIFY_LDT_CONTENTS_CODE
-                            : MODIFY_LDT_CONTENTS_DATA,
+        .entry_number = selector >> 3,
+        .base_addr = base,
+        .limit = limit,
+        .contents =
+            is_code ? MODIFY_LDT_CONTENTS_CODE : MODIFY_LDT_CONTENTS_DATA,
         .useable = 1,
     };
 
@@ -212,7 +219,7 @@ static unsigned add_way_back(uint8_t *p, unsigned bits)
     uint32_t low = NATIVE_BASE + NATIVE_LOW_CODE;
 
     if (bits == 64) {
-        memcpy(p, "\xff\x24\x25", 3);          /* jmp *[disp32] */
+        memcpy(p, "\xff\x24\x25", 3); /* jmp *[disp32] */
         memcpy(p + 3, &via, 4);
         return 7;
     }
@@ -220,7 +227,7 @@ static unsigned add_way_back(uint8_t *p, unsigned bits)
                       native_low_code);
     if (bits == 16)
         *p++ = 0x66;
-    p[0] = 0xea;                                /* ljmp imm16:imm32 */
+    p[0] = 0xea; /* ljmp imm16:imm32 */
     memcpy(p + 1, &low, 4);
     memcpy(p + 5, bits == 16 ? &cs32 : &cs64, 2);
     return bits == 16 ? 8 : 7;

@@ -14,17 +14,17 @@
 #define TESTS_CPU_NATIVE_H
 
 /* What native_entry.S must know, too. */
-#define NATIVE_BASE     0x30000000  /* struct native_block */
-#define NATIVE_IN       0x0000      /* struct native_regs */
+#define NATIVE_BASE     0x30000000 /* struct native_block */
+#define NATIVE_IN       0x0000     /* struct native_regs */
 #define NATIVE_OUT      0x1000
 #define NATIVE_HOST_RSP 0x2000
-#define NATIVE_CODE     0x2008      /* where to go to */
-#define NATIVE_BACK     0x2010      /* where to come back to */
-#define NATIVE_BACK16   0x2018      /* likewise from 16-bit code */
-#define NATIVE_FAR32    0x2020      /* far pointers: to NATIVE_LOW_CODE */
-#define NATIVE_FAR16    0x2028      /* and to the 16-bit instruction */
-#define NATIVE_STACK32  0x2ff0      /* of the entry code */
-#define NATIVE_LOW_CODE 0x3000      /* copy of what native_low_code points to */
+#define NATIVE_CODE     0x2008 /* where to go to */
+#define NATIVE_BACK     0x2010 /* where to come back to */
+#define NATIVE_BACK16   0x2018 /* likewise from 16-bit code */
+#define NATIVE_FAR32    0x2020 /* far pointers: to NATIVE_LOW_CODE */
+#define NATIVE_FAR16    0x2028 /* and to the 16-bit instruction */
+#define NATIVE_STACK32  0x2ff0 /* of the entry code */
+#define NATIVE_LOW_CODE 0x3000 /* copy of what native_low_code points to */
 #define NATIVE_BYTES    0x4000
 
 /*
@@ -32,16 +32,16 @@
  * bases, and their limits.  Offset 0x8000 is where the window begins, and ES
  * ends inside of it.
  */
-#define NATIVE_CS16      0x07
-#define NATIVE_DS16      0x0f
-#define NATIVE_ES16      0x17
-#define NATIVE_SS16      0x1f
-#define NATIVE_CS16_BASE 0x20000000
-#define NATIVE_DATA_BASE 0x0fff8000
-#define NATIVE_LIMIT16   0xffff
+#define NATIVE_CS16       0x07
+#define NATIVE_DS16       0x0f
+#define NATIVE_ES16       0x17
+#define NATIVE_SS16       0x1f
+#define NATIVE_CS16_BASE  0x20000000
+#define NATIVE_DATA_BASE  0x0fff8000
+#define NATIVE_LIMIT16    0xffff
 #define NATIVE_ES16_LIMIT 0xbfbf
 
-#define NATIVE_RFLAGS 0x80          /* in struct native_regs */
+#define NATIVE_RFLAGS 0x80 /* in struct native_regs */
 #define NATIVE_GS     0x90
 #define NATIVE_X      0xc0
 
@@ -51,12 +51,12 @@
 #include <stdint.h>
 
 #define NATIVE_WINDOW       0x10000000u
-#define NATIVE_WINDOW_PAGES 4u          /* writable; then a read-only one */
+#define NATIVE_WINDOW_PAGES 4u /* writable; then a read-only one */
 #define NATIVE_WINDOW_BYTES ((NATIVE_WINDOW_PAGES + 1) * 4096u)
 #define NATIVE_CODE_PAGE    0x20000000u
 #define NATIVE_CODE_PAGES   2u
 /* The instruction: jumps of a byte stay inside, on INT3s. */
-#define NATIVE_INSN         (NATIVE_CODE_PAGE + 0x0800u)
+#define NATIVE_INSN (NATIVE_CODE_PAGE + 0x0800u)
 
 /* vector of what jumps to itself for ever */
 #define NATIVE_ENDLESS (-2)
@@ -68,7 +68,7 @@ struct native_x {
     uint16_t fop;
     uint64_t fip, fdp;
     uint32_t mxcsr, mxcsr_mask;
-    uint8_t st[8][16];          /* by stack position */
+    uint8_t st[8][16]; /* by stack position */
     uint8_t xmm[16][16];
     uint8_t unused416[96];
     uint64_t xstate_bv, xcomp_bv;
@@ -79,8 +79,8 @@ struct native_x {
 struct native_regs {
     uint64_t gpr[16];
     uint64_t rflags;
-    uint64_t rip;               /* out only */
-    uint64_t gs_base;           /* in only */
+    uint64_t rip;     /* out only */
+    uint64_t gs_base; /* in only */
     /* The exception that ended it, or -1; out only. */
     int32_t vector;
     uint32_t error;

@@ -10,17 +10,17 @@
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R14 = 14, R15 };
 
 #define BASE_ADDRESS (NATIVE_WINDOW + 0x1800u)
-#define COUNTERS     (NATIVE_WINDOW + 0x40u)    /* of loops, 4 bytes each */
+#define COUNTERS     (NATIVE_WINDOW + 0x40u) /* of loops, 4 bytes each */
 #define STACK_TOP    (NATIVE_WINDOW + 0x3f00u)
 
 struct maker {
     struct program *p;
     struct random *r;
-    uint8_t base, scratch;      /* window's address; free for offsets */
-    unsigned budget;            /* instructions left to make */
-    unsigned depth;             /* of loops and calls */
-    unsigned loops;             /* made so far: each has its counter */
-    bool full;                  /* the code has a hole */
+    uint8_t base, scratch; /* window's address; free for offsets */
+    unsigned budget;       /* instructions left to make */
+    unsigned depth;        /* of loops and calls */
+    unsigned loops;        /* made so far: each has its counter */
+    bool full;             /* the code has a hole */
 };
 
 /* --- emitting ------------------------------------------------------------ */
@@ -36,8 +36,8 @@ static void emit(struct maker *m, const void *bytes, unsigned n)
     m->p->len += n;
 }
 
-#define EMIT(m, ...)                                                           \
-    emit(m, (const uint8_t[]){ __VA_ARGS__ },                                  \
+#define EMIT(m, ...)                          \
+    emit(m, (const uint8_t[]){ __VA_ARGS__ }, \
          sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static void emit32(struct maker *m, uint32_t v)
@@ -98,17 +98,19 @@ static bool is_any(const char *name, const char *const *list)
 static bool is_fit(const struct x86_row *row, unsigned bits)
 {
     static const char *const other[] = {
-        "push", "pop", "enter", "leave", "xlat", "mask", "vmask", "div",
-        "idiv", "aam", "ldmxcsr", "vldmxcsr", "fldcw", "fldenv", "fnstenv",
-        "fnsave", "frstor", "fxsave", "fxrstor", "xsave", "xrstor", "ud",
-        "cmpxchg16b", "pause", "clflush", "clwb", NULL,
+        "push",    "pop",    "enter",   "leave",  "xlat",       "mask",
+        "vmask",   "div",    "idiv",    "aam",    "ldmxcsr",    "vldmxcsr",
+        "fldcw",   "fldenv", "fnstenv", "fnsave", "frstor",     "fxsave",
+        "fxrstor", "xsave",  "xrstor",  "ud",     "cmpxchg16b", "pause",
+        "clflush", "clwb",   NULL,
     };
     static const char *const bit[] = { "bt", NULL };
 
     if (!(row->attrs & X86_A_USER) || row->notest ||
         (row->attrs & (X86_A_END | X86_A_COND | X86_A_IO | X86_A_CPL0)) ||
         row->valid == (bits == 64 ? X86_VALID_NO64 : X86_VALID_ONLY64) ||
-        (bits != 64 && row->w == 1 && !row->vex) || is_any(row->mnemonic, other))
+        (bits != 64 && row->w == 1 && !row->vex) ||
+        is_any(row->mnemonic, other))
         return false;
     if (is_any(row->mnemonic, bit) && row->opcode != 0xba)
         return false;
@@ -133,7 +135,8 @@ static const struct x86_row *pick_row(struct maker *m)
 static void emit_plain(struct maker *m)
 {
     struct trial_limits limits = {
-        .base = m->base, .index = TRIAL_NOREG,
+        .base = m->base,
+        .index = TRIAL_NOREG,
         .keep = 1u << m->base | 1u << RSP,
     };
     const struct x86_row *row = pick_row(m);
@@ -161,8 +164,8 @@ static void emit_plain(struct maker *m)
 
 static void emit_string(struct maker *m)
 {
-    static const uint8_t opcodes[] = { 0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab,
-                                       0xac, 0xad, 0xae, 0xaf };
+    static const uint8_t opcodes[] = { 0xa4, 0xa5, 0xa6, 0xa7, 0xaa,
+                                       0xab, 0xac, 0xad, 0xae, 0xaf };
     unsigned from = m->p->len, dice = random_below(m->r, 10);
 
     emit_load(m, RSI, BASE_ADDRESS + random_below(m->r, 0x400));
@@ -296,13 +299,15 @@ static void make_registers(const struct maker *m)
 {
     static const struct x86_row plain = { .mnemonic = "" };
     struct native_regs *in = native_in;
-    struct trial t = { .row = &plain, .bits = m->p->bits,
-                       .base = TRIAL_NOREG, .index = TRIAL_NOREG };
+    struct trial t = { .row = &plain,
+                       .bits = m->p->bits,
+                       .base = TRIAL_NOREG,
+                       .index = TRIAL_NOREG };
 
     trial_state(&t, m->r, no_memory);
     in->gpr[m->base] = BASE_ADDRESS;
     in->gpr[RSP] = STACK_TOP;
-    in->x.mxcsr |= 0x1f80;      /* nothing ends the program early */
+    in->x.mxcsr |= 0x1f80; /* nothing ends the program early */
     in->x.fcw |= 0x3f;
     in->x.fsw &= 0x7f7f;
 }
@@ -311,8 +316,10 @@ void program_make(struct program *p, unsigned bits, unsigned size,
                   struct random *r)
 {
     struct maker m = {
-        .p = p, .r = r,
-        .base = bits == 64 ? R15 : RBP, .scratch = bits == 64 ? R14 : RBX,
+        .p = p,
+        .r = r,
+        .base = bits == 64 ? R15 : RBP,
+        .scratch = bits == 64 ? R14 : RBX,
     };
 
     p->bits = bits;

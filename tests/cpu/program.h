@@ -16,7 +16,7 @@
 #define PROGRAM_ITEMS 512
 
 struct program {
-    unsigned bits;              /* 64 or 32 */
+    unsigned bits; /* 64 or 32 */
     unsigned len;
     uint8_t code[PROGRAM_BYTES];
     /* The instructions that can be left out, to find those that matter. */

@@ -38,15 +38,15 @@ static inline bool percent(struct random *r, unsigned p)
 
 /* For instructions of a program: what its registers are promised to hold. */
 struct trial_limits {
-    uint8_t base;               /* addresses the middle of the window */
-    uint8_t index;              /* a small offset, or TRIAL_NOREG */
-    uint32_t keep;              /* registers not to be written */
+    uint8_t base;  /* addresses the middle of the window */
+    uint8_t index; /* a small offset, or TRIAL_NOREG */
+    uint32_t keep; /* registers not to be written */
 };
 
 struct trial {
     const struct x86_row *row;
-    const struct trial_limits *limits;          /* or NULL */
-    unsigned bits;              /* of the code segment: 64, 32, 16 */
+    const struct trial_limits *limits; /* or NULL */
+    unsigned bits;                     /* of the code segment: 64, 32, 16 */
     uint8_t insn[16];
     unsigned len;
 
@@ -54,14 +54,14 @@ struct trial {
     bool rex, rex_w, p66, p67, lock;
     bool has_mem;
     uint8_t reg, rm, vvvv;
-    unsigned l;                 /* VEX.L */
-    unsigned size;              /* bytes of the memory operand, about */
-    uint64_t target;            /* its address */
-    uint64_t seg_base;          /* of the operand's segment */
+    unsigned l;        /* VEX.L */
+    unsigned size;     /* bytes of the memory operand, about */
+    uint64_t target;   /* its address */
+    uint64_t seg_base; /* of the operand's segment */
     bool gs;
     unsigned addr_bits;
-    bool vsib;                  /* index names a vector register */
-    uint8_t base, index;        /* or TRIAL_NOREG */
+    bool vsib;           /* index names a vector register */
+    uint8_t base, index; /* or TRIAL_NOREG */
     unsigned scale;
     int64_t disp;
 };

@@ -33,7 +33,8 @@ static unsigned size_bytes(const struct trial *t, unsigned size)
     unsigned osz = operand_size(t), vl = t->row->vex && t->l ? 32 : 16;
 
     switch (size) {
-    case X86_SZ_B: case X86_SZ_BS: return 1;
+    case X86_SZ_B:
+    case X86_SZ_BS: return 1;
     case X86_SZ_W: return 2;
     case X86_SZ_D: return 4;
     case X86_SZ_Q: return 8;
@@ -80,12 +81,13 @@ static bool wants_memory(const struct x86_row *row, struct random *r)
 
     for (unsigned n = 0; n < X86_MAX_OPERANDS; n++) {
         switch (row->op[n].kind) {
-        case X86_OP_M: case X86_OP_VSIB_X: case X86_OP_VSIB_Y:
-            mem = true;
-            break;
-        case X86_OP_R: case X86_OP_U: case X86_OP_N: case X86_OP_STI:
-            mem = false;
-            break;
+        case X86_OP_M:
+        case X86_OP_VSIB_X:
+        case X86_OP_VSIB_Y: mem = true; break;
+        case X86_OP_R:
+        case X86_OP_U:
+        case X86_OP_N:
+        case X86_OP_STI: mem = false; break;
         }
     }
     if (row->form)
@@ -102,11 +104,15 @@ static unsigned memory_size(const struct trial *t)
     for (unsigned n = 0; n < X86_MAX_OPERANDS; n++) {
         const struct x86_operand *op = &t->row->op[n];
         switch (op->kind) {
-        case X86_OP_E: case X86_OP_M: case X86_OP_W: case X86_OP_Q:
-        case X86_OP_O: case X86_OP_X: case X86_OP_Y:
-        case X86_OP_VSIB_X: case X86_OP_VSIB_Y:
-            size = trial_operand_bytes(t, op);
-            break;
+        case X86_OP_E:
+        case X86_OP_M:
+        case X86_OP_W:
+        case X86_OP_Q:
+        case X86_OP_O:
+        case X86_OP_X:
+        case X86_OP_Y:
+        case X86_OP_VSIB_X:
+        case X86_OP_VSIB_Y: size = trial_operand_bytes(t, op); break;
         }
     }
     return size ? size : trial_is_state_image(t->row) ? 832 : 8;
@@ -145,8 +151,8 @@ static int64_t random_disp(const struct trial *t, struct random *r,
     switch (bytes) {
     case 0: return 0;
     case 1: return (int8_t)random64(r);
-    default: return percent(r, 50) ? (int32_t)random64(r)
-                                   : (int16_t)random64(r);
+    default:
+        return percent(r, 50) ? (int32_t)random64(r) : (int16_t)random64(r);
     }
 }
 
@@ -176,7 +182,8 @@ static void pick_address(struct trial *t, struct random *r)
 static void add_memory16(struct trial *t, unsigned reg, struct random *r)
 {
     static const uint8_t bases[] = { 3, 3, 5, 5, 6, 7, 5, 3 };
-    static const uint8_t indexes[] = { 6, 7, 6, 7, TRIAL_NOREG, TRIAL_NOREG,
+    static const uint8_t indexes[] = { 6,           7,           6,
+                                       7,           TRIAL_NOREG, TRIAL_NOREG,
                                        TRIAL_NOREG, TRIAL_NOREG };
     unsigned mod = random_below(r, 3), rm = random_below(r, 8);
 
@@ -283,15 +290,9 @@ static void add_immediates(struct trial *t, struct random *r)
         const struct x86_operand *op = &t->row->op[k];
         unsigned n = size_bytes(t, op->size);
         switch (op->kind) {
-        case X86_OP_I:
-            add_le(t, random_integer(r), n);
-            break;
-        case X86_OP_J:
-            add_le(t, (uint64_t)random_jump(r, n), n);
-            break;
-        case X86_OP_L:
-            add(t, (unsigned)random64(r));
-            break;
+        case X86_OP_I: add_le(t, random_integer(r), n); break;
+        case X86_OP_J: add_le(t, (uint64_t)random_jump(r, n), n); break;
+        case X86_OP_L: add(t, (unsigned)random64(r)); break;
         case X86_OP_O:
             t->has_mem = true;
             t->size = operand_size(t);
@@ -308,7 +309,10 @@ static void add_vex(struct trial *t, struct random *r)
 {
     const struct x86_row *row = t->row;
     static const uint8_t pp_of[] = {
-        [X86_PFX_NP] = 0, [X86_PFX_66] = 1, [X86_PFX_F3] = 2, [X86_PFX_F2] = 3,
+        [X86_PFX_NP] = 0,
+        [X86_PFX_66] = 1,
+        [X86_PFX_F3] = 2,
+        [X86_PFX_F2] = 3,
     };
     unsigned pp = pp_of[row->prefix];
     unsigned not_r = !(t->reg & 8), not_x = 1, not_b = !(t->rm & 8);
@@ -423,7 +427,8 @@ static void choose(struct trial *t, struct random *r)
         (trial_operand(row, X86_OP_H) || trial_operand(row, X86_OP_B) ||
          (!t->limits && percent(r, 1))))
         t->vvvv = random_register(t, r);
-    if (trial_operand(row, X86_OP_VSIB_X) || trial_operand(row, X86_OP_VSIB_Y)) {
+    if (trial_operand(row, X86_OP_VSIB_X) ||
+        trial_operand(row, X86_OP_VSIB_Y)) {
         t->vsib = true;
         t->vvvv = random_register(t, r);
     }
@@ -433,8 +438,8 @@ static void choose(struct trial *t, struct random *r)
     else if (row->vex)
         t->rex_w = percent(r, 30);
     else
-        t->rex_w = t->bits == 64 && row->osz != 16 && row->osz != 32 &&
-                   percent(r, 35);
+        t->rex_w =
+            t->bits == 64 && row->osz != 16 && row->osz != 32 && percent(r, 35);
     if (row->osz == 64 && !(row->attrs & X86_A_DF64))
         t->rex_w = true;
     if (t->bits != 64 && !row->vex)
@@ -450,9 +455,8 @@ static void choose(struct trial *t, struct random *r)
     choose_address_size(t, r);
     t->has_mem = row->has_modrm && wants_memory(row, r);
     if (row->attrs & X86_A_LOCK)
-        t->lock = t->has_mem ? percent(r, 30)
-                             : !t->limits && percent(r, 1);
-    else
+        t->lock = t->has_mem ? percent(r, 30) : !t->limits && percent(r, 1);
+    else if (!trial_operand(row, X86_OP_C)) /* AMD: LOCK makes it CR8 */
         t->lock = !t->limits && percent(r, 1) && percent(r, 30);
 }
 

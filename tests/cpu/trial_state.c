@@ -18,10 +18,27 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 uint64_t random_integer(struct random *r)
 {
     static const uint64_t corner[] = {
-        0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
-        0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000,
-        0xffffffffffffffff, 0xfffffffffffffffe, 0xffffffff80000000, 0x9, 0x10,
-        0x5555555555555555, 0xaaaaaaaaaaaaaaaa,
+        0,
+        1,
+        2,
+        0x7f,
+        0x80,
+        0xff,
+        0x7fff,
+        0x8000,
+        0xffff,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        0x7fffffffffffffff,
+        0x8000000000000000,
+        0xffffffffffffffff,
+        0xfffffffffffffffe,
+        0xffffffff80000000,
+        0x9,
+        0x10,
+        0x5555555555555555,
+        0xaaaaaaaaaaaaaaaa,
     };
     uint64_t v = random64(r);
 
@@ -38,18 +55,17 @@ uint64_t random_integer(struct random *r)
 static uint32_t random_single(struct random *r)
 {
     static const uint32_t corner[] = {
-        0, 0x3f800000, 0x7f800000, 0x7fc00000, 0x7f800001, 0x7fbfffff,
-        0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0x4b000000,
-        0x4effffff, 0x4f000000, 0x5f000000, 0x3f000000, 0x3fc00000, 0x4b7fffff,
+        0,          0x3f800000, 0x7f800000, 0x7fc00000, 0x7f800001, 0x7fbfffff,
+        0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0x4b000000, 0x4effffff,
+        0x4f000000, 0x5f000000, 0x3f000000, 0x3fc00000, 0x4b7fffff,
     };
     uint32_t v = (uint32_t)random64(r), sign = v & 0x80000000;
 
     switch (random_below(r, 6)) {
-    case 0: return corner[random_below(r, sizeof corner / sizeof corner[0])] |
-                   sign;
+    case 0:
+        return corner[random_below(r, sizeof corner / sizeof corner[0])] | sign;
     case 1: return sign | ((120 + random_below(r, 20)) << 23) | (v & 0x7fffff);
-    case 2: return sign | ((120 + random_below(r, 20)) << 23) |
-                   (v & 0x700000);
+    case 2: return sign | ((120 + random_below(r, 20)) << 23) | (v & 0x700000);
     case 3: return sign | ((v & 3) ? 1 : 0xfe) << 23 | (v >> 9 & 0x7fffff);
     default: return v;
     }
@@ -58,25 +74,39 @@ static uint32_t random_single(struct random *r)
 static uint64_t random_double(struct random *r)
 {
     static const uint64_t corner[] = {
-        0, 0x3ff0000000000000, 0x7ff0000000000000, 0x7ff8000000000000,
-        0x7ff0000000000001, 0x7ff7ffffffffffff, 1, 0x000fffffffffffff,
-        0x0010000000000000, 0x7fefffffffffffff, 0x4330000000000000,
-        0x41dfffffffc00000, 0x41e0000000000000, 0x43e0000000000000,
-        0x3fe0000000000000, 0x3ff8000000000000, 0x36a0000000000000,
-        0x47efffffe0000000, 0x380fffffffffffff,
+        0,
+        0x3ff0000000000000,
+        0x7ff0000000000000,
+        0x7ff8000000000000,
+        0x7ff0000000000001,
+        0x7ff7ffffffffffff,
+        1,
+        0x000fffffffffffff,
+        0x0010000000000000,
+        0x7fefffffffffffff,
+        0x4330000000000000,
+        0x41dfffffffc00000,
+        0x41e0000000000000,
+        0x43e0000000000000,
+        0x3fe0000000000000,
+        0x3ff8000000000000,
+        0x36a0000000000000,
+        0x47efffffe0000000,
+        0x380fffffffffffff,
     };
     uint64_t v = random64(r), sign = v & 0x8000000000000000;
     uint64_t fraction = v & 0xfffffffffffff;
 
     switch (random_below(r, 6)) {
-    case 0: return corner[random_below(r, sizeof corner / sizeof corner[0])] |
-                   sign;
-    case 1: return sign | (uint64_t)(1016 + random_below(r, 20)) << 52 |
-                   fraction;
-    case 2: return sign | (uint64_t)(1016 + random_below(r, 40)) << 52 |
-                   (v & 0xff00000000000);
-    case 3: return sign | (uint64_t)(890 + random_below(r, 270)) << 52 |
-                   fraction;
+    case 0:
+        return corner[random_below(r, sizeof corner / sizeof corner[0])] | sign;
+    case 1:
+        return sign | (uint64_t)(1016 + random_below(r, 20)) << 52 | fraction;
+    case 2:
+        return sign | (uint64_t)(1016 + random_below(r, 40)) << 52 |
+               (v & 0xff00000000000);
+    case 3:
+        return sign | (uint64_t)(890 + random_below(r, 270)) << 52 | fraction;
     default: return v;
     }
 }
@@ -89,19 +119,19 @@ static void random_extended(struct random *r, uint8_t out[10])
         uint16_t exponent;
     } corner[] = {
         { 0, 0 },
-        { 0x8000000000000000, 0x3fff },         /* 1 */
-        { 0x8000000000000000, 0x7fff },         /* infinity */
-        { 0xc000000000000000, 0x7fff },         /* quiet NaN */
-        { 0x8000000000000001, 0x7fff },         /* signalling NaN */
-        { 1, 0 },                               /* denormal */
-        { 0x8000000000000000, 0 },              /* pseudo-denormal */
+        { 0x8000000000000000, 0x3fff }, /* 1 */
+        { 0x8000000000000000, 0x7fff }, /* infinity */
+        { 0xc000000000000000, 0x7fff }, /* quiet NaN */
+        { 0x8000000000000001, 0x7fff }, /* signalling NaN */
+        { 1, 0 },                       /* denormal */
+        { 0x8000000000000000, 0 },      /* pseudo-denormal */
         { 0x8000000000000000, 1 },
-        { 0x4000000000000000, 0x3fff },         /* unnormal */
-        { 0x0000000000000001, 0x7fff },         /* pseudo-NaN */
-        { 0, 0x7fff },                          /* pseudo-infinity */
+        { 0x4000000000000000, 0x3fff }, /* unnormal */
+        { 0x0000000000000001, 0x7fff }, /* pseudo-NaN */
+        { 0, 0x7fff },                  /* pseudo-infinity */
         { 0xffffffffffffffff, 0x7ffe },
-        { 0xc90fdaa22168c235, 0x4000 },         /* pi */
-        { 0x8000000000000000, 0x403e },         /* 2^63 */
+        { 0xc90fdaa22168c235, 0x4000 }, /* pi */
+        { 0x8000000000000000, 0x403e }, /* 2^63 */
         { 0xc000000000000000, 0x3fff },
     };
     uint64_t significand = random64(r);
@@ -137,9 +167,10 @@ static void random_vector(struct random *r, uint8_t *out, unsigned n)
 
     for (unsigned k = 0; k < n; k += 8) {
         uint64_t v = kind == 0 ? random_double(r)
-                   : kind == 1 ? random_single(r) |
-                                     (uint64_t)random_single(r) << 32
-                   : kind == 2 ? random_integer(r) : random64(r);
+                     : kind == 1
+                         ? random_single(r) | (uint64_t)random_single(r) << 32
+                     : kind == 2 ? random_integer(r)
+                                 : random64(r);
         memcpy(out + k, &v, n - k < 8 ? n - k : 8);
     }
 }
@@ -151,11 +182,11 @@ static uint32_t random_mxcsr(struct random *r)
     uint32_t v = 0x1f80 | random_below(r, 4) << 13;
 
     if (percent(r, 15))
-        v &= ~(random_below(r, 64) << 7);       /* exceptions unmasked */
+        v &= ~(random_below(r, 64) << 7); /* exceptions unmasked */
     if (percent(r, 15))
-        v |= 0x8000;                            /* flush to zero */
+        v |= 0x8000; /* flush to zero */
     if (percent(r, 15))
-        v |= 0x40;                              /* denormals are zero */
+        v |= 0x40; /* denormals are zero */
     if (percent(r, 30))
         v |= random_below(r, 64);
     return v;
@@ -173,7 +204,7 @@ static void random_x87(struct native_x *x, struct random *r)
     if (percent(r, 25))
         flags = (uint16_t)random_below(r, 64);
     if (percent(r, 95))
-        flags &= x->fcw;                        /* nothing pending */
+        flags &= x->fcw; /* nothing pending */
     x->fsw = (uint16_t)((random64(r) & 0x7f00) | flags);
     if (flags & ~x->fcw & 0x3f)
         x->fsw |= 0x8080;
@@ -298,8 +329,8 @@ static uint64_t in_window(const struct trial *t, struct random *r)
 /* On an INT3 of the code page, away from the instruction itself. */
 static uint64_t in_code(const struct trial *t, struct random *r)
 {
-    uint64_t base = t->bits == 16 ? NATIVE_CODE_PAGE - NATIVE_CS16_BASE
-                                  : NATIVE_CODE_PAGE;
+    uint64_t base =
+        t->bits == 16 ? NATIVE_CODE_PAGE - NATIVE_CS16_BASE : NATIVE_CODE_PAGE;
 
     return base + (percent(r, 50) ? random_below(r, 0x700)
                                   : 0x900 + random_below(r, 0x600));
@@ -328,10 +359,9 @@ static void fit_string(const struct trial *t, struct native_regs *in,
     in->gpr[RSI] = in_window(t, r);
     in->gpr[RDI] = in_window(t, r) + (t->gs ? t->seg_base : 0);
     if (percent(r, 50))
-        in->gpr[RDI] = in->gpr[RSI] + (t->gs ? t->seg_base : 0) +
-                       random_below(r, 64) - 32;
-    in->gpr[RCX] = percent(r, 80) ? random_below(r, 40)
-                                  : random_below(r, 1500);
+        in->gpr[RDI] =
+            in->gpr[RSI] + (t->gs ? t->seg_base : 0) + random_below(r, 64) - 32;
+    in->gpr[RCX] = percent(r, 80) ? random_below(r, 40) : random_below(r, 1500);
     if (percent(r, 1))
         in->gpr[RCX] = 3000 + random_below(r, 20000);
     if (percent(r, 3))
@@ -365,12 +395,10 @@ static void fit_control_flow(const struct trial *t, struct native_regs *in,
     uint64_t to = in_code(t, r);
 
     if (begins(t, "loop") || is(t, "jcxz"))
-        in->gpr[RCX] = percent(r, 70) ? random_below(r, 3)
-                                      : random_integer(r);
+        in->gpr[RCX] = percent(r, 70) ? random_below(r, 3) : random_integer(r);
     if (begins(t, "ret")) {
         put(stack_linear(t, in), &to, 8);
-    } else if (t->row->has_modrm && t->row->opcode == 0xff &&
-               !percent(r, 3)) {
+    } else if (t->row->has_modrm && t->row->opcode == 0xff && !percent(r, 3)) {
         if (t->has_mem)
             put(t->target, &to, 8);
         else if (t->rm != RSP)
@@ -447,8 +475,8 @@ static void fit_row(const struct trial *t, struct native_regs *in,
     else if (begins(t, "maskmov") || begins(t, "vmaskmovdq"))
         in->gpr[RDI] = in_window(t, r);
     else if (is(t, "enter") || is(t, "leave"))
-        in->gpr[RBP] = (in_window(t, r) & ~7u) |
-                       (t->bits == 16 ? random64(r) << 16 : 0);
+        in->gpr[RBP] =
+            (in_window(t, r) & ~7u) | (t->bits == 16 ? random64(r) << 16 : 0);
     else
         fit_control_flow(t, in, r, put);
 
