@@ -133,23 +133,33 @@ static void on_escape(void *opaque)
     kill(getpid(), SIGTERM);
 }
 
-static bool open_console(struct run *r, GError **error)
+/* Beside the control socket, or else in a folder of its own. */
+static char *console_path(struct run *r, GError **error)
 {
     GError *why = NULL;
 
-    if (r->config->headless || !console_display_available())
-        return true;
+    if (r->config->ctl)
+        return g_strconcat(r->config->ctl, "-console", NULL);
     r->console_folder = g_dir_make_tmp("backplane-XXXXXX", &why);
-    if (!r->console_folder) {
-        vm_fail(error, VM_ERROR_RUN, "no place for the console's socket: %s",
-                why->message);
-        g_error_free(why);
-        return false;
-    }
-    char *path = g_build_filename(r->console_folder, "console", NULL);
-    r->console = console_open_vm(r->vm, path, error);
+    if (r->console_folder)
+        return g_build_filename(r->console_folder, "console", NULL);
+    vm_fail(error, VM_ERROR_RUN, "no place for the console's socket: %s",
+            why->message);
+    g_error_free(why);
+    return NULL;
+}
+
+static bool open_console(struct run *r, GError **error)
+{
+    bool window = !r->config->headless && console_display_available();
+
+    if (!window && !r->config->ctl)
+        return true;
+    char *path = console_path(r, error);
+    if (path)
+        r->console = console_open_vm(r->vm, path, error);
     g_free(path);
-    return r->console && console_spawn(r->console, error);
+    return r->console && (!window || console_spawn(r->console, error));
 }
 
 static void close_console(struct run *r)
