@@ -46,8 +46,8 @@ void stream_start_reader(struct stream *s, void *(*fn)(void *), void *arg);
  */
 void stream_finish(struct stream *s);
 
-/* Where output goes from now on; -1: nowhere.  Writing a page to it
- * does not block, or not when it polls as writable.  When it returns nobody uses the
+/* Where output goes from now on; -1: nowhere.  Writing a page to it does not
+ * block, or not when it polls as writable.  When it returns nobody uses the
  * descriptor that was there before. */
 void stream_set_output(struct stream *s, int fd);
 /* char_backend_ops.write and .room, without the cast. */
