@@ -8,12 +8,12 @@
 #include "lib/number.h"
 #include "vm/error.h"
 
-#define MIN_MEMORY (1ull << 20)
-#define MAX_MEMORY (1ull << 40)
-#define MAX_CPUS 64u
-#define MAX_DISKS 4u
+#define MIN_MEMORY   (1ull << 20)
+#define MAX_MEMORY   (1ull << 40)
+#define MAX_CPUS     64u
+#define MAX_DISKS    4u
 #define MAX_FLOPPIES 2u
-#define MAX_SERIALS 4u
+#define MAX_SERIALS  4u
 
 static void drive_free(gpointer opaque)
 {
@@ -102,13 +102,27 @@ static bool set_cpus(struct vm_config *c, const char *key, const char *v,
     return true;
 }
 
+static bool set_jit(struct vm_config *c, const char *key, const char *v,
+                    GError **error)
+{
+    bool on = !strcmp(v, "on");
+
+    if (!on && strcmp(v, "off"))
+        return refuse(error, key, v, "it is on or off");
+    c->jit = on;
+    return true;
+}
+
 static bool set_boot(struct vm_config *c, const char *key, const char *v,
                      GError **error)
 {
-    static const struct { const char *word; char letter; } words[] = {
-        { "floppy", 'a' }, { "disk", 'c' }, { "cd", 'd' }, { "cdrom", 'd' },
-        { "network", 'n' }, { "a", 'a' }, { "c", 'c' }, { "d", 'd' },
-        { "n", 'n' },
+    static const struct {
+        const char *word;
+        char letter;
+    } words[] = {
+        { "floppy", 'a' }, { "disk", 'c' },    { "cd", 'd' },
+        { "cdrom", 'd' },  { "network", 'n' }, { "a", 'a' },
+        { "c", 'c' },      { "d", 'd' },       { "n", 'n' },
     };
     GString *letters = g_string_new(NULL);
     char **list = g_strsplit(v, ",", -1);
@@ -132,7 +146,8 @@ static bool set_boot(struct vm_config *c, const char *key, const char *v,
         letters = NULL;
     }
     if (!letters)
-        return refuse(error, key, v, "the order is made of floppy, disk, cd "
+        return refuse(error, key, v,
+                      "the order is made of floppy, disk, cd "
                       "and network, or the letters a, c, d, n");
     g_free(c->boot);
     c->boot = g_string_free(letters, FALSE);
@@ -187,8 +202,10 @@ static bool drive_option(struct config_drive *d, const char *option,
     if (n == 8 && memcmp(option, "snapshot", n) == 0)
         target = &d->snapshot;
     if (!target)
-        return vm_fail(error, VM_ERROR_CONFIG, "%s '%s': there is no option "
-                       "'%s' (readonly=on, snapshot=on)", key, value, option);
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "%s '%s': there is no option "
+                       "'%s' (readonly=on, snapshot=on)",
+                       key, value, option);
     *target = true;
     return !equals || number_parse_bool(equals + 1, target) ||
            vm_fail(error, VM_ERROR_CONFIG, "%s '%s': '%s' is not on or off",
@@ -283,13 +300,13 @@ enum key_kind { KEY_TEXT, KEY_PATH, KEY_SWITCH, KEY_CALL };
 
 static const struct key {
     const char *name;
-    const char *value;          /* for the usage text */
+    const char *value; /* for the usage text */
     const char *help;
     enum key_kind kind;
-    size_t offset;              /* TEXT, PATH, SWITCH */
+    size_t offset; /* TEXT, PATH, SWITCH */
     bool (*set)(struct vm_config *c, const char *key, const char *value,
                 GError **error);
-    bool is_path;               /* CALL: the value begins with a path */
+    bool is_path; /* CALL: the value begins with a path */
 } keys[] = {
 #define AT(member) offsetof(struct vm_config, member)
     { "name", "NAME", "what the machine is called", KEY_TEXT, AT(name) },
@@ -306,27 +323,30 @@ static const struct key {
       KEY_PATH, AT(kernel) },
     { "initrd", "FILE", "its initial RAM disk", KEY_PATH, AT(initrd) },
     { "append", "TEXT", "its command line", KEY_TEXT, AT(append) },
-    { "serial", "stdio|socket:PATH|file:PATH|none",
-      "where a serial port goes", KEY_CALL, 0, set_serial },
+    { "serial", "stdio|socket:PATH|file:PATH|none", "where a serial port goes",
+      KEY_CALL, 0, set_serial },
     { "debugcon", "stdio|file:PATH", "where the firmware's messages go",
       KEY_TEXT, AT(debugcon) },
     { "ctl", "PATH", "socket for `backplane ctl`", KEY_PATH, AT(ctl) },
     { "headless", NULL, "no window", KEY_SWITCH, AT(headless) },
-    { "deterministic", NULL, "every run is the same: one host thread, "
-      "instruction-counted time", KEY_SWITCH, AT(deterministic) },
-    { "rtc-base", "ISO8601", "the clock's time at the start, UTC", KEY_CALL,
-      0, set_rtc_base },
-    { "restore", "FILE", "go on with a saved machine", KEY_PATH,
-      AT(restore) },
+    { "deterministic", NULL,
+      "every run is the same: one host thread, "
+      "instruction-counted time",
+      KEY_SWITCH, AT(deterministic) },
+    { "jit", "on|off", "translate guest code to host code", KEY_CALL, 0,
+      set_jit },
+    { "rtc-base", "ISO8601", "the clock's time at the start, UTC", KEY_CALL, 0,
+      set_rtc_base },
+    { "restore", "FILE", "go on with a saved machine", KEY_PATH, AT(restore) },
     { "firmware", "FILE|seabios", "the BIOS", KEY_TEXT, AT(firmware) },
-    { "boot", "ORDER", "floppy,cd,disk,network or letters a d c n", KEY_CALL,
-      0, set_boot },
+    { "boot", "ORDER", "floppy,cd,disk,network or letters a d c n", KEY_CALL, 0,
+      set_boot },
     { "isa-debug-exit", NULL, "a port that ends the machine with a status",
       KEY_SWITCH, AT(isa_debug_exit) },
     { "device", "TYPE[,PROPERTY=VALUE].. ", "one more device", KEY_CALL, 0,
       set_device },
-    { "plugin", "FILE", "a plugin with more devices", KEY_CALL, 0,
-      set_plugin, true },
+    { "plugin", "FILE", "a plugin with more devices", KEY_CALL, 0, set_plugin,
+      true },
 #undef AT
 };
 
@@ -369,8 +389,8 @@ bool config_set(struct vm_config *c, const char *name, const char *value,
                refuse(error, name, value, "it is on or off");
     }
     if (!value)
-        return vm_fail(error, VM_ERROR_CONFIG, "'%s' needs a value (%s)",
-                       name, k->value);
+        return vm_fail(error, VM_ERROR_CONFIG, "'%s' needs a value (%s)", name,
+                       k->value);
     if (k->set)
         return k->set(c, name, value, error);
     store_text(c, k->offset, value);
@@ -383,8 +403,10 @@ void config_print_keys(GString *out)
         char *head = g_strdup_printf("--%s %s", keys[i].name,
                                      keys[i].value ? keys[i].value : "");
         g_string_append_printf(out, "  %-30s %s%s\n", head,
-                               strlen(head) > 30 ? "\n"
-                               "                                 " : "",
+                               strlen(head) > 30
+                                   ? "\n"
+                                     "                                 "
+                                   : "",
                                keys[i].help);
         g_free(head);
     }
@@ -397,13 +419,13 @@ struct reader {
     const char *path;
     char *folder;
     unsigned line;
-    struct config_device *device;       /* NULL: not in such a section */
+    struct config_device *device; /* NULL: not in such a section */
 };
 
 static bool syntax(struct reader *r, GError **error, const char *what)
 {
-    return vm_fail(error, VM_ERROR_CONFIG, "'%s' line %u: %s", r->path,
-                   r->line, what);
+    return vm_fail(error, VM_ERROR_CONFIG, "'%s' line %u: %s", r->path, r->line,
+                   what);
 }
 
 static bool read_section(struct reader *r, char *text, GError **error)
@@ -442,9 +464,9 @@ static bool read_device_key(struct reader *r, const char *key,
 static char *resolve(struct reader *r, const char *key, const char *value)
 {
     const struct key *k = find_key(key);
-    bool is_path = k && (k->kind == KEY_PATH || k->is_path ||
-                         (strcmp(key, "firmware") == 0 &&
-                          strcmp(value, "seabios") != 0));
+    bool is_path =
+        k && (k->kind == KEY_PATH || k->is_path ||
+              (strcmp(key, "firmware") == 0 && strcmp(value, "seabios") != 0));
 
     if (!is_path || !value[0] || g_path_is_absolute(value))
         return g_strdup(value);
@@ -525,8 +547,8 @@ bool config_check(const struct vm_config *c, GError **error)
     for (guint i = 0; i < c->devices->len; i++) {
         const struct config_device *d = c->devices->pdata[i];
         if (!d->type)
-            return vm_fail(error, VM_ERROR_CONFIG,
-                           "device '%s' has no type", d->name);
+            return vm_fail(error, VM_ERROR_CONFIG, "device '%s' has no type",
+                           d->name);
     }
     return true;
 }
@@ -535,9 +557,11 @@ char *config_fingerprint(const struct vm_config *c)
 {
     GString *s = g_string_new(NULL);
 
-    g_string_printf(s, "gen1 memory=%" PRIu64 " cpus=%u cpu=%s "
-                    "deterministic=%d", c->memory, c->cpus,
-                    c->cpu ? c->cpu : "default", c->deterministic);
+    g_string_printf(s,
+                    "gen1 memory=%" PRIu64 " cpus=%u cpu=%s "
+                    "deterministic=%d",
+                    c->memory, c->cpus, c->cpu ? c->cpu : "default",
+                    c->deterministic);
     for (guint i = 0; i < c->drives->len; i++) {
         const struct config_drive *d = c->drives->pdata[i];
         g_string_append_printf(s, " drive%u=%d", i, d->kind);

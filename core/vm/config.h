@@ -27,36 +27,37 @@ enum config_drive_kind { CONFIG_DISK, CONFIG_CDROM, CONFIG_FLOPPY };
 
 struct config_drive {
     enum config_drive_kind kind;
-    char *path;                 /* "": an empty removable drive */
+    char *path; /* "": an empty removable drive */
     bool readonly, snapshot;
 };
 
 struct config_device {
     char *type;
     char *name;
-    GPtrArray *settings;        /* "property=value" */
+    GPtrArray *settings; /* "property=value" */
 };
 
 struct vm_config {
     char *name;
-    uint64_t memory;            /* bytes */
+    uint64_t memory; /* bytes */
     unsigned cpus;
-    char *cpu;                  /* model and features; NULL: the default */
-    GPtrArray *drives;          /* struct config_drive * */
-    GPtrArray *serials;         /* char *: "stdio", .. */
-    GPtrArray *devices;         /* struct config_device * */
-    GPtrArray *plugins;         /* char *: files */
+    char *cpu;          /* model and features; NULL: the default */
+    GPtrArray *drives;  /* struct config_drive * */
+    GPtrArray *serials; /* char *: "stdio", .. */
+    GPtrArray *devices; /* struct config_device * */
+    GPtrArray *plugins; /* char *: files */
     char *kernel, *initrd, *append;
-    char *firmware;             /* file, or "seabios" */
-    char *boot;                 /* letters a c d n, NULL: the default */
-    char *debugcon;             /* like a serial port: firmware messages */
-    char *ctl;                  /* path of the control socket; may be NULL */
-    char *restore;              /* file; may be NULL */
+    char *firmware; /* file, or "seabios" */
+    char *boot;     /* letters a c d n, NULL: the default */
+    char *debugcon; /* like a serial port: firmware messages */
+    char *ctl;      /* path of the control socket; may be NULL */
+    char *restore;  /* file; may be NULL */
     bool headless;
     bool deterministic;
+    bool jit; /* translate guest code to host code */
     bool isa_debug_exit;
     bool has_rtc_base;
-    int64_t rtc_base;           /* ns since 1970 at the start */
+    int64_t rtc_base; /* ns since 1970 at the start */
 };
 
 struct vm_config *config_new(void);

@@ -62,6 +62,7 @@ struct vm {
     struct vcpu **vcpus;
     unsigned vcpu_count;
     bool deterministic;
+    bool jit;          /* the software engine translates */
     uint64_t tsc_hz;   /* guest TSC frequency */
     uint64_t a20_mask; /* atomically replaced; ~0 or ~(1 << 20) */
 
