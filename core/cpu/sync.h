@@ -31,9 +31,14 @@
 /* Requests of other threads that concern cached translations. */
 void sync_process(struct vcpu *cpu);
 
+void code_late_check(struct vcpu *cpu);
+
 /* From here on nobody waits for this vCPU. */
 static inline void guest_leave(struct vcpu *cpu)
 {
+    /* the memory of a late store might be gone when it comes back */
+    if (cpu->late_count)
+        code_late_check(cpu);
     __atomic_store_n(&cpu->in_guest, 0, __ATOMIC_RELEASE);
 }
 
@@ -74,7 +79,6 @@ static inline void code_written(struct vcpu *cpu, struct memory *mem,
  * next block. */
 void code_written_late(struct vcpu *cpu, struct memory *mem, uint64_t page,
                        unsigned offset, unsigned n);
-void code_late_check(struct vcpu *cpu);
 
 /*
  * Makes [offset, offset + n) of a page known as code.  False: the vCPU was

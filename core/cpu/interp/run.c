@@ -175,6 +175,9 @@ static void clear_request(struct vcpu *cpu, uint32_t req)
 /* INIT, SIPI, SMI and NMI, in the order of their priority.  SDM 3A 6.9 */
 static void take_signals(struct vcpu *cpu, uint32_t req)
 {
+    /* there is no system-management mode to enter, see docs/limits.md */
+    if (req & REQ_SMI)
+        clear_request(cpu, REQ_SMI);
     if (req & REQ_INIT) {
         clear_request(cpu, REQ_INIT);
         lapic_take_init(cpu);
