@@ -108,6 +108,8 @@ static void inquiry(struct scsi_cd *cd, const uint8_t *cdb,
     reply(out, 36, be16(cdb + 3));
 }
 
+enum { PAGE_CURRENT, PAGE_CHANGEABLE, PAGE_DEFAULT, PAGE_SAVED };
+
 static uint32_t put_page_1(uint8_t *p)
 {
     p[0] = 0x01; /* read error recovery */
@@ -142,24 +144,39 @@ static uint32_t put_page_2a(const struct scsi_cd *cd, uint8_t *p)
     return 22;
 }
 
+/* Page `code` if it is wanted; 3Fh wants all.  None can be changed. */
+static uint32_t put_page(const struct scsi_cd *cd, unsigned code,
+                         unsigned wanted, unsigned control, uint8_t *p)
+{
+    uint32_t n;
+
+    if (wanted != code && wanted != 0x3f)
+        return 0;
+    switch (code) {
+    case 0x01: n = put_page_1(p); break;
+    case 0x0e: n = put_page_0e(p); break;
+    default: n = put_page_2a(cd, p); break;
+    }
+    if (control == PAGE_CHANGEABLE)
+        memset(p + 2, 0, n - 2);
+    return n;
+}
+
 static void mode_sense(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
                        struct scsi_cd_command *out)
 {
     int ten = cdb[0] == 0x5a;
-    unsigned head = ten ? 8 : 4, page = cdb[2] & 0x3f;
+    unsigned head = ten ? 8 : 4, page = cdb[2] & 0x3f, control = cdb[2] >> 6;
     uint8_t *r = out->reply;
     uint32_t n = head;
 
-    if (cdb[2] >> 6 == 3) { /* saved values: there are none */
+    if (control == PAGE_SAVED) {
         failed(cd, out, SENSE_ILLEGAL, 0x39);
         return;
     }
-    if (page == 0x01 || page == 0x3f)
-        n += put_page_1(r + n);
-    if (page == 0x0e || page == 0x3f)
-        n += put_page_0e(r + n);
-    if (page == 0x2a || page == 0x3f)
-        n += put_page_2a(cd, r + n);
+    n += put_page(cd, 0x01, page, control, r + n);
+    n += put_page(cd, 0x0e, page, control, r + n);
+    n += put_page(cd, 0x2a, page, control, r + n);
     if (n == head) {
         failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD);
         return;
@@ -341,6 +358,10 @@ static void read_cd(struct scsi_cd *cd, const uint8_t *cdb, uint64_t medium,
 {
     uint32_t count = cdb[6] << 16 | be16(cdb + 7);
 
+    if (cdb[10] & 7) { /* there are no sub-channels */
+        failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD);
+        return;
+    }
     switch (cdb[9] & 0xf8) {
     case 0x00: out->action = CD_DONE; return;
     case 0x10: break; /* user data */
@@ -380,6 +401,22 @@ static void sub_channel(const uint8_t *cdb, struct scsi_cd_command *out)
     reply(out, 4, be16(cdb + 7));
 }
 
+static int needs_medium(uint8_t command)
+{
+    switch (command) {
+    case 0x00:
+    case 0x25:
+    case 0x28:
+    case 0x2b:
+    case 0x42:
+    case 0x43:
+    case 0x51:
+    case 0xa8:
+    case 0xbe: return 1;
+    default: return 0;
+    }
+}
+
 /* Commands that look at the medium. */
 static void with_medium(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
                         struct scsi_cd_command *out)
@@ -401,8 +438,7 @@ static void with_medium(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
     case 0xbe: read_cd(cd, cdb, blocks, out); break;
     case 0x42: sub_channel(cdb, out); break;
     case 0x43: read_toc(cd, cdb, blocks, out); break;
-    case 0x51: read_disc_information(cdb, out); break;
-    default: failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_COMMAND); break;
+    default: read_disc_information(cdb, out); break;
     }
 }
 
@@ -444,11 +480,12 @@ void scsi_cd_execute(struct scsi_cd *cd, const uint8_t *cdb,
         scsi_cd_fail(cd, SENSE_NONE, ASC_NONE);
     if (without_medium(cd, cdb, medium_blocks, out))
         return;
-    if (!medium_blocks) {
+    if (!needs_medium(cdb[0]))
+        failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_COMMAND);
+    else if (!medium_blocks)
         failed(cd, out, SENSE_NOT_READY, ASC_NO_MEDIUM);
-        return;
-    }
-    with_medium(cd, cdb, medium_blocks, out);
+    else
+        with_medium(cd, cdb, medium_blocks, out);
 }
 
 void scsi_cd_raw_sector(uint8_t *out, const uint8_t *data, uint32_t lba)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # One test a chip, on the device bench (core/vm/bench.h).
 dev-tests-y += i8254 i8259 i8237 mc146818 ns16550 ioapic
-dev-tests-y += i440fx piix4_isa piix4_pm fw_cfg debug_port exit_port i8042 ps2_keyboard ps2_mouse
+dev-tests-y += i440fx piix4_isa piix4_pm fw_cfg debug_port exit_port
+dev-tests-y += i8042 ps2_keyboard ps2_mouse
 dev-tests-y += every_device
+
+dev-tests-y += scsi_cd
+dev/scsi_cd-objs := plugins/legacy/scsi_cd.o
