@@ -2,6 +2,7 @@
 /* The pixels are copied with the device's lane held and packed without. */
 #include "display/screen.h"
 
+#include <errno.h>
 #include <gio/gio.h>
 #include <png.h>
 #include <string.h>
@@ -68,6 +69,13 @@ static bool pack(const struct picture *p, GByteArray *out)
     return true;
 }
 
+static bool fail_write(const char *path, int code, GError **error)
+{
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(code),
+                "picture '%s' cannot be written: %s", path, g_strerror(code));
+    return false;
+}
+
 bool screen_save_png(struct screen *s, const char *path, GError **error)
 {
     struct picture p = { 0 };
@@ -83,14 +91,14 @@ bool screen_save_png(struct screen *s, const char *path, GError **error)
     out = g_byte_array_new();
     good = pack(&p, out);
     g_free(p.rgb);
+    /* The file appears in one piece, for those that wait for it. */
     if (!good)
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
                     "the picture of screen '%s' cannot be packed",
                     screen_name(s));
-    else
-        /* Appears in one piece, for those that wait for it. */
-        good = g_file_set_contents(path, (const char *)out->data,
-                                   (gssize)out->len, error);
+    else if (!g_file_set_contents(path, (const char *)out->data,
+                                  (gssize)out->len, NULL))
+        good = fail_write(path, errno, error);
     g_byte_array_unref(out);
     return good;
 }

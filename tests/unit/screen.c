@@ -219,6 +219,7 @@ TEST(picture_is_a_png_of_the_pixels)
 {
     char path[300];
     png_image image = { .version = PNG_IMAGE_VERSION };
+    GError *error = NULL;
     uint8_t *rgb;
 
     start(33, 17);
@@ -235,7 +236,9 @@ TEST(picture_is_a_png_of_the_pixels)
     CHECK_MEM_EQ(rgb + (2 * 33 + 5) * 3, "\xff\x80\x01", 3);
     CHECK_MEM_EQ(rgb, "\0\0\0", 3);
     free(rgb);
-    CHECK(!screen_save_png(card.screen, "/nonexistent/a.png", NULL));
+    CHECK(!screen_save_png(card.screen, "/nonexistent/a.png", &error));
+    CHECK_STR_EQ(error->message, "picture '/nonexistent/a.png' cannot be "
+                                 "written: No such file or directory");
     end();
 }
 
