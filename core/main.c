@@ -37,10 +37,10 @@ void cli_complain(const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    fputs("backplane: ", stderr);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
+    char *text = g_strdup_vprintf(format, ap);
     va_end(ap);
+    fprintf(stderr, "backplane: %s\n", text);
+    g_free(text);
 }
 
 static void set_log_level(void)

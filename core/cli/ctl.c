@@ -5,7 +5,6 @@
 #include <gio/gunixsocketaddress.h>
 #include <json-glib/json-glib.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,7 +66,11 @@ static JsonObject *request_of(const struct verb *v, int argc, char **argv,
             break;
         }
         if (name[0] == '#') {
-            json_object_set_int_member(args, name + 1, atoll(argv[n]));
+            char *end;
+            gint64 value = g_ascii_strtoll(argv[n], &end, 10);
+            if (*end || end == argv[n])
+                vm_fail(error, VM_ERROR_CONFIG, "'%s' is no number", argv[n]);
+            json_object_set_int_member(args, name + 1, value);
         } else if (name[0] == '/') {
             /* The machine runs in another folder. */
             char *path = g_canonicalize_filename(argv[n], NULL);

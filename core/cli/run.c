@@ -203,6 +203,8 @@ static bool start(struct run *r, GError **error)
     vm->wake_opaque = r;
     vm->event = on_event;
     vm->event_opaque = r;
+    g_unix_signal_add(SIGINT, on_signal, r);
+    g_unix_signal_add(SIGTERM, on_signal, r);
     if (r->config->ctl) {
         r->ctl = ctl_open(vm, r->config->ctl, error);
         if (!r->ctl)
@@ -210,8 +212,6 @@ static bool start(struct run *r, GError **error)
     }
     if (!open_console(r, error))
         return false;
-    g_unix_signal_add(SIGINT, on_signal, r);
-    g_unix_signal_add(SIGTERM, on_signal, r);
     vm_start(vm);
     return true;
 }

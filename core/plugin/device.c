@@ -43,6 +43,9 @@ static const void *host_query(const struct bp_host *host, const char *id)
 }
 
 static void record(struct device *d, const char *format, va_list ap)
+    G_GNUC_PRINTF(2, 0);
+
+static void record(struct device *d, const char *format, va_list ap)
 {
     char *text = g_strdup_vprintf(format, ap);
 

@@ -19,10 +19,9 @@ void bench_die(const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    fputs("bench: ", stderr);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
+    char *text = g_strdup_vprintf(format, ap);
     va_end(ap);
+    fprintf(stderr, "bench: %s\n", text);
     exit(1);
 }
 
@@ -229,19 +228,15 @@ void bench_part_free(gpointer opaque)
     g_free(part);
 }
 
+/* settings ends with NULL and is freed. */
 static void add_device(struct bench *b, const char *id, const char *name,
-                       va_list ap)
+                       GPtrArray *settings)
 {
     const struct bp_device_desc *desc = plugins_find(b->vm.plugins, id);
-    GPtrArray *settings = g_ptr_array_new();
     GError *error = NULL;
-    char *setting;
 
     if (!desc)
         bench_die("there is no device '%s'", id);
-    while ((setting = va_arg(ap, char *)))
-        g_ptr_array_add(settings, setting);
-    g_ptr_array_add(settings, NULL);
     if (!bench_try_add(b, desc, name, (const char *const *)settings->pdata,
                        &error))
         bench_die("%s", error->message);
@@ -250,21 +245,33 @@ static void add_device(struct bench *b, const char *id, const char *name,
 
 void bench_add_device(struct bench *b, const char *id, const char *name, ...)
 {
+    GPtrArray *settings = g_ptr_array_new();
+    char *setting;
     va_list ap;
 
     va_start(ap, name);
-    add_device(b, id, name, ap);
+    do {
+        setting = va_arg(ap, char *);
+        g_ptr_array_add(settings, setting);
+    } while (setting);
     va_end(ap);
+    add_device(b, id, name, settings);
 }
 
 struct bench *bench_create(const char *id, ...)
 {
     struct bench *b = bench_empty();
+    GPtrArray *settings = g_ptr_array_new();
+    char *setting;
     va_list ap;
 
     va_start(ap, id);
-    add_device(b, id, id, ap);
+    do {
+        setting = va_arg(ap, char *);
+        g_ptr_array_add(settings, setting);
+    } while (setting);
     va_end(ap);
+    add_device(b, id, id, settings);
     bench_power_on(b);
     return b;
 }

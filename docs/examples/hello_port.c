@@ -133,7 +133,8 @@ static uint32_t *register_at(struct hello *s, uint64_t offset)
 
 static uint64_t mmio_read(void *ctx, uint64_t offset, uint32_t width)
 {
-    uint32_t *r = width == 4 ? register_at(ctx, offset) : NULL;
+    struct hello *s = ctx;
+    uint32_t *r = width == 4 ? register_at(s, offset) : NULL;
 
     return r ? *r : UINT64_MAX;
 }
@@ -144,11 +145,12 @@ static void mmio_write(void *ctx, uint64_t offset, uint64_t value,
     struct hello *s = ctx;
     uint32_t *r = width == 4 ? register_at(s, offset) : NULL;
 
-    if (r)
-        *r = (uint32_t)value;
-    else
+    if (!r) {
         s->log->guest_error(s->dev, "there is no register %llx",
                             (unsigned long long)offset);
+        return;
+    }
+    *r = (uint32_t)value;
 }
 
 static const struct bp_pio_ops port_ops = {

@@ -6,8 +6,6 @@
 #include "tests/lib/test.h"
 
 #include <glib.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "bus/pio.h"
@@ -215,7 +213,12 @@ static GArray *ranges_of(char *text)
 
     for (char **l = lines; *l; l++) {
         struct range r;
-        if (sscanf(*l, " %" SCNx64 "-%" SCNx64, &r.first, &r.last) == 2)
+        char *end, *rest;
+        r.first = g_ascii_strtoull(*l, &end, 16);
+        if (end == *l || *end != '-')
+            continue;
+        r.last = g_ascii_strtoull(end + 1, &rest, 16);
+        if (rest != end + 1)
             g_array_append_val(ranges, r);
     }
     g_strfreev(lines);
