@@ -221,23 +221,9 @@ static bool add_settings(struct gen1 *g, const char *id, const char *name,
            NULL;
 }
 
-/* Settings that are NULL are left out. */
-static bool add(struct gen1 *g, const char *id, ...) G_GNUC_NULL_TERMINATED;
-
-static bool add(struct gen1 *g, const char *id, ...)
-{
-    const char *settings[12];
-    unsigned n = 0;
-    va_list ap;
-
-    va_start(ap, id);
-    do
-        settings[n] = va_arg(ap, const char *);
-    while (settings[n] && ++n < G_N_ELEMENTS(settings) - 1);
-    va_end(ap);
-    settings[n] = NULL;
-    return add_settings(g, id, NULL, settings);
-}
+/* The settings end at the first NULL. */
+#define add(g, id, ...) \
+    add_settings(g, id, NULL, (const char *const[]){ __VA_ARGS__ })
 
 /* A part without which the machine still works, in a small installation. */
 static bool has(struct gen1 *g, const char *id)
