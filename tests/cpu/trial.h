@@ -91,6 +91,8 @@ void trial_state(const struct trial *t, struct random *r, trial_put *put);
 
 /* FXSAVE and its relatives. */
 bool trial_is_state_image(const struct x86_row *row);
+/* LAR and its relatives. */
+bool trial_takes_selector(const struct x86_row *row);
 
 /* A value for an integer register: random, small, or at an edge. */
 uint64_t random_integer(struct random *r);

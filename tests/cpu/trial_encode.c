@@ -456,7 +456,8 @@ static void choose(struct trial *t, struct random *r)
     t->has_mem = row->has_modrm && wants_memory(row, r);
     if (row->attrs & X86_A_LOCK)
         t->lock = t->has_mem ? percent(r, 30) : !t->limits && percent(r, 1);
-    else if (!trial_operand(row, X86_OP_C)) /* AMD: LOCK makes it CR8 */
+    /* Where LOCK is no mere mistake: it makes CR0 CR8, and VERW takes it. */
+    else if (!trial_operand(row, X86_OP_C) && !trial_takes_selector(row))
         t->lock = !t->limits && percent(r, 1) && percent(r, 30);
 }
 
@@ -472,9 +473,12 @@ bool trial_encode(struct trial *t, const struct x86_row *row, unsigned bits,
         pick_address(t, r);
     /* EDX:EAX says which components; it cannot be an address, too. */
     if (trial_is_state_image(row) && t->has_mem)
-        do
+        while (t->base == 0 || t->base == 2 || t->index == 0 || t->index == 2)
             pick_address(t, r);
-        while (t->base == 0 || t->base == 2 || t->index == 0 || t->index == 2);
+    /* A selector has to be put there. */
+    if (trial_takes_selector(row) && t->has_mem)
+        while (t->target - NATIVE_WINDOW > NATIVE_WINDOW_PAGES * 4096 - 2)
+            pick_address(t, r);
 
     add_legacy_prefixes(t, r);
     if (row->vex)

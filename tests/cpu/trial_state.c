@@ -459,6 +459,28 @@ static void fit_state_image(const struct trial *t, struct native_regs *in,
     in->gpr[RDX] &= ~0xffffffffull;
 }
 
+/* Linux's segments, those of the kernel, and what lies behind the table. */
+static void fit_selector(const struct trial *t, struct native_regs *in,
+                         struct random *r, trial_put *put)
+{
+    static const uint16_t some[] = { 0,    3,    0x08, 0x10, 0x18, 0x20,
+                                     0x23, 0x28, 0x2b, 0x30, 0x33 };
+    uint16_t v = some[random_below(r, sizeof some / sizeof some[0])];
+
+    if (percent(r, 20))
+        v = (uint16_t)((0x80 + random_below(r, 0xff00)) & ~4u);
+    if (t->has_mem)
+        put(t->target, &v, 2);
+    else if (t->rm != RSP)
+        in->gpr[t->rm] = (in->gpr[t->rm] & ~0xffffull) | v;
+}
+
+bool trial_takes_selector(const struct x86_row *row)
+{
+    return !strcmp(row->mnemonic, "lar") || !strcmp(row->mnemonic, "lsl") ||
+           !strncmp(row->mnemonic, "ver", 3);
+}
+
 static void fit_row(const struct trial *t, struct native_regs *in,
                     struct random *r, trial_put *put)
 {
@@ -470,6 +492,8 @@ static void fit_row(const struct trial *t, struct native_regs *in,
         fit_compare_exchange(t, in, r, put);
     else if (trial_is_state_image(t->row))
         fit_state_image(t, in, r, put);
+    else if (trial_takes_selector(t->row))
+        fit_selector(t, in, r, put);
     else if (is(t, "xlat"))
         in->gpr[RBX] = in_window(t, r);
     else if (begins(t, "maskmov") || begins(t, "vmaskmovdq"))

@@ -116,7 +116,7 @@ void h_arpl_m(struct vcpu *cpu, const struct x86_insn *i)
     if (!is_protected(cpu))
         cpu_ud(cpu);
     at = ea(cpu, i);
-    dst = ld16w(cpu, i->seg, at);
+    dst = ld16(cpu, i->seg, at);        /* written to when it changes only */
     if ((dst & 3u) < rpl)
         st16(cpu, i->seg, at, (uint16_t)((dst & ~3u) | rpl));
     set_zf(cpu, (dst & 3u) < rpl);

@@ -18,11 +18,8 @@ void h_push_seg(struct vcpu *cpu, const struct x86_insn *i)
     uint16_t sel = cpu->st.seg[i->opcode >> 3 & 7].selector;
     uint64_t sp = sp_trim(cpu, cpu->st.gpr[RSP] - i->osz);
 
-    /* with a 32-bit operand current processors write only the low word */
-    if (i->osz == 4)
-        st16(cpu, SEG_SS, sp, sel);
-    else
-        st_n(cpu, SEG_SS, sp, sel, i->osz);
+    /* AMD's write all of a 32-bit operand, Intel's the low word only */
+    st_n(cpu, SEG_SS, sp, sel, i->osz);
     sp_set(cpu, sp);
 }
 

@@ -104,6 +104,13 @@ static void load_x87(struct vcpu *cpu, const struct x86_insn *i,
     }
 }
 
+/* More than FNINIT: the registers become zero, too. */
+static void reset_x87(struct x86_x87 *f)
+{
+    memset(f->st, 0, sizeof f->st);
+    x87_init(f);
+}
+
 static unsigned vector_count(const struct vcpu *cpu)
 {
     return cpu->code64 ? 16 : 8;
@@ -310,7 +317,7 @@ void h_xrstor(struct vcpu *cpu, const struct x86_insn *i)
     if (rfbm & bv & XC_X87)
         load_x87(cpu, i, &m);
     else if (rfbm & XC_X87)
-        x87_init(&cpu->st.x87);
+        reset_x87(&cpu->st.x87);
     if (loads_mxcsr)
         cpu->st.mxcsr = (uint32_t)get(&m, 24, 4);
     else if (rfbm & XC_SSE)
