@@ -72,6 +72,17 @@ static bool parse_option(struct vm_config *c, int argc, char **argv, int *i,
     return ok;
 }
 
+/* A vm.conf, or the folder with it. */
+static bool read_config(struct vm_config *c, const char *path, GError **error)
+{
+    if (!g_file_test(path, G_FILE_TEST_IS_DIR))
+        return config_read_file(c, path, error);
+    char *file = g_build_filename(path, "vm.conf", NULL);
+    bool ok = config_read_file(c, file, error);
+    g_free(file);
+    return ok;
+}
+
 static bool parse(struct vm_config *c, int argc, char **argv, GError **error)
 {
     /* The file first: options say more than it, wherever they stand. */
@@ -81,7 +92,7 @@ static bool parse(struct vm_config *c, int argc, char **argv, GError **error)
             return vm_fail(error, VM_ERROR_CONFIG,
                            "there is no option '%s'; try --help", argv[i]);
         if (argv[i][0] != '-') {
-            if (!config_read_file(c, argv[i], error))
+            if (!read_config(c, argv[i], error))
                 return false;
         } else if (!strchr(argv[i], '=')) {
             i += config_takes_value(argv[i] + 2, &known);
