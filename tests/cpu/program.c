@@ -102,7 +102,7 @@ static bool is_fit(const struct x86_row *row, unsigned bits)
         "vmask",   "div",    "idiv",    "aam",    "ldmxcsr",    "vldmxcsr",
         "fldcw",   "fldenv", "fnstenv", "fnsave", "frstor",     "fxsave",
         "fxrstor", "xsave",  "xrstor",  "ud",     "cmpxchg16b", "pause",
-        "clflush", "clwb",   NULL,
+        "clflush", "clwb",   "lar",     "lsl",    "ver",        NULL,
     };
     static const char *const bit[] = { "bt", NULL };
 

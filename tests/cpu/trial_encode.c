@@ -476,7 +476,7 @@ bool trial_encode(struct trial *t, const struct x86_row *row, unsigned bits,
         while (t->base == 0 || t->base == 2 || t->index == 0 || t->index == 2)
             pick_address(t, r);
     /* A selector has to be put there. */
-    if (trial_takes_selector(row) && t->has_mem)
+    if (trial_takes_selector(row) && t->has_mem && !limits)
         while (t->target - NATIVE_WINDOW > NATIVE_WINDOW_PAGES * 4096 - 2)
             pick_address(t, r);
 
