@@ -101,11 +101,12 @@ static void identify_disk(struct ide_channel *ch, unsigned unit, uint8_t *out)
     put_word(out, 60, lba28);
     put_word(out, 61, lba28 >> 16);
     put_word(out, 80, 0x007e); /* ATA-1 to ATA-6 */
-    put_word(out, 82, 0x7021); /* SMART, write cache, NOP, buffers */
+    /* SMART, power, write cache, look-ahead, buffers, NOP */
+    put_word(out, 82, 0x7069);
     put_word(out, 83, 0x7400); /* 48 bits, FLUSH CACHE (EXT) */
     put_word(out, 84, 0x4000);
     put_word(out, 85,
-             0x5000 | (d->smart ? 0x01 : 0) | (d->write_cache ? 0x20 : 0) |
+             0x7008 | (d->smart ? 0x01 : 0) | (d->write_cache ? 0x20 : 0) |
                  (d->look_ahead ? 0x40 : 0));
     put_word(out, 86, 0x3400);
     put_word(out, 87, 0x4000);
@@ -222,6 +223,7 @@ static int take_range(struct ide_channel *ch)
     }
     ch->st->lba = lba;
     ch->st->left = n;
+    d->standby = 0;
     return 1;
 }
 
@@ -370,7 +372,8 @@ static void set_features(struct ide_channel *ch)
             ide_abort(ch, ER_ABRT);
             return;
         }
-        d->transfer_mode = d->count;
+        if (kind > 1) /* a PIO mode leaves the DMA mode */
+            d->transfer_mode = d->count;
         break;
     default: ide_abort(ch, ER_ABRT); return;
     }
@@ -412,21 +415,11 @@ static void native_max(struct ide_channel *ch, int ext)
     uint64_t last = sectors_of(ch, ch->st->selected) - 1;
 
     ch->st->is_ext = ext;
-    if (!ext && last > LBA28_MAX)
-        last = LBA28_MAX;
+    if (!ext && last >= LBA28_MAX)
+        last = LBA28_MAX - 1;
     ide_selected(ch)->device |= DEV_LBA;
     ata_report_position(ch, last);
     ide_finish(ch);
-}
-
-static void diagnose(struct ide_channel *ch)
-{
-    for (unsigned unit = 0; unit < 2; unit++)
-        if (ch->blk[unit])
-            ide_set_signature(ch, unit);
-    ch->st->selected = 0;
-    if (ch->blk[0])
-        ide_finish(ch);
 }
 
 static void verify(struct ide_channel *ch)
@@ -455,8 +448,7 @@ static int transfer_command(struct ide_channel *ch, uint8_t command)
     case 0x35:
     case 0x39:
     case 0x42:
-    case 0x3d:
-    case 0xce: ch->st->is_ext = 1; break;
+    case 0x3d: ch->st->is_ext = 1; break;
     }
     switch (command) {
     case 0x20:
@@ -515,7 +507,6 @@ void ata_command(struct ide_channel *ch, uint8_t command)
     switch (command) {
     case 0x10 ... 0x1f:                        /* RECALIBRATE */
     case 0x70 ... 0x7f: ide_finish(ch); break; /* SEEK */
-    case 0x90: diagnose(ch); break;
     case 0x91: set_geometry(ch); break;
     case 0xb0: smart(ch); break;
     case 0xc6: set_multiple(ch); break;

@@ -30,7 +30,7 @@ static uint32_t byte_count_limit(const struct ide_drive *d)
 {
     uint32_t n = d->mid | d->high << 8;
 
-    if (!n || n > BYTE_COUNT_MAX)
+    if (n < 2 || n > BYTE_COUNT_MAX)
         n = BYTE_COUNT_MAX;
     return n & ~1u;
 }
@@ -111,11 +111,13 @@ void atapi_packet(struct ide_channel *ch)
     struct bp_block_drive *blk = ch->blk[ch->st->selected];
     struct scsi_cd_command c;
     uint8_t cdb[PACKET_BYTES];
+    uint64_t before;
 
     memcpy(cdb, ch->st->buffer, sizeof(cdb));
     ch->st->phase = IDE_IDLE;
     ide_refresh_info(ch, ch->st->selected);
-    scsi_cd_execute(&d->cd, cdb, medium_blocks(ch), &c);
+    before = medium_blocks(ch);
+    scsi_cd_execute(&d->cd, cdb, before, &c);
     switch (c.action) {
     case CD_DATA: send_reply(ch, &c); return;
     case CD_READ: read_medium(ch, &c); return;
@@ -127,15 +129,9 @@ void atapi_packet(struct ide_channel *ch)
     case CD_DONE: break;
     }
     ide_refresh_info(ch, ch->st->selected);
+    if (!before && medium_blocks(ch)) /* the tray brought it back */
+        scsi_cd_medium_changed(&d->cd, 1);
     atapi_finish(ch);
-}
-
-static void device_reset(struct ide_channel *ch)
-{
-    ch->cancelled = ch->busy;
-    ch->st->phase = IDE_IDLE;
-    ch->st->bm_status &= ~BMS_ACTIVE;
-    ide_set_signature(ch, ch->st->selected);
 }
 
 void atapi_command(struct ide_channel *ch, uint8_t command)
@@ -143,7 +139,7 @@ void atapi_command(struct ide_channel *ch, uint8_t command)
     struct ide_drive *d = ide_selected(ch);
 
     switch (command) {
-    case 0x08: device_reset(ch); break;
+    case 0x08: ide_device_reset(ch); break;
     case 0xa0:
         d->count = IR_COD;
         ch->st->phase = IDE_PACKET;
@@ -153,12 +149,6 @@ void atapi_command(struct ide_channel *ch, uint8_t command)
         ata_identify(ch, ch->st->selected, ch->st->buffer);
         ch->st->block = IDE_SECTOR;
         ide_send(ch, IDE_SECTOR);
-        break;
-    case 0x90:
-        for (unsigned unit = 0; unit < 2; unit++)
-            if (ch->blk[unit])
-                ide_set_signature(ch, unit);
-        ch->st->selected = 0;
         break;
     case 0xec: /* tells a packet drive from a disk */
     case 0x20:
@@ -176,7 +166,7 @@ void atapi_command(struct ide_channel *ch, uint8_t command)
         ide_finish(ch);
         break;
     case 0xef:
-        if (d->feature == 0x03)
+        if (d->feature == 0x03 && d->count >> 3 > 1)
             d->transfer_mode = d->count;
         ide_finish(ch);
         break;

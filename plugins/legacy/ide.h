@@ -29,9 +29,10 @@
 #define ST_RDY 0x40
 #define ST_BSY 0x80
 /* Error */
-#define ER_ABRT 0x04
-#define ER_IDNF 0x10
-#define ER_UNC  0x40
+#define ER_ABRT      0x04
+#define ER_IDNF      0x10
+#define ER_UNC       0x40
+#define CMD_DIAGNOSE 0x90
 /* Device */
 #define DEV_SLAVE 0x10
 #define DEV_LBA   0x40
@@ -148,6 +149,8 @@ extern const struct bp_pio_ops ide_command_ops, ide_control_ops;
 void ide_channel_sync(struct ide_channel *ch);
 void ide_channel_reset(struct ide_channel *ch);
 void ide_set_signature(struct ide_channel *ch, unsigned unit);
+void ide_diagnose(struct ide_channel *ch);
+void ide_device_reset(struct ide_channel *ch);
 /* Ends the command in progress: status, interrupt. */
 void ide_finish(struct ide_channel *ch);
 void ide_abort(struct ide_channel *ch, uint8_t error);

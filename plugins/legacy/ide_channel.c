@@ -5,7 +5,6 @@
  * Sources: INCITS ATA/ATAPI-6 chapters 7 (registers) and 9 (protocols);
  * SFF-8038i (bus master IDE).
  */
-#include <errno.h>
 #include <string.h>
 
 #include "ide.h"
@@ -19,10 +18,12 @@ void ide_channel_sync(struct ide_channel *ch)
                                     ch->blk[ch->st->selected] != NULL);
 }
 
+/* The bus master sees the pin, which nIEN keeps quiet. */
 static void raise_irq(struct ide_channel *ch)
 {
     ch->st->irq = 1;
-    ch->st->bm_status |= BMS_IRQ;
+    if (!(ch->st->control & CTL_NIEN))
+        ch->st->bm_status |= BMS_IRQ;
     ide_channel_sync(ch);
 }
 
@@ -85,6 +86,18 @@ static void drive_reset(struct ide_channel *ch, unsigned unit)
     d->multiple = 0;
 }
 
+/* EXECUTE DEVICE DIAGNOSTIC is for both drives, whichever is selected. */
+void ide_diagnose(struct ide_channel *ch)
+{
+    for (unsigned unit = 0; unit < 2; unit++)
+        if (ch->blk[unit])
+            ide_set_signature(ch, unit);
+    ch->st->selected = 0;
+    ch->st->phase = IDE_IDLE;
+    if (ch->blk[0])
+        raise_irq(ch);
+}
+
 static void finish_soft_reset(struct ide_channel *ch)
 {
     ch->reset_after = 0;
@@ -94,6 +107,19 @@ static void finish_soft_reset(struct ide_channel *ch)
     drive_reset(ch, 0);
     drive_reset(ch, 1);
     ide_channel_sync(ch);
+}
+
+/* DEVICE RESET of a packet drive.  A request that is under way must come back
+ * before the drive can take the next one. */
+void ide_device_reset(struct ide_channel *ch)
+{
+    ch->st->phase = IDE_IDLE;
+    ch->st->bm_status &= ~BMS_ACTIVE;
+    ide_set_signature(ch, ch->st->selected);
+    if (ch->busy) {
+        ch->cancelled = 1;
+        ide_selected(ch)->status = ST_BSY;
+    }
 }
 
 /* SRST rises: everything in progress ends, BSY until it falls. */
@@ -123,8 +149,9 @@ void ide_channel_reset(struct ide_channel *ch)
         scsi_cd_reset(&st->drive[unit].cd);
         st->bm_status |= 0x20u << unit;
     }
-    ch->cancelled = ch->busy;
-    ch->reset_after = 0;
+    ch->reset_after = ch->cancelled = ch->busy;
+    if (ch->busy)
+        st->drive[0].status = st->drive[1].status = ST_BSY;
     ide_channel_sync(ch);
 }
 
@@ -338,10 +365,8 @@ void ide_dma_run(struct ide_channel *ch)
 
 /* --- block requests ------------------------------------------------------- */
 
-static void request_failed(struct ide_channel *ch, int32_t status)
+static void request_failed(struct ide_channel *ch)
 {
-    struct ide_drive *d = ide_selected(ch);
-
     ch->st->left = 0;
     if (ch->st->phase == IDE_DMA)
         ch->st->bm_status &= ~BMS_ACTIVE;
@@ -349,9 +374,11 @@ static void request_failed(struct ide_channel *ch, int32_t status)
         atapi_error(ch, SENSE_MEDIUM, ASC_READ_ERROR);
         return;
     }
+    if (ch->request.op == BP_BLOCK_FLUSH) {
+        ide_abort(ch, ER_ABRT);
+        return;
+    }
     ata_report_position(ch, ch->st->lba);
-    if (status != -EROFS)
-        d->status |= ST_DF;
     ide_abort(ch, ch->st->writing ? ER_ABRT : ER_UNC);
 }
 
@@ -409,10 +436,12 @@ static void request_done(struct bp_block_request *request)
         ch->cancelled = 0;
         if (ch->reset_after)
             finish_soft_reset(ch);
+        else if (!(ch->st->control & CTL_SRST))
+            ide_set_signature(ch, ch->st->selected); /* DEVICE RESET */
         return;
     }
     if (request->status < 0)
-        request_failed(ch, request->status);
+        request_failed(ch);
     else if (request->op == BP_BLOCK_READ)
         read_done(ch);
     else if (request->op == BP_BLOCK_WRITE)
@@ -527,7 +556,7 @@ static void execute(struct ide_channel *ch, uint8_t command)
 
     /* DEVICE RESET is the only command a busy drive takes, and only a
      * packet drive. */
-    if (!ch->blk[ch->st->selected])
+    if (!ch->blk[ch->st->selected] && command != CMD_DIAGNOSE)
         return;
     if (d->status & (ST_BSY | ST_DRQ) &&
         !(command == 0x08 && ide_is_cd(ch, ch->st->selected)))
@@ -541,7 +570,9 @@ static void execute(struct ide_channel *ch, uint8_t command)
     ch->st->writing = 0;
     ch->st->raw = 0;
     ch->st->is_ext = 0;
-    if (ide_is_cd(ch, ch->st->selected))
+    if (command == CMD_DIAGNOSE)
+        ide_diagnose(ch);
+    else if (ide_is_cd(ch, ch->st->selected))
         atapi_command(ch, command);
     else
         ata_command(ch, command);
@@ -585,6 +616,8 @@ static void control_write(void *ctx, uint32_t offset, uint32_t value,
 
     (void)offset, (void)width;
     ch->st->control = value;
+    if (was & CTL_NIEN && !(value & CTL_NIEN) && ch->st->irq)
+        ch->st->bm_status |= BMS_IRQ;
     if (value & CTL_SRST && !(was & CTL_SRST)) {
         soft_reset(ch);
     } else if (!(value & CTL_SRST) && was & CTL_SRST) {
