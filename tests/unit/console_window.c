@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "display/console_proto.h"
+#include "lib/unix_socket.h"
 #include "sched/lane.h"
 #include "tests/unit/console_machine.h"
 #include "ui/sdl/console.h"
@@ -77,6 +79,18 @@ static void start_server(void)
     unsetenv("WAYLAND_DISPLAY");
 }
 
+/* Its file is there before somebody listens. */
+static void await_socket(const char *path)
+{
+    int fd = -1;
+
+    for (unsigned i = 0; i < 500 && fd < 0; i++) {
+        usleep(10000);
+        fd = unix_socket_connect(path, SOCK_SEQPACKET, NULL);
+    }
+    close(fd);
+}
+
 /* Forked before the machine has threads. */
 static void start_window(const char *const *options)
 {
@@ -93,8 +107,7 @@ static void start_window(const char *const *options)
         argv[argc++] = g_strdup(*options++);
     argv[argc++] = path;
     argv[argc] = NULL;
-    for (unsigned i = 0; i < 500 && access(path, F_OK) < 0; i++)
-        usleep(10000);
+    await_socket(path);
     setenv("SDL_VIDEODRIVER", "x11", 1);
     exit(console_main(argc, argv));
 }
@@ -147,7 +160,8 @@ static void expect_title(const char *note)
             return;
         usleep(50000);
     }
-    CHECK_STR_EQ(run("xdotool getwindowname %s", window_id), want);
+    FAIL("the title is '%s', not '%s'; the machine got:\n%s",
+         run("xdotool getwindowname %s", window_id), want, m.log);
 }
 
 /* --- pictures ------------------------------------------------------------*/

@@ -45,7 +45,8 @@ struct window {
     unsigned closes;
     bool user_sized;
     int width, height;    /* as we asked for */
-    uint32_t reset_asked; /* SDL ticks; 0: not */
+    bool reset_asked;     /* once; the second time counts until: */
+    uint32_t reset_until; /* SDL ticks */
     bool help;
     bool grab_shown;
 };
@@ -196,11 +197,12 @@ static int reader_thread(void *opaque)
 static void asked_reset(struct window *w)
 {
     if (w->reset_asked) {
-        w->reset_asked = 0;
+        w->reset_asked = false;
         link_send_number(&w->link, CONSOLE_ACTION, CONSOLE_RESET);
         return;
     }
-    w->reset_asked = SDL_GetTicks() | 1;
+    w->reset_asked = true;
+    w->reset_until = SDL_GetTicks() + CONFIRM_MS;
 }
 
 static void asked_close(struct window *w)
@@ -278,8 +280,8 @@ static void run(struct window *w)
             handle(w, &e);
         while (!w->quit && SDL_PollEvent(&e));
         hands_flush(&w->hands);
-        if (w->reset_asked && SDL_GetTicks() - w->reset_asked > CONFIRM_MS)
-            w->reset_asked = 0;
+        if (SDL_TICKS_PASSED(SDL_GetTicks(), w->reset_until))
+            w->reset_asked = false;
         set_title(w);
         if (w->redraw)
             picture_draw(&w->picture);
