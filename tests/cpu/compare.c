@@ -53,6 +53,12 @@ void compare_init(void)
 
 /* --- comparison ---------------------------------------------------------- */
 
+/* Of an image's pointer processors keep as many bits as addresses have. */
+static bool same_pointer(uint64_t a, uint64_t b)
+{
+    return !((a ^ b) & 0xffffffffffff);
+}
+
 /*
  * Where the last x87 instruction and its operand were: this host keeps it
  * for those that raised an unmasked exception, others for all.
@@ -60,7 +66,8 @@ void compare_init(void)
 static bool same_pointers(const struct native_x *a, const struct native_x *b)
 {
     return !(a->fsw & FSW_ES) ||
-           (a->fip == b->fip && a->fdp == b->fdp && a->fop == b->fop);
+           (same_pointer(a->fip, b->fip) && same_pointer(a->fdp, b->fdp) &&
+            a->fop == b->fop);
 }
 
 static bool same_x(const struct native_x *a, const struct native_x *b)

@@ -95,7 +95,7 @@ static void fill_memory(struct random *r)
 
 int main(int argc, char **argv)
 {
-    unsigned programs = 400, size = 60, bad = 0, faults = 0;
+    unsigned programs = 5000, size = 60, bad = 0, faults = 0;
     uint64_t seed = 1;
     unsigned mode = 0;
     int c;
@@ -139,7 +139,7 @@ int main(int argc, char **argv)
         if (bad++ < 5 && got == DIFFERENT)
             shrink(&p, &in);
     }
-    printf("# %u programs of about %u instructions (%u end in an exception), "
+    printf("## %u programs of about %u instructions (%u end in an exception), "
            "%u mismatches\n", programs, size, faults, bad);
     printf("%s random programs against the host\n", bad ? "not ok" : "ok");
     return bad != 0;
