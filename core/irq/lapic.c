@@ -19,14 +19,30 @@ static const struct lapic_state lapic_power_on = {
     .lvt_lint1 = LVT_MASKED, .lvt_error = LVT_MASKED,
 };
 
+/*
+ * Senders on other threads look at a target's registers while its own thread
+ * may write them; which value they get is a race in the guest.
+ */
+#define REG(a, name) __atomic_load_n(&(a)->st.name, __ATOMIC_RELAXED)
+
+static uint64_t base(const struct lapic *a)
+{
+    return __atomic_load_n(&a->cpu->st.apic_base, __ATOMIC_RELAXED);
+}
+
 static bool is_enabled(const struct lapic *a)
 {
-    return a->cpu->st.apic_base & APIC_BASE_ENABLE;
+    return base(a) & APIC_BASE_ENABLE;
 }
 
 static bool is_x2(const struct lapic *a)
 {
-    return a->cpu->st.apic_base & APIC_BASE_X2APIC;
+    return base(a) & APIC_BASE_X2APIC;
+}
+
+static bool is_accepting(const struct lapic *a)
+{
+    return is_enabled(a) && (REG(a, svr) & SVR_ENABLE);
 }
 
 static uint64_t now(const struct lapic *a)
@@ -67,7 +83,7 @@ static int bit_highest(const uint32_t *v)
 static unsigned ppr(const struct lapic *a)
 {
     int isr = bit_highest(a->st.isr);
-    unsigned tpr = a->st.tpr & 0xff;
+    unsigned tpr = REG(a, tpr) & 0xff;
 
     if (isr < 0 || (tpr & 0xf0) >= ((unsigned)isr & 0xf0))
         return tpr;
@@ -88,7 +104,7 @@ static int deliverable(const struct lapic *a)
  * when the APIC is off. */
 static bool has_extint(const struct lapic *a)
 {
-    uint32_t lint0 = a->st.lvt_lint0;
+    uint32_t lint0 = REG(a, lvt_lint0);
 
     if (!__atomic_load_n(&a->st.extint_line, __ATOMIC_SEQ_CST))
         return false;
@@ -102,7 +118,7 @@ bool lapic_has_interrupt(struct vcpu *cpu)
     const struct lapic *a = cpu->lapic;
 
     return has_extint(a) ||
-           (is_enabled(a) && (a->st.svr & SVR_ENABLE) && deliverable(a) >= 0);
+           (is_accepting(a) && deliverable(a) >= 0);
 }
 
 static void attend(struct lapic *a)
@@ -129,7 +145,7 @@ int lapic_ack(struct vcpu *cpu)
     struct lapic *a = cpu->lapic;
     int vector = -1;
 
-    if (is_enabled(a) && (a->st.svr & SVR_ENABLE))
+    if (is_accepting(a))
         vector = deliverable(a);
     if (vector >= 0) {
         bit_clear(a->st.irr, (unsigned)vector);
@@ -178,7 +194,7 @@ static void accept(struct lapic *a, unsigned mode, uint8_t vector, bool level)
     switch (mode) {
     case APIC_FIXED:
     case APIC_LOWEST:
-        if (is_enabled(a) && (a->st.svr & SVR_ENABLE))
+        if (is_accepting(a))
             accept_fixed(a, vector, level);
         break;
     case APIC_SMI:
@@ -192,7 +208,7 @@ static void accept(struct lapic *a, unsigned mode, uint8_t vector, bool level)
         vcpu_request(a->cpu, REQ_INIT);
         break;
     case APIC_STARTUP:
-        a->st.sipi_vector = vector;
+        __atomic_store_n(&a->st.sipi_vector, vector, __ATOMIC_RELAXED);
         vcpu_request(a->cpu, REQ_SIPI);
         break;
     case APIC_EXTINT:           /* an I/O APIC pin that carries the PIC */
@@ -210,11 +226,11 @@ static void error_set(struct lapic *a, uint32_t bit)
 
 static bool matches_logical(const struct lapic *a, uint32_t dest)
 {
-    uint32_t ldr = a->st.ldr;
+    uint32_t ldr = REG(a, ldr);
 
     if (is_x2(a))
         return dest >> 16 == ldr >> 16 && (dest & ldr & 0xffff);
-    if ((a->st.dfr >> 28) == 0xf)
+    if (REG(a, dfr) >> 28 == 0xf)
         return dest & ldr >> 24;
     /* cluster model: four bits each of cluster and member */
     return ((dest & 0xf0) == 0xf0 || (dest & 0xf0) == (ldr >> 24 & 0xf0)) &&
@@ -230,7 +246,7 @@ static bool matches(const struct lapic *a, uint32_t dest, bool logical)
         return true;
     if (logical)
         return matches_logical(a, dest);
-    return dest == a->st.id;
+    return dest == REG(a, id);
 }
 
 /* Of all that match, the one with the lowest priority; ties go round. */
@@ -242,8 +258,7 @@ static void deliver_lowest(struct vm *vm, uint32_t dest, bool logical,
     for (unsigned n = 0; n < vm->vcpu_count; n++) {
         struct lapic *a = vm->vcpus[(n + vector) % vm->vcpu_count]->lapic;
 
-        if (!is_enabled(a) || !(a->st.svr & SVR_ENABLE) ||
-            !matches(a, dest, logical))
+        if (!is_accepting(a) || !matches(a, dest, logical))
             continue;
         if (!best || ppr(a) < ppr(best))
             best = a;

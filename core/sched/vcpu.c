@@ -268,14 +268,19 @@ void vcpus_a20(struct vm *vm, bool on)
 static bool thread_start(struct vcpu_group *g, pthread_t *t,
                          void *run(void *), void *opaque, const char *name)
 {
+    bool ok;
+
+    pthread_mutex_lock(&g->lock);
     g->running++;
-    if (pthread_create(t, NULL, run, opaque) != 0) {
+    ok = pthread_create(t, NULL, run, opaque) == 0;
+    if (ok)
+        g->threads++;
+    else
         g->running--;
-        return false;
-    }
-    pthread_setname_np(*t, name);
-    g->threads++;
-    return true;
+    pthread_mutex_unlock(&g->lock);
+    if (ok)
+        pthread_setname_np(*t, name);
+    return ok;
 }
 
 static bool start_threads(struct vm *vm, struct vcpu_group *g)
