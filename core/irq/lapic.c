@@ -296,7 +296,7 @@ void vcpu_nmi(struct vm *vm)
 {
     for (unsigned n = 0; n < vm->vcpu_count; n++) {
         struct lapic *a = vm->vcpus[n]->lapic;
-        uint32_t lint1 = a->st.lvt_lint1;
+        uint32_t lint1 = REG(a, lvt_lint1);
 
         if (is_enabled(a) ? !(lint1 & LVT_MASKED) &&
                             LVT_MODE(lint1) == APIC_NMI

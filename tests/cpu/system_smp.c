@@ -318,7 +318,24 @@ TEST(stop_start_and_flush_while_running)
     was = guest_read32(g, GUEST_DATA);
     usleep(2000);
     CHECK_EQ(guest_read32(g, GUEST_DATA), was);
+    CHECK_EQ(g->vm.vcpus[1]->insns, 0);         /* still waits for SIPI */
     vcpus_a20(&g->vm, true);
+    guest_destroy(g);
+}
+
+GUEST_CODE(halted, 64, "incl 0x20000; hlt; incl 0x20004; hlt");
+TEST(a_halted_processor_stays_halted_over_stop_and_start)
+{
+    struct guest *g = start_threads(GUEST_BYTES(halted));
+
+    vcpus_start(&g->vm);
+    CHECK(wait_for(g, GUEST_DATA, 1));
+    for (unsigned n = 0; n < 20; n++) {
+        vcpus_stop(&g->vm);
+        vcpus_start(&g->vm);
+    }
+    vcpus_stop(&g->vm);
+    CHECK_EQ(guest_read32(g, GUEST_DATA + 4), 0);
     guest_destroy(g);
 }
 

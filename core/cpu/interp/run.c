@@ -341,6 +341,8 @@ enum accel_exit interp_run(struct vcpu *cpu, uint64_t budget,
     cpu->delivering = false;
     cpu->fetching = false;
     cpu->cur = NULL;
+    if (cpu->st.activity != X86_RUNNING)
+        cpu_attend(cpu, REQ_SLOW);
     if (sigsetjmp(cpu->jump, 0) && !except_handle(cpu)) {
         cpu->delivering = false;
         cpu->st.activity = X86_SHUTDOWN;
