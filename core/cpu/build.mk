@@ -34,3 +34,7 @@ core-y += $(addprefix core/cpu/interp/,vec.o vec_sse.o vec_avx.o vec_mmx.o \
 # --- integer instructions
 core-y += $(addprefix core/cpu/interp/,alu.o move.o shift.o bits.o muldiv.o \
 	bcd.o branch.o string.o)
+
+# --- translation to host code
+core-y += $(addprefix core/cpu/jit/,alu.o branch.o cache.o emit.o mem.o \
+	runtime.o translate.o)

@@ -69,6 +69,32 @@ static void code_update(struct vcpu *cpu)
     cpu->tlb = cpu->cur_space->mode[mmu_mode(cpu)];
 }
 
+static bool is_flat(const struct seg_fast *f, bool write)
+{
+    return f->base == 0 && f->read_end == 1ull << 32 &&
+           (!write || f->write_end == 1ull << 32);
+}
+
+/* The mode bits that depend on what the inline paths may do. */
+static void mode_finish(struct vcpu *cpu)
+{
+    const struct seg_fast *f = cpu->fast;
+    bool careful = is_align_checked(cpu) || cpu->bp_data;
+
+    cpu->mode &= (uint8_t)~(MODE_FLAT | MODE_SP32 | MODE_NOJIT);
+    if (!cpu->code64 && cpu->sp_size == 4)
+        cpu->mode |= MODE_SP32;
+    if (!cpu->code64 && is_flat(&f[SEG_CS], false) &&
+        is_flat(&f[SEG_DS], true) && is_flat(&f[SEG_ES], true) &&
+        is_flat(&f[SEG_SS], true))
+        cpu->mode |= MODE_FLAT;
+    if (careful || (!cpu->code64 &&
+                    cpu->code_end < ((cpu->mode & MODE_CODE) == MODE_CODE32
+                                     ? 1ull << 32 : 0x10000)))
+        cpu->mode |= MODE_NOJIT;
+    cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
+}
+
 void mode_deny(struct vcpu *cpu)
 {
     uint64_t cr0 = cpu->st.cr0, cr4 = cpu->st.cr4;
@@ -89,6 +115,7 @@ void mode_segments(struct vcpu *cpu)
     code_update(cpu);
     for (unsigned n = 0; n < SEG_COUNT; n++)
         segment_ends(cpu, n);
+    mode_finish(cpu);
 }
 
 void mode_segment(struct vcpu *cpu, unsigned seg)
@@ -104,6 +131,7 @@ void mode_segment(struct vcpu *cpu, unsigned seg)
         }
     }
     segment_ends(cpu, seg);
+    mode_finish(cpu);
 }
 
 void mode_update(struct vcpu *cpu)
@@ -124,6 +152,7 @@ void mode_debug(struct vcpu *cpu)
             cpu->bp_data = true;
     for (unsigned n = 0; n < SEG_COUNT; n++)
         segment_ends(cpu, n);
+    mode_finish(cpu);
     if (cpu->bp_enabled)
         cpu_attend(cpu, REQ_SLOW);
 }

@@ -6,6 +6,7 @@
 
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/engine.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 #include "sched/vcpu.h"
 #include "vm/vm.h"
@@ -82,12 +83,30 @@ void sync_flush(struct vm *vm)
     flush_others(vm, NULL, REQ_TLB);
 }
 
-void sync_code_hit(void *opaque, struct memory *mem, uint64_t page)
+/* `self`, on whose thread this is, or NULL, forgets at once. */
+static void code_hit(struct vm *vm, struct vcpu *self, struct memory *mem,
+                     uint64_t page)
 {
-    (void)opaque;
+    const uint8_t *host = mem->host + (page << PAGE_SHIFT);
+
     /* in this order: who marks lines after this reads the new count */
     __atomic_store_n(&mem->code_lines[page], 0, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&mem->code_gen[page], 1, __ATOMIC_SEQ_CST);
+    for (unsigned n = 0; n < vm->vcpu_count; n++) {
+        struct vcpu *cpu = vm->vcpus[n];
+
+        if (!cpu->jit)
+            continue;
+        if (cpu == self)
+            jit_code_hit(cpu, host);
+        else
+            jit_code_hit_later(cpu, host);
+    }
+}
+
+void sync_code_hit(void *opaque, struct memory *mem, uint64_t page)
+{
+    code_hit(opaque, NULL, mem, page);
 }
 
 /* --- code ---------------------------------------------------------------- */
@@ -142,7 +161,7 @@ void code_written_slow(struct vcpu *cpu, struct memory *mem, uint64_t page,
         cold_store(cpu, mem, page);
     if (lines & bits) {
         cpu->n_code_hits++;
-        sync_code_hit(NULL, mem, page);
+        code_hit(cpu->vm, cpu, mem, page);
         blocks_code_hit(cpu, mem->host + (page << PAGE_SHIFT) + offset, n);
     }
     if (__atomic_load_n(&mem->page_flags[page], __ATOMIC_RELAXED) &
@@ -174,7 +193,7 @@ void code_late_check(struct vcpu *cpu)
 
         if (__atomic_load_n(&l->mem->code_lines[l->page],
                             __ATOMIC_SEQ_CST) & l->lines)
-            sync_code_hit(NULL, l->mem, l->page);
+            code_hit(cpu->vm, cpu, l->mem, l->page);
     }
     cpu->late_count = 0;
 }

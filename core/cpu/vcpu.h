@@ -23,6 +23,7 @@ struct vcpu_group;
 struct lapic;
 struct block;
 struct block_cache;
+struct jit;
 struct x86_insn;
 
 /*
@@ -108,6 +109,7 @@ struct phys_entry {
 #define REQ_A20         0x0100
 #define REQ_SLOW        0x0200  /* own: TF, shadows, breakpoints: one step */
 #define REQ_LATE_CODE   0x0400  /* own: look again at late_code */
+#define REQ_CODE        0x1000  /* code that has been translated was written */
 #define REQ_TIMER       0x0800  /* own: APIC timer changed (deterministic) */
 
 /* vcpu.deny: why a floating-point or vector instruction cannot run now */
@@ -126,6 +128,10 @@ struct phys_entry {
 #define MODE_CODE    0x03
 #define MODE_REAL    0x04       /* real or virtual-8086 mode */
 #define MODE_USER    0x08       /* CPL 3; blocks of user and kernel differ */
+/* for the translator: */
+#define MODE_FLAT    0x10       /* CS DS ES SS: base 0, 4 GiB, all allowed */
+#define MODE_SP32    0x20       /* SS.B outside 64-bit code */
+#define MODE_NOJIT   0x40       /* small CS limit, alignment checks, .. */
 
 /* DR6 */
 #define DB_HIT    0x000fu
@@ -146,6 +152,19 @@ struct jump_entry {
 };
 #define JUMP_BITS 12
 
+/* The same for translated code: host code by the target's low bits. */
+struct jit_jump {
+    uint64_t lin;
+    uint64_t key;
+    const uint8_t *code;
+    uint64_t unused;
+};
+#define JIT_JUMP_BITS 12
+
+/* vcpu.vec_live: which guest vector registers are in the host's */
+#define VEC_LIVE_SSE 0x1
+#define VEC_LIVE_AVX 0x2
+
 struct vcpu {
     struct x86_state st;        /* first: engines address it from the vcpu */
 
@@ -165,6 +184,12 @@ struct vcpu {
     bool code64;                /* and CS.L */
     uint64_t insns;             /* executed so far */
     uint64_t insn_limit;        /* run() returns when insns reaches it */
+
+    struct jit *jit;            /* NULL: no translation */
+    uint64_t jit_tmp;           /* an emitter's third scratch register */
+    uint32_t jit_flags;         /* guest flags, packed (interp/flags.h) */
+    uint32_t host_mxcsr;        /* of the emulator's own code */
+    uint8_t vec_live;           /* VEC_LIVE_* */
 
     struct block *cur;          /* the block that runs, or NULL */
     uint64_t cur_rip;           /* rip at its start */
@@ -224,6 +249,8 @@ struct vcpu {
     uint32_t msr_reports;
     uint32_t msr_reported[32];
     char ud_reported[16][49];
+
+    struct jit_jump jit_jumps[1u << JIT_JUMP_BITS];
 };
 
 #endif

@@ -24,7 +24,7 @@ struct vcpu_group {
 };
 
 /* Requests that are answered when the processor comes back anyway. */
-#define REQ_LAZY (REQ_TLB | REQ_BLOCKS | REQ_LATE_CODE | REQ_SLOW)
+#define REQ_LAZY (REQ_TLB | REQ_BLOCKS | REQ_LATE_CODE | REQ_SLOW | REQ_CODE)
 
 /* --- waking and sleeping ----------------------------------------------------- */
 

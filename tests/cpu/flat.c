@@ -11,8 +11,10 @@
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/engine.h"
 #include "cpu/interp/interp.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 #include "cpu/mode.h"
+#include "cpu/sync.h"
 #include "cpu/vcpu.h"
 #include "hwaccel/accel.h"
 #include "irq/lapic.h"
@@ -26,7 +28,7 @@
 #define PML4      0x1000u
 #define PDPT      0x2000u
 #define DIRECTORY 0x3000u
-#define TABLES    0x4000u       /* three */
+#define TABLES    0x4000u /* three */
 #define WINDOW    0x100000u
 #define CODE      0x200000u
 #define INSN_PHYS (CODE + (NATIVE_INSN - NATIVE_CODE_PAGE))
@@ -35,10 +37,10 @@
 #define KERNEL       0x38000000u
 #define KERNEL_PHYS  0x300000u
 #define IDT          0x0000u
-#define STUBS        0x1000u    /* a HLT every 16 bytes, one each vector */
+#define STUBS        0x1000u /* a HLT every 16 bytes, one each vector */
 #define GDT          0x2000u
 #define TSS          0x2800u
-#define KERNEL_STACK 0x4000u    /* its end */
+#define KERNEL_STACK 0x4000u /* its end */
 #define KERNEL_PAGES 4u
 #define KERNEL_CS    0x10u
 #define TSS_SELECTOR 0x40u
@@ -78,8 +80,8 @@ static void make_page_tables(void)
         map_page(TABLES, NATIVE_WINDOW + n * 4096, WINDOW + n * 4096,
                  n < NATIVE_WINDOW_PAGES);
     for (unsigned n = 0; n < NATIVE_CODE_PAGES; n++)
-        map_page(TABLES + 0x1000, NATIVE_CODE_PAGE + n * 4096,
-                 CODE + n * 4096, true);
+        map_page(TABLES + 0x1000, NATIVE_CODE_PAGE + n * 4096, CODE + n * 4096,
+                 true);
     put_entry(DIRECTORY, KERNEL >> 21 & 511, (TABLES + 0x2000) | PTE_P | PTE_W);
     for (unsigned n = 0; n < KERNEL_PAGES; n++)
         put_entry(TABLES + 0x2000, (KERNEL >> 12 & 511) + n,
@@ -100,15 +102,15 @@ static void make_kernel(struct x86_state *st)
 
     for (uint64_t n = 0; n < 256; n++) {
         uint64_t at = KERNEL + STUBS + n * 16;
-        uint64_t gate[2] = { (at & 0xffff) | KERNEL_CS << 16 |
-                                 0xee00ull << 32 | at >> 16 << 48,
+        uint64_t gate[2] = { (at & 0xffff) | KERNEL_CS << 16 | 0xee00ull << 32 |
+                                 at >> 16 << 48,
                              at >> 32 };
         memcpy(base + IDT + n * 16, gate, 16);
         base[STUBS + n * 16] = 0xf4;
     }
     memcpy(base + GDT, gdt, sizeof gdt);
-    memcpy(base + TSS + 4, &stack, 8);          /* RSP0 */
-    memcpy(base + TSS + 0x66, &no_ports, 2);    /* I/O map: none */
+    memcpy(base + TSS + 4, &stack, 8);       /* RSP0 */
+    memcpy(base + TSS + 0x66, &no_ports, 2); /* I/O map: none */
     st->gdt.base = KERNEL + GDT;
     st->gdt.limit = 0x7ff;
     st->idt.base = KERNEL + IDT;
@@ -127,8 +129,8 @@ uint8_t *flat_memory(uint64_t addr)
                : vm.ram->host + WINDOW + (addr - NATIVE_WINDOW);
 }
 
-static void set_segment16(struct x86_state *st, unsigned seg,
-                          unsigned selector, uint32_t base, unsigned type)
+static void set_segment16(struct x86_state *st, unsigned seg, unsigned selector,
+                          uint32_t base, unsigned type)
 {
     st->seg[seg].base = base;
     st->seg[seg].limit = NATIVE_LIMIT16;
@@ -190,8 +192,8 @@ struct vcpu *flat_create(void)
     struct x86_state *st = &cpu->st;
     st->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
     st->cr3 = PML4;
-    st->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE |
-              CR4_FSGSBASE;
+    st->cr4 =
+        CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
     st->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
     st->xcr0 = 7;
     st->rflags = FL_ONE | FL_IF;
@@ -205,6 +207,12 @@ struct vcpu *flat_create(void)
     cpu->lapic = lapic_create(cpu);
     cpu->in_guest = 1;
     return cpu;
+}
+
+bool flat_translate(struct vcpu *cpu, bool exact)
+{
+    map_set_engine(vm.map, sync_invalidate, sync_code_hit, &vm);
+    return jit_init(cpu, exact, 0);
 }
 
 static void load(struct vcpu *cpu, const struct native_regs *in, unsigned bits)
@@ -264,8 +272,10 @@ static void store(const struct vcpu *cpu, struct native_regs *out)
 int flat_decode(struct vcpu *cpu, const uint8_t *insn, unsigned bits,
                 struct x86_insn *i)
 {
-    return x86_decode(i, insn, 15, bits == 64 ? X86_MODE_64 : bits == 32 ? X86_MODE_32
-                                    : X86_MODE_16,
+    return x86_decode(i, insn, 15,
+                      bits == 64   ? X86_MODE_64
+                      : bits == 32 ? X86_MODE_32
+                                   : X86_MODE_16,
                       &cpu->model->features);
 }
 
@@ -277,8 +287,7 @@ static void execute(struct vcpu *cpu, const struct x86_insn *i)
     do {
         cpu->st.rip = (start + i->len) & cpu->rip_mask;
         i->fn(cpu, i);
-    } while (cpu->st.rip == start &&
-             (i->flags & (X86_I_REP | X86_I_REPNE)));
+    } while (cpu->st.rip == start && (i->flags & (X86_I_REP | X86_I_REPNE)));
 }
 
 void flat_run(struct vcpu *cpu, const struct x86_insn *i,
@@ -302,23 +311,23 @@ void flat_run(struct vcpu *cpu, const struct x86_insn *i,
 /* The user program's registers, from the frame that its exception pushed. */
 static void unwind(struct vcpu *cpu, struct native_regs *out)
 {
-    static const uint32_t with_error = 1u << EXC_DF | 1u << EXC_TS |
-                                       1u << EXC_NP | 1u << EXC_SS |
-                                       1u << EXC_GP | 1u << EXC_PF |
-                                       1u << EXC_AC;
+    static const uint32_t with_error =
+        1u << EXC_DF | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS |
+        1u << EXC_GP | 1u << EXC_PF | 1u << EXC_AC;
     unsigned vector = (unsigned)(cpu->st.rip - 1 - KERNEL - STUBS) / 16;
     uint64_t frame[6];
 
     store(cpu, out);
     out->vector = (int32_t)vector;
-    memcpy(frame,
-           vm.ram->host + KERNEL_PHYS + (cpu->st.gpr[RSP] - KERNEL),
+    memcpy(frame, vm.ram->host + KERNEL_PHYS + (cpu->st.gpr[RSP] - KERNEL),
            sizeof frame);
     if (vector < 32 && (with_error >> vector & 1)) {
         out->error = (uint32_t)frame[0];
         memmove(frame, frame + 1, sizeof frame - sizeof frame[0]);
     }
     out->rip = frame[0];
+    if (frame[1] == NATIVE_CS16)
+        out->rip += NATIVE_CS16_BASE;
     out->rflags = frame[2] & ~(uint64_t)FL_RF;
     out->gpr[RSP] = frame[3];
     out->cr2 = cpu->st.cr2;

@@ -12,6 +12,10 @@
 struct vcpu;
 struct x86_insn;
 
+/* From now on flat_execute() runs translated code, all blocks from their
+ * first execution on; false: this host does not allow it. */
+bool flat_translate(struct vcpu *cpu, bool exact);
+
 /* Sets up the machine; aborts the test when it cannot. */
 struct vcpu *flat_create(void);
 

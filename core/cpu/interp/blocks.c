@@ -6,6 +6,7 @@
 
 #include "cpu/decode.h"
 #include "cpu/interp/interp.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 #include "cpu/sync.h"
 #include "vm/vm.h"
@@ -63,6 +64,7 @@ void blocks_flush(struct vcpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
 
+    jit_flush(cpu);
     memset(c->hash, 0, sizeof c->hash);
     memset(cpu->jumps, 0, sizeof *cpu->jumps << JUMP_BITS);
     c->used = 0;

@@ -38,6 +38,8 @@ struct block {
     struct memory *mem;
     uint64_t mem_page;
     uint8_t *code;              /* copy of the bytes, for re-validation */
+    struct jit_block *jit;      /* translations, one for each rip */
+    uint8_t runs;               /* until it is worth one */
     struct x86_insn insn[];
 };
 

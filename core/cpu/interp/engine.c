@@ -11,12 +11,15 @@
 #include "cpu/decode.h"
 #include "cpu/disasm.h"
 #include "cpu/interp/blocks.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 #include "cpu/mode.h"
 #include "cpu/sync.h"
 #include "lib/log.h"
 #include "sched/vcpu.h"
 #include "vm/error.h"
+
+#define JIT_HOT 3               /* runs of a block before it is translated */
 
 /* --- traces ---------------------------------------------------------------------- */
 
@@ -124,6 +127,7 @@ static void interp_vm_destroy(struct vm *vm)
 
 static void interp_vcpu_destroy(struct vcpu *cpu)
 {
+    jit_finish(cpu);
     blocks_finish(cpu);
     mmu_finish(cpu);
 }
@@ -136,6 +140,9 @@ static bool interp_vcpu_create(struct vcpu *cpu, GError **error)
                  cpu->index);
         return false;
     }
+    if (cpu->vm->jit && !jit_init(cpu, cpu->vm->deterministic, JIT_HOT))
+        log_warn("cpu", "cpu %u: no translation, it is not allowed to map "
+                 "code", cpu->index);
     mode_update(cpu);
     return true;
 }
@@ -182,6 +189,7 @@ static char *interp_describe(struct vm *vm)
         for (unsigned k = 0; k < G_N_ELEMENTS(rows); k++)
             g_string_append_printf(s, "cpu%u %s: %" G_GUINT64_FORMAT "\n", n,
                                    rows[k].name, rows[k].value);
+        jit_describe(c, s);
     }
     return g_string_free(s, FALSE);
 }

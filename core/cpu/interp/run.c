@@ -19,6 +19,7 @@
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/engine.h"
 #include "cpu/interp/interp.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
 #include "cpu/mode.h"
 #include "cpu/sync.h"
@@ -247,6 +248,8 @@ static int attend(struct vcpu *cpu)
     }
     if (req & REQ_LATE_CODE)
         code_late_check(cpu);
+    if (req & REQ_CODE)
+        jit_code_hits(cpu);
     if (cpu->st.event_pending)
         take_pending_event(cpu);
     if (cpu->db_pending && !cpu->st.movss_shadow &&
@@ -325,6 +328,10 @@ static enum accel_exit run_blocks(struct vcpu *cpu)
             if (cpu->insns >= cpu->insn_limit)
                 return ACCEL_BUDGET;
         }
+        if (cpu->jit && count == next->count && jit_execute(cpu, next)) {
+            b = NULL;
+            continue;
+        }
         execute(cpu, next, count);
         b = cpu->cur;
     }
@@ -348,6 +355,7 @@ enum accel_exit interp_run(struct vcpu *cpu, uint64_t budget,
         cpu->st.activity = X86_SHUTDOWN;
         cpu_attend(cpu, REQ_SLOW);
     }
+    cpu->vec_live = 0;          /* saved before anything could be raised */
     exit = run_blocks(cpu);
     if (cpu->late_count)
         code_late_check(cpu);

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Instructions that run on the host as they are: the same opcode with other
+ * registers and with [S1 + S0] for the memory operand.  Integer and vector
+ * instructions alike; vector registers have their own numbers.
+ */
+#include "cpu/decode.h"
+#include "cpu/interp/interp.h"
+#include "cpu/jit/translate.h"
+
+/* What the row's operands come to. */
+struct shape {
+    const struct x86_operand *mem;      /* the operand in memory */
+    bool vec;
+    bool high;                  /* AH, CH, DH, BH is used */
+    bool ok;
+    uint8_t gpr[3];             /* general registers used: reg, rm, vvvv */
+    bool has_reg, has_rm, has_vvvv;
+    uint8_t imm_bytes;
+    uint64_t imm;
+    uint32_t avoid;             /* host registers that are used, as bits */
+};
+
+static bool is_high(const struct x86_insn *i, const struct x86_operand *op,
+                    unsigned n)
+{
+    return op->size == X86_SZ_B && n >= 4 && n < 8 &&
+           !(i->flags & (X86_I_REX | X86_I_VEX));
+}
+
+static unsigned imm_bytes(const struct x86_insn *i,
+                          const struct x86_operand *op)
+{
+    switch (op->size) {
+    case X86_SZ_B: case X86_SZ_BS: return 1;
+    case X86_SZ_W: return 2;
+    case X86_SZ_Z: return i->osz == 2 ? 2 : 4;
+    case X86_SZ_V: return i->osz;
+    default: return 0;
+    }
+}
+
+static void take_operand(struct shape *s, const struct x86_insn *i,
+                         const struct x86_operand *op)
+{
+    bool mem = i->flags & X86_I_MEM;
+
+    switch (op->kind) {
+    case X86_OP_NONE: case X86_OP_ONE:
+        break;
+    case X86_OP_E: case X86_OP_R: case X86_OP_Z: case X86_OP_M:
+        if (mem) {
+            s->mem = op;
+        } else {
+            s->has_rm = true;
+            s->high |= is_high(i, op, i->rm);
+        }
+        break;
+    case X86_OP_G:
+        s->has_reg = true;
+        s->high |= is_high(i, op, i->reg);
+        break;
+    case X86_OP_B:
+        s->has_vvvv = true;
+        break;
+    case X86_OP_I:
+        s->imm_bytes = (uint8_t)imm_bytes(i, op);
+        s->imm = i->imm;
+        s->ok &= s->imm_bytes != 0;
+        break;
+    case X86_OP_GPR:            /* AL, CL, DX, rAX are where they should be */
+        s->ok &= op->reg != RSP;
+        break;
+    case X86_OP_V: case X86_OP_H: case X86_OP_U:
+        s->vec = true;
+        break;
+    case X86_OP_W:
+        s->vec = true;
+        if (mem)
+            s->mem = op;
+        break;
+    case X86_OP_L:
+        s->vec = true;
+        s->imm_bytes = 1;
+        s->imm = (uint64_t)i->is4 << 4;
+        break;
+    default:
+        s->ok = false;
+    }
+}
+
+static struct shape shape_of(const struct x86_insn *i,
+                             const struct x86_row *row)
+{
+    struct shape s = { .ok = true };
+
+    for (unsigned n = 0; n < X86_MAX_OPERANDS; n++)
+        take_operand(&s, i, &row->op[n]);
+    return s;
+}
+
+/* Reads its first operand only. */
+static bool is_read_only(const struct x86_row *row)
+{
+    static const char *const names[] = { "cmp", "test", "bt", "mul", "imul",
+                                         "div", "idiv" };
+
+    for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++)
+        if (!strcmp(row->mnemonic, names[n]))
+            return true;
+    return false;
+}
+
+static bool implied_w(const struct tr *t, const struct shape *s)
+{
+    const struct x86_row *row = t->row;
+
+    if (row->vex && t->bits != 64)
+        return row->w == 1;
+    if (row->w >= 0)
+        return row->w;
+    return s->vec || row->vex ? t->i->vw : t->i->osz == 8;
+}
+
+static struct host_insn host_form(const struct tr *t, const struct shape *s)
+{
+    const struct x86_insn *i = t->i;
+    const struct x86_row *row = t->row;
+    bool mandatory = row->prefix == X86_PFX_66;
+    struct host_insn h = {
+        .vex = row->vex, .map = row->map, .op = row->opcode,
+        .lock = i->flags & X86_I_LOCK,
+        .rex = i->flags & X86_I_REX,
+        .w = implied_w(t, s), .l = row->l == 1,
+        .vvvv = i->vvvv, .plus_r = row->plus_r,
+        .bare = !row->has_modrm && !row->plus_r,
+        .reg = i->modrm >> 3 & 7, .rm = i->rm,
+        .imm_bytes = s->imm_bytes, .imm = s->imm,
+    };
+
+    h.p66 = mandatory || (!row->vex && !s->vec && i->osz == 2);
+    h.rep = row->prefix == X86_PFX_F3 ? 0xf3
+          : row->prefix == X86_PFX_F2 ? 0xf2 : 0;
+    if (row->ext < 0)
+        h.reg = i->reg;
+    if (row->map == 0 && row->opcode == 0x82)
+        h.op = 0x80;            /* the same, but not in 64-bit code */
+    if (row->plus_r && row->map == 0 && (row->opcode & 0xf0) == 0x40) {
+        h.op = 0xff;            /* INC, DEC: these bytes are REX here */
+        h.reg = row->opcode >> 3 & 1;
+        h.plus_r = false;
+    }
+    return h;
+}
+
+/* AH and the like with memory: no operand may need REX, so the address is
+ * in RBP for a moment; byte registers are in the first four. */
+static void with_high(struct tr *t, struct host_insn *h)
+{
+    struct host_mem m = { H_RBP, H_NONE, 0, false, 0 };
+
+    emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+    emit_rr(&t->e, true, 0x87, H_S1, m.base);
+    h->mem = &m;
+    emit_insn(&t->e, h);
+    emit_rr(&t->e, true, 0x87, H_S1, m.base);
+}
+
+/* Registers of the instruction; false: more are in the state than there are
+ * scratch registers. */
+static bool registers(struct tr *t, struct host_insn *h, const struct shape *s,
+                      bool in_mem, uint8_t home[2], unsigned *homes)
+{
+    uint8_t *field[3];
+    unsigned n = 0, used = 0;
+    uint8_t tmp[2] = { H_S0, H_S1 };
+
+    if (s->has_reg)
+        field[n++] = &h->reg;
+    if (s->has_rm)
+        field[n++] = &h->rm;
+    if (s->has_vvvv)
+        field[n++] = &h->vvvv;
+    for (unsigned k = 0; k < n; k++) {
+        unsigned guest = *field[k];
+        bool known = false;
+
+        if (s->high && guest < 8)
+            continue;           /* checked: as encoded */
+        if (host_of[guest] != H_NONE) {
+            *field[k] = host_of[guest];
+            continue;
+        }
+        for (unsigned x = 0; x < used; x++) {
+            if (home[x] == guest) {
+                *field[k] = tmp[x];
+                known = true;
+            }
+        }
+        if (known)
+            continue;
+        if (used == (in_mem ? 1 : 2))
+            return false;
+        home[used] = (uint8_t)guest;
+        *field[k] = tmp[used++];
+    }
+    *homes = used;
+    return true;
+}
+
+/* Byte registers without REX: only AL to BH, as they are on the host. */
+static bool high_possible(const struct tr *t, const struct shape *s)
+{
+    const struct x86_insn *i = t->i;
+
+    for (unsigned n = 0; n < X86_MAX_OPERANDS; n++) {
+        const struct x86_operand *op = &t->row->op[n];
+        unsigned reg = op->kind == X86_OP_G ? i->reg : i->rm;
+
+        if (op->kind != X86_OP_G && op->kind != X86_OP_E &&
+            op->kind != X86_OP_R && op->kind != X86_OP_Z)
+            continue;
+        if (op->kind != X86_OP_G && (i->flags & X86_I_MEM))
+            continue;
+        /* movzx r32, ah: the other one must not need REX */
+        if (op->size != X86_SZ_B &&
+            (host_of[reg] == H_NONE || host_of[reg] > 7 || i->osz == 8))
+            return false;
+    }
+    return !s->has_vvvv;
+}
+
+static bool is_possible(const struct tr *t, const struct shape *s)
+{
+    const struct x86_insn *i = t->i;
+    const struct x86_row *row = t->row;
+
+    if (!s->ok || (i->flags & X86_I_MEM && !s->mem))
+        return false;
+    if (row->map == 0 && (row->opcode & 0xf8) == 0xd8)
+        return false;           /* x87 */
+    if ((row->fl_written | row->fl_read) & ~FL_ARITH)
+        return false;           /* DF is in the state */
+    if (s->high && !high_possible(t, s))
+        return false;
+    return row->jit == X86_JIT_COPY || row->jit == X86_JIT_COPYM;
+}
+
+static void load_homes(struct tr *t, const uint8_t home[2], unsigned homes)
+{
+    for (unsigned x = 0; x < homes; x++)
+        emit_load(&t->e, true, x ? H_S1 : H_S0, gpr_at(home[x]));
+}
+
+static void store_homes(struct tr *t, const uint8_t home[2], unsigned homes)
+{
+    for (unsigned x = 0; x < homes; x++)
+        emit_store(&t->e, true, x ? H_S1 : H_S0, gpr_at(home[x]));
+}
+
+static bool memory_form(struct tr *t, struct host_insn *h,
+                        const struct shape *s, const uint8_t home[2],
+                        unsigned homes)
+{
+    static const struct host_mem at_s1 = { H_S1, H_NONE, 0, false, 0 };
+    unsigned n = x86_operand_bytes(s->mem, t->i);
+    bool write = s->mem == &t->row->op[0] && !is_read_only(t->row);
+    struct stub *stub;
+
+    if (!n || n > 32)
+        return false;
+    flags_keep(t);
+    stub = stub_slow(t);
+    emit_ea(t);
+    emit_check(t, stub, t->i->seg, n, write,
+               t->row->attrs & X86_A_ALIGN ? n : 0);
+    if ((flags_wanted(t) || homes) && !s->high) {
+        emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+        if (flags_wanted(t))
+            flags_back(t);
+        load_homes(t, home, homes);
+        h->mem = &at_s1;
+        emit_insn(&t->e, h);
+        store_homes(t, home, homes);
+    } else if (s->high) {
+        if (flags_wanted(t)) {
+            emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+            flags_back(t);
+            emit_mov_imm(&t->e, H_S0, 0);
+        }
+        with_high(t, h);
+    } else {
+        h->mem = &mem_found;
+        emit_insn(&t->e, h);
+    }
+    stub->resume = t->e.p;
+    flags_done(t);
+    return true;
+}
+
+bool emit_generic(struct tr *t)
+{
+    struct shape s = shape_of(t->i, t->row);
+    struct host_insn h;
+    uint8_t home[2];
+    unsigned homes = 0;
+
+    if (!is_possible(t, &s))
+        return false;
+    h = host_form(t, &s);
+    if (!registers(t, &h, &s, t->i->flags & X86_I_MEM, home, &homes))
+        return false;
+    if (s.mem)
+        return memory_form(t, &h, &s, home, homes);
+    if (flags_wanted(t))
+        flags_back(t);
+    load_homes(t, home, homes);
+    emit_insn(&t->e, &h);
+    store_homes(t, home, homes);
+    flags_done(t);
+    return true;
+}
+
+/* --- the others ------------------------------------------------------------ */
+
+static bool lea(struct tr *t)
+{
+    const struct x86_insn *i = t->i;
+    unsigned dst = host_of[i->reg];
+
+    emit_ea(t);
+    if (i->osz == 2) {
+        if (dst == H_NONE)
+            return false;
+        emit_insn(&t->e, &(struct host_insn){ .p66 = true, .op = 0x8b,
+                                              .reg = (uint8_t)dst,
+                                              .rm = H_S0 });
+    } else if (dst == H_NONE) {
+        if (i->osz == 4)
+            emit_rr(&t->e, false, 0x8b, H_S0, H_S0);
+        emit_store(&t->e, true, H_S0, gpr_at(i->reg));
+    } else {
+        emit_rr(&t->e, i->osz == 8, 0x8b, dst, H_S0);
+    }
+    return true;
+}
+
+/* LEA in one instruction, where the registers are all at hand. */
+static bool lea_plain(struct tr *t)
+{
+    const struct x86_insn *i = t->i;
+    struct host_mem m = { H_NONE, H_NONE, i->scale, false, (int32_t)i->disp };
+
+    if (i->osz == 2 || i->asz == 2 || i->base == X86_RIP ||
+        host_of[i->reg] == H_NONE || i->asz < i->osz)
+        return false;
+    if (i->base != X86_NOREG)
+        m.base = host_of[i->base];
+    if (i->index != X86_NOREG)
+        m.index = host_of[i->index];
+    if ((i->base != X86_NOREG && m.base == H_NONE) ||
+        (i->index != X86_NOREG && m.index == H_NONE) ||
+        (m.base == H_NONE && m.index == H_NONE))
+        return false;
+    emit_rm(&t->e, i->osz == 8, 0x8d, host_of[i->reg], &m);
+    return true;
+}
+
+/* Divisor in S1, or a register; jumps to s unless the quotient is sure to
+ * fit: the host's #DE would have to be caught otherwise. */
+static void div_guard(struct tr *t, struct stub *s, unsigned by, bool sign)
+{
+    bool w = t->i->osz == 8;
+
+    flags_lost(t);
+    if (!sign) {                /* fits when the high half is less */
+        emit_rr(&t->e, w, 0x3b, H_RDX, by);
+        stub_jcc(t, s, CC_AE);
+        return;
+    }
+    emit_rr(&t->e, w, 0x8b, H_S0, H_RAX);
+    emit_shift(&t->e, w, 7, H_S0, w ? 63 : 31);
+    emit_rr(&t->e, w, 0x3b, H_S0, H_RDX);
+    stub_jcc(t, s, CC_NE);
+    emit_lea(&t->e, w, H_S0, by, 1);
+    emit_ri(&t->e, w, ALU_CMP, H_S0, 1);
+    stub_jcc(t, s, CC_BE);
+}
+
+static bool divide(struct tr *t)
+{
+    const struct x86_insn *i = t->i;
+    bool sign = (i->modrm >> 3 & 7) == 7, w = i->osz == 8;
+    struct stub *s;
+    unsigned by = H_S1;
+
+    if (i->osz < 4)
+        return false;
+    flags_keep(t);
+    s = stub_slow(t);
+    if (i->flags & X86_I_MEM) {
+        emit_ea(t);
+        emit_check(t, s, i->seg, i->osz, false, 0);
+        emit_rm(&t->e, w, 0x8b, H_S1, &mem_found);
+    } else {
+        by = reg_use(t, i->rm, H_S1);
+    }
+    div_guard(t, s, by, sign);
+    emit_rr(&t->e, w, 0xf7, sign ? 7 : 6, by);
+    s->resume = t->e.p;
+    flags_done(t);
+    return true;
+}
+
+/* BT and friends with a register for the bit: in memory the bit may be
+ * anywhere, so only the register forms are easy. */
+static bool bit_reg(struct tr *t)
+{
+    struct x86_row row = *t->row;
+    const struct x86_row *was = t->row;
+    bool done;
+
+    if (t->i->flags & X86_I_MEM)
+        return false;
+    row.jit = X86_JIT_COPYM;
+    t->row = &row;
+    done = emit_generic(t);
+    t->row = was;
+    return done;
+}
+
+/* MOV between the accumulator and an address in the instruction. */
+static bool moffs(struct tr *t)
+{
+    const struct x86_insn *i = t->i;
+    bool store = i->opcode & 2;
+    struct stub *s;
+
+    flags_keep(t);
+    s = stub_slow(t);
+    emit_mov_imm(&t->e, H_S0, (uint64_t)i->disp);
+    emit_check(t, s, i->seg, i->osz, store, 0);
+    emit_insn(&t->e, &(struct host_insn){
+        .p66 = i->osz == 2, .w = i->osz == 8, .mem = &mem_found,
+        .op = (uint8_t)(store ? 0x88 : 0x8a) | (i->osz > 1) });
+    s->resume = t->e.p;
+    return true;
+}
+
+static bool direction(struct tr *t)
+{
+    struct host_mem m = state_mem(offsetof(struct vcpu, st.rflags));
+
+    flags_keep(t);
+    flags_lost(t);
+    if (t->row->opcode == 0xfc)
+        emit_mi(&t->e, false, ALU_AND, &m, ~(int32_t)FL_DF);
+    else
+        emit_mi(&t->e, false, ALU_OR, &m, FL_DF);
+    return true;
+}
+
+static bool vzero(struct tr *t)
+{
+    /* outside 64-bit code registers 8 to 15 keep their upper halves */
+    emit8(&t->e, 0xc5);
+    emit8(&t->e, t->row->l == 1 ? 0xfc : 0xf8);
+    emit8(&t->e, 0x77);
+    return true;
+}
+
+static bool is_vzero(const struct x86_row *row)
+{
+    return row->vex && row->map == 1 && row->opcode == 0x77;
+}
+
+bool emit_special(struct tr *t)
+{
+    const struct x86_row *row = t->row;
+
+    if (!strcmp(row->handler, "nop"))
+        return true;
+    if (is_vzero(row))
+        return t->bits == 64 && vzero(t);
+    if (row->map == 0 && row->has_modrm == 0 &&
+        (row->opcode & 0xfe) == 0xfc)
+        return direction(t);
+    if (row->map == 0 && (row->opcode & 0xfc) == 0xa0 && !row->vex)
+        return moffs(t);
+    if (row->map == 0 && row->opcode == 0x8d)
+        return lea_plain(t) || lea(t);
+    if (row->map == 0 && row->opcode == 0xf7 && row->ext >= 6)
+        return divide(t);
+    if (row->map == 1 && (row->opcode == 0xa3 || row->opcode == 0xab ||
+                          row->opcode == 0xb3 || row->opcode == 0xbb))
+        return bit_reg(t);
+    return row->map == 0 && emit_stack(t);
+}
+
+/* DENY_* bits that must be clear for an instruction that runs on the host's
+ * vector registers; 0: it is none of those. */
+unsigned vec_needs(const struct x86_insn *i)
+{
+    const struct x86_row *row = &x86_rows[i->row];
+    struct shape s = shape_of(i, row);
+
+    if (is_vzero(row))
+        return DENY_AVX;
+    if (!s.vec || !s.ok ||
+        (row->jit != X86_JIT_COPY && row->jit != X86_JIT_COPYM))
+        return 0;
+    return row->vex ? DENY_AVX : DENY_SSE;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Near jumps, calls and returns.
+ *
+ * Targets known at translation are links: jumps that are patched when the
+ * target has code.  Others go through the jump table of the vCPU, by the low
+ * bits of the target; a miss lets the interpreter do the instruction and
+ * finds the block in C.
+ */
+#include "cpu/interp/interp.h"
+#include "cpu/jit/translate.h"
+
+_Static_assert(sizeof(struct jit_jump) == 32 &&
+               offsetof(struct jit_jump, lin) == 0,
+               "emitted code knows the layout");
+
+static uint64_t target_of(const struct tr *t)
+{
+    return jump_trunc(t->next + t->i->imm, t->i->osz);
+}
+
+/* The interpreter raises #GP for the others. */
+static bool target_fits(const struct tr *t, uint64_t target)
+{
+    if (t->bits == 64)
+        return (uint64_t)((int64_t)target >> 47) + 1 <= 1;
+    return target < t->cpu->code_end;
+}
+
+void find_target(struct tr *t, struct stub *miss)
+{
+    size_t at = offsetof(struct vcpu, jit_jumps);
+    struct host_mem rip = { H_S1, H_NONE, 0, true, (int32_t)at };
+    struct host_mem key = rip;
+
+    key.disp += (int32_t)offsetof(struct jit_jump, key);
+    if (t->bits != 64 && !t->flat) {
+        struct host_mem base = state_mem(offsetof(struct vcpu, fast) +
+                                         SEG_CS * sizeof(struct seg_fast));
+
+        emit_rm(&t->e, false, 0x03, H_S0, &base);
+    }
+    emit_rr(&t->e, false, 0x8b, H_S1, H_S0);
+    emit_ri(&t->e, false, ALU_AND, H_S1, (1 << JIT_JUMP_BITS) - 1);
+    emit_shift(&t->e, false, 4, H_S1, 5);
+    emit_rm(&t->e, true, 0x3b, H_S0, &rip);
+    stub_jcc(t, miss, CC_NE);
+    emit_load(&t->e, true, H_S0, offsetof(struct vcpu, key));
+    emit_rm(&t->e, true, 0x3b, H_S0, &key);
+    stub_jcc(t, miss, CC_NE);
+}
+
+void exit_found(struct tr *t)
+{
+    struct host_mem code = { H_S1, H_NONE, 0, true,
+                             (int32_t)(offsetof(struct vcpu, jit_jumps) +
+                                       offsetof(struct jit_jump, code)) };
+
+    if (t->live[t->b->count])
+        flags_back(t);
+    emit_insn(&t->e, &(struct host_insn){ .op = 0xff, .reg = 4,
+                                          .mem = &code });
+    t->ended = true;
+}
+
+static bool jump_known(struct tr *t, enum host_cc cc)
+{
+    uint64_t target = target_of(t);
+
+    if (!target_fits(t, target))
+        return false;
+    if (flags_wanted(t) || t->live[t->b->count])
+        flags_back(t);
+    exit_to(t, cc, target);
+    if (cc != CC_ALWAYS)
+        exit_to(t, CC_ALWAYS, t->next);
+    t->ended = true;
+    return true;
+}
+
+static bool call_known(struct tr *t)
+{
+    static const struct host_mem at_s1 = { H_S1, H_NONE, 0, false, 0 };
+    uint64_t target = target_of(t), back = t->next;
+    unsigned n = t->i->osz;
+    struct stub *s;
+
+    if (!target_fits(t, target))
+        return false;
+    flags_keep(t);
+    s = stub_new(t, STUB_END);
+    emit_sp(t, -(int32_t)n);
+    emit_check(t, s, SEG_SS, n, true, 0);
+    if (n < 8 || (uint64_t)(int32_t)back == back) {
+        emit_insn(&t->e, &(struct host_insn){
+            .p66 = n == 2, .w = n == 8, .op = 0xc7, .mem = &mem_found,
+            .imm = back, .imm_bytes = n == 2 ? 2 : 4 });
+    } else {
+        emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+        emit_mov_imm(&t->e, H_S0, back);
+        emit_rm(&t->e, true, 0x89, H_S0, &at_s1);
+    }
+    emit_sp_add(t, -(int32_t)n);
+    if (t->live[t->b->count])
+        flags_back(t);
+    exit_to(t, CC_ALWAYS, target);
+    t->ended = true;
+    return true;
+}
+
+static void zero_extend16(struct tr *t)
+{
+    emit_insn(&t->e, &(struct host_insn){ .map = 1, .op = 0xb7,
+                                          .reg = H_S0, .rm = H_S0 });
+}
+
+static void return_to_caller(struct tr *t)
+{
+    unsigned n = t->i->osz;
+    struct stub *s;
+    int32_t extra = t->row->opcode == 0xc2 ? (uint16_t)t->i->imm : 0;
+
+    flags_keep(t);
+    s = stub_new(t, STUB_END);
+    emit_sp(t, 0);
+    emit_check(t, s, SEG_SS, n, false, 0);
+    emit_rm(&t->e, n == 8, 0x8b, H_S0, &mem_found);
+    if (n == 2)
+        zero_extend16(t);
+    find_target(t, s);
+    emit_sp_add(t, (int32_t)n + extra);
+    exit_found(t);
+}
+
+/* Target of an indirect jump or call into S0. */
+static void load_target(struct tr *t, struct stub *s)
+{
+    const struct x86_insn *i = t->i;
+
+    if (i->flags & X86_I_MEM) {
+        emit_ea(t);
+        emit_check(t, s, i->seg, i->osz, false, 0);
+        emit_rm(&t->e, i->osz == 8, 0x8b, H_S0, &mem_found);
+    } else {
+        emit_rr(&t->e, i->osz == 8, 0x8b, H_S0, reg_use(t, i->rm, H_S0));
+        flags_lost(t);
+    }
+    if (i->osz == 2)
+        zero_extend16(t);
+}
+
+static void jump_indirect(struct tr *t)
+{
+    struct stub *s;
+
+    flags_keep(t);
+    s = stub_new(t, STUB_END);
+    load_target(t, s);
+    find_target(t, s);
+    exit_found(t);
+}
+
+/* The stack is checked before the target is looked up; nothing is stored
+ * before both are known to be good. */
+static bool call_indirect(struct tr *t)
+{
+    static const struct host_mem at_s1 = { H_S1, H_NONE, 0, false, 0 };
+    size_t tmp = offsetof(struct vcpu, jit_tmp);
+    unsigned n = t->i->osz;
+    struct stub *s;
+
+    if (n == 2)
+        return false;
+    flags_keep(t);
+    s = stub_new(t, STUB_END);
+    load_target(t, s);
+    emit_store(&t->e, true, H_S0, tmp);
+    find_target(t, s);
+    emit_store(&t->e, true, H_S1, tmp);
+    emit_sp(t, -(int32_t)n);
+    emit_check(t, s, SEG_SS, n, true, 0);
+    emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+    emit_mov_imm(&t->e, H_S0, t->next);
+    emit_rm(&t->e, n == 8, 0x89, H_S0, &at_s1);
+    emit_sp_add(t, -(int32_t)n);
+    emit_load(&t->e, true, H_S1, tmp);
+    exit_found(t);
+    return true;
+}
+
+/* LOOP and JRCXZ exist on the host with the same flags; the address size
+ * prefix makes ECX of RCX.  16-bit counters go to the interpreter. */
+static bool loop_or_jcxz(struct tr *t)
+{
+    const struct x86_insn *i = t->i;
+    uint64_t target = target_of(t);
+    uint8_t *taken;
+
+    if (i->asz == 2 || !target_fits(t, target))
+        return false;
+    flags_back(t);
+    if (i->asz == 4)
+        emit8(&t->e, 0x67);
+    emit8(&t->e, t->row->opcode);
+    emit8(&t->e, 5);            /* over the jump that follows */
+    taken = t->e.p;
+    exit_to(t, CC_ALWAYS, t->next);
+    if (t->e.p != taken + 5)
+        return false;
+    exit_to(t, CC_ALWAYS, target);
+    t->ended = true;
+    return true;
+}
+
+bool emit_branch(struct tr *t)
+{
+    const struct x86_row *row = t->row;
+    unsigned op = row->opcode;
+
+    if (row->map == 1 && (op & 0xf0) == 0x80)
+        return jump_known(t, (enum host_cc)(op & 15));
+    if (row->map != 0)
+        return false;
+    if ((op & 0xf0) == 0x70)
+        return jump_known(t, (enum host_cc)(op & 15));
+    switch (op) {
+    case 0xe0: case 0xe1: case 0xe2: case 0xe3:
+        return loop_or_jcxz(t);
+    case 0xe8:
+        return call_known(t);
+    case 0xe9: case 0xeb:
+        return jump_known(t, CC_ALWAYS);
+    case 0xc2: case 0xc3:
+        return_to_caller(t);
+        return true;
+    case 0xff:
+        if ((t->i->modrm >> 3 & 7) == 2)
+            return call_indirect(t);
+        if ((t->i->modrm >> 3 & 7) != 4)
+            return false;
+        jump_indirect(t);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cache of host code.
+ *
+ * Each vCPU has its own.  Shared code would be translated once for all, but
+ * then every patch of a jump would have to be safe against the other threads
+ * that run it, and nothing could be thrown away before all of them had come
+ * out.  So a vCPU patches and frees only what nobody else can be in.
+ *
+ * The buffer is one memfd mapped twice, writable and executable, so no page
+ * is ever both.  It is filled from its start; when it is full everything goes
+ * and begins anew, as in the cache of decoded blocks, on which this one hangs:
+ * what is hot is back within milliseconds, and the guest's working set seldom
+ * fills it.
+ *
+ * Key and validity.  A block's code is found through the decoded block (host
+ * address of its bytes, mode bits) and rip, because rip is in the code.  It
+ * is valid as long as the decoded block is: the run loop compares code_gen.
+ * Linked code does not pass the run loop.  So when a page's code is written,
+ * the entry of each block in it is overwritten by a jump out; the run loop
+ * finds the bytes unchanged, or not, and puts the entry back in the first
+ * case.  Other threads (processors, DMA) put the page into a list and raise
+ * REQ_CODE.
+ *
+ * Links.  A jump inside one page goes directly to the entry: whoever runs in
+ * this page has its translation.  To another page it goes over a bridge that
+ * compares the TLB's entry for the target with what it was when the link was
+ * made; that outlives flushes of other translations.
+ */
+#include "cpu/jit/cache.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cpu/interp/interp.h"
+#include "cpu/jit/translate.h"
+#include "cpu/mmu.h"
+
+static unsigned page_hash(const uint8_t *host)
+{
+    uint64_t page = (uintptr_t)host >> PAGE_SHIFT;
+
+    return page * 0x9e3779b97f4a7c15ull >> (64 - JIT_PAGE_BITS);
+}
+
+struct jit_block *cache_lookup(const struct block *b, uint64_t rip)
+{
+    struct jit_block *jb = b->jit;
+
+    while (jb && jb->rip != rip)
+        jb = jb->next;
+    return jb;
+}
+
+void *cache_alloc(struct jit *j, size_t n)
+{
+    void *p = j->data_at;
+
+    j->data_at += (n + 15) & ~(size_t)15;
+    return p;
+}
+
+void jit_flush(struct vcpu *cpu)
+{
+    struct jit *j = cpu->jit;
+
+    if (!j)
+        return;
+    for (unsigned n = 0; n < 1u << JIT_PAGE_BITS; n++) {
+        for (struct jit_block *jb = j->page[n]; jb; jb = jb->page_next)
+            jb->b->jit = NULL;
+        j->page[n] = NULL;
+    }
+    memset(cpu->jit_jumps, 0, sizeof cpu->jit_jumps);
+    j->at = j->start;
+    j->data_at = j->data;
+    j->pending = NULL;
+    j->interpret = NULL;
+    j->n_flushes++;
+}
+
+bool cache_room(struct vcpu *cpu)
+{
+    struct jit *j = cpu->jit;
+
+    if ((size_t)(j->end - j->at) >= JIT_CODE_ROOM &&
+        (size_t)(j->data_end - j->data_at) >= JIT_DATA_ROOM)
+        return true;
+    jit_flush(cpu);
+    return false;
+}
+
+void cache_add(struct vcpu *cpu, struct jit_block *jb)
+{
+    struct jit *j = cpu->jit;
+    struct jit_block **head = &j->page[page_hash(jb->b->host)];
+
+    jb->next = jb->b->jit;
+    jb->b->jit = jb;
+    jb->page_next = *head;
+    *head = jb;
+    memcpy(jb->entry, jb->code, JIT_ENTRY);
+    j->n_blocks++;
+    j->n_insns += jb->b->count;
+    if (j->perf)
+        fprintf(j->perf, "%" G_GINT64_MODIFIER "x %x guest-%"
+                G_GINT64_MODIFIER "x\n",
+                (uint64_t)(uintptr_t)(jb->code + j->rx), jb->code_bytes,
+                jb->rip);
+}
+
+void cache_unlink(struct jit *j, struct jit_block *jb)
+{
+    struct emit e = { jb->code };
+
+    if (jb->patched)
+        return;
+    jb->patched = true;
+    emit_jmp_to(&e, jb->self_stub);
+    j->n_unlinks++;
+}
+
+void cache_relink(struct jit *j, struct jit_block *jb)
+{
+    (void)j;
+    if (jb->patched)
+        memcpy(jb->code, jb->entry, JIT_ENTRY);
+    jb->patched = false;
+}
+
+void jit_code_hit(struct vcpu *cpu, const uint8_t *page)
+{
+    struct jit *j = cpu->jit;
+    struct jit_block *jb = j->page[page_hash(page)];
+
+    for (; jb; jb = jb->page_next)
+        if (((uintptr_t)jb->b->host ^ (uintptr_t)page) >> PAGE_SHIFT == 0)
+            cache_unlink(j, jb);
+}
+
+void jit_code_hit_later(struct vcpu *cpu, const uint8_t *page)
+{
+    struct jit *j = cpu->jit;
+
+    pthread_mutex_lock(&j->lock);
+    if (j->hits < JIT_HITS)
+        j->hit[j->hits++] = page;
+    else
+        j->hit_all = true;
+    pthread_mutex_unlock(&j->lock);
+    __atomic_fetch_or(&cpu->requests, REQ_CODE, __ATOMIC_SEQ_CST);
+}
+
+void jit_code_hits(struct vcpu *cpu)
+{
+    struct jit *j = cpu->jit;
+    const uint8_t *page[JIT_HITS];
+    unsigned hits;
+    bool all;
+
+    __atomic_fetch_and(&cpu->requests, ~REQ_CODE, __ATOMIC_SEQ_CST);
+    if (!j)
+        return;
+    pthread_mutex_lock(&j->lock);
+    hits = j->hits;
+    all = j->hit_all;
+    memcpy(page, j->hit, sizeof page);
+    j->hits = 0;
+    j->hit_all = false;
+    pthread_mutex_unlock(&j->lock);
+    for (unsigned n = 0; n < hits; n++)
+        jit_code_hit(cpu, page[n]);
+    if (!all)
+        return;
+    for (unsigned n = 0; n < 1u << JIT_PAGE_BITS; n++)
+        for (struct jit_block *jb = j->page[n]; jb; jb = jb->page_next)
+            cache_unlink(j, jb);
+}
+
+/* --- links ---------------------------------------------------------------- */
+
+/* Compares [H_TLB + at] with a value; jumps at *rel if it differs. */
+static uint8_t *compare_tlb(struct emit *e, size_t at, uint64_t value)
+{
+    struct host_mem m = { H_TLB, H_NONE, 0, false, (int32_t)at };
+
+    emit_mov_imm(e, H_S1, value);
+    emit_rm(e, true, 0x3b, H_S1, &m);
+    return emit_jcc(e, CC_NE);
+}
+
+static void keep_flags(struct emit *e)
+{
+    emit_rr(e, true, 0x8b, H_S0, H_RAX);
+    emit8(e, 0x9f);
+    emit_insn(e, &(struct host_insn){ .map = 1, .op = 0x90 });
+}
+
+static void flags_again(struct emit *e)
+{
+    emit8(e, 0x04);
+    emit8(e, 0x7f);
+    emit8(e, 0x9e);
+    emit_rr(e, true, 0x8b, H_RAX, H_S0);
+}
+
+/* The way to a block in another page. */
+static void bridge(struct vcpu *cpu, struct jit_link *l,
+                   const struct jit_block *to, const struct tlb_entry *entry)
+{
+    struct jit *j = cpu->jit;
+    struct emit e = { j->at };
+    uint64_t base = cpu->fast[SEG_CS].base;
+    size_t at = (size_t)((const uint8_t *)entry - (const uint8_t *)cpu->tlb);
+    uint8_t *rel[3];
+    unsigned rels = 0;
+
+    l->bridge = e.p;
+    if (l->flags)
+        keep_flags(&e);
+    rel[rels++] = compare_tlb(&e, at, entry->tag);
+    rel[rels++] = compare_tlb(&e, at + 8, (uint64_t)(uintptr_t)entry->host);
+    if (base || cpu->rip_mask != ~0ull) {
+        struct host_mem m = state_mem(offsetof(struct vcpu, fast) +
+                                      SEG_CS * sizeof(struct seg_fast));
+
+        emit_mov_imm(&e, H_S1, base);
+        emit_rm(&e, true, 0x3b, H_S1, &m);
+        rel[rels++] = emit_jcc(&e, CC_NE);
+    }
+    if (l->flags)
+        flags_again(&e);
+    emit_jmp_to(&e, to->code);
+    for (unsigned n = 0; n < rels; n++)
+        emit_patch(rel[n], e.p);
+    if (l->flags)
+        flags_again(&e);
+    emit_jmp_to(&e, l->stub);
+    j->at = e.p;
+    l->to = to;
+    l->bridge_host = entry->host;
+    l->bridge_lin = base + l->rip;
+    j->n_bridges++;
+}
+
+void cache_link(struct vcpu *cpu, struct jit_link *l, struct jit_block *to)
+{
+    struct jit *j = cpu->jit;
+    uint64_t lin = cpu->fast[SEG_CS].base + l->rip;
+    struct tlb_slot s;
+
+    if (l->rip != to->rip || l->from->mode != to->mode)
+        return;
+    if (!l->cross) {
+        emit_patch(l->site, to->code);
+        j->n_links++;
+        return;
+    }
+    if (!cpu->long_mode)
+        lin = (uint32_t)lin;
+    /* the run loop may know the way without the TLB having an entry; a fault
+     * here is one of the fetch */
+    cpu->fetching = true;
+    s = mmu_find(cpu, lin, ACCESS_EXEC, mmu_mode(cpu));
+    cpu->fetching = false;
+    if ((lin ^ s.e->tag) >= PAGE_BYTES ||
+        s.e->host + (lin & 0xfff) != to->b->host)
+        return;
+    if (l->to != to || l->bridge_host != s.e->host || l->bridge_lin != lin) {
+        if ((size_t)(j->end - j->at) < JIT_CODE_ROOM)
+            return;
+        bridge(cpu, l, to, s.e);
+    }
+    emit_patch(l->site, l->bridge);
+    j->n_links++;
+}

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between C and translated code: trampolines, the slow path, the look-up
+ * after an instruction that ends a block, creation.
+ *
+ * Trampolines are emitted into the code buffer, because they know the map of
+ * registers.  Their contracts:
+ *
+ *   enter(code)  from C: loads all registers and jumps to code
+ *   leave        jumped to with a struct jit_link * in S0: saves registers
+ *                and flags, returns the link to C
+ *   slow         called with the block in S0, instructions in S1: saves
+ *                registers, calls jit_slow(); then returns, leaves, or goes
+ *                on somewhere else
+ *   vec_enter    called with the link to leave by in S0 and DENY_* in S1:
+ *                loads the vector registers
+ *
+ * GS holds the struct vcpu.  The C library uses FS, and nothing else in this
+ * program uses GS; a thread sets it when it runs another vCPU than before.
+ */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cpu/interp/flags.h"
+#include "cpu/interp/interp.h"
+#include "cpu/interp/vec.h"
+#include "cpu/jit/translate.h"
+
+_Static_assert(offsetof(struct vcpu, st.ymm) % 16 == 0 ||
+               sizeof(((struct x86_state *)0)->ymm) == 512,
+               "16 registers of 32 bytes");
+
+#define HWCAP2_FSGSBASE 2u
+
+enum { SLOW_BACK, SLOW_LEAVE }; /* else a place to go on at */
+
+/* --- the slow path --------------------------------------------------------- */
+
+static size_t jump_slot(uint64_t lin)
+{
+    return lin & ((1u << JIT_JUMP_BITS) - 1);
+}
+
+static bool mxcsr_masked(const struct vcpu *cpu)
+{
+    return (cpu->st.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
+}
+
+/* Where the code for st.rip is, if that is known. */
+static uint64_t next_code(struct vcpu *cpu)
+{
+    uint64_t rip = cpu->st.rip & cpu->rip_mask;
+    uint64_t lin = cpu->fast[SEG_CS].base + rip;
+    const struct jit_jump *e = &cpu->jit_jumps[jump_slot(lin)];
+
+    cpu->st.rip = rip;
+    cpu->vec_live = 0;
+    if (e->lin != lin || e->key != cpu->key ||
+        __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
+        return SLOW_LEAVE;
+    cpu->jit->n_end_hits++;
+    return (uint64_t)(uintptr_t)e->code;
+}
+
+/* The interpreter does instructions of a block. */
+static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb,
+                         uint32_t what)
+{
+    struct block *b = jb->b;
+    unsigned k = what & 0xff, last = k + (what >> 8 & 0xff);
+    uint64_t at = jb->rip, key = cpu->key;
+    bool exact = cpu->jit->exact;
+
+    flags_set(cpu, cpu->jit_flags);
+    cpu->cur = b;
+    cpu->cur_rip = jb->rip;
+    for (unsigned n = 0; n < k; n++)
+        at += b->insn[n].len;
+    for (; k < last; k++) {
+        const struct x86_insn *i = &b->insn[k];
+
+        cpu->cur_count = exact ? b->count : k + 1;
+        at += i->len;
+        cpu->st.rip = at;
+        i->fn(cpu, i);
+        if (unlikely(b->dead || cpu->st.rip != at || cpu->key != key)) {
+            k++;
+            break;
+        }
+    }
+    cpu->jit_flags = flags_pack(cpu);
+    if (what & SLOW_ROW)
+        cpu->jit->fallback[b->insn[last - 1].row]++;
+    if (what & SLOW_END) {
+        cpu->jit->n_ends++;
+        if (cpu->st.rip == at && cpu->key == key && !b->dead &&
+            !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
+            return SLOW_BACK;
+        return next_code(cpu);
+    }
+    cpu->jit->n_slow++;
+    if (likely(!b->dead && cpu->st.rip == at && cpu->key == key &&
+               (!cpu->vec_live || mxcsr_masked(cpu))))
+        return SLOW_BACK;
+    if (exact)
+        cpu->insns -= b->count - k;
+    cpu->vec_live = 0;
+    return SLOW_LEAVE;
+}
+
+/* May the vector registers be loaded?  VEC_LIVE_*, or 0. */
+static uint64_t jit_vec_enter(struct vcpu *cpu, struct jit_link *out,
+                              uint32_t needs)
+{
+    unsigned live = 0;
+
+    cpu->jit->n_vec++;
+    if (!(cpu->deny & DENY_SSE))
+        live |= VEC_LIVE_SSE;
+    if (!(cpu->deny & DENY_AVX))
+        live |= VEC_LIVE_AVX;
+    if ((cpu->deny & needs) || !mxcsr_masked(cpu)) {
+        cpu->jit->interpret = (struct jit_block *)(uintptr_t)out->from;
+        return 0;
+    }
+    return live;
+}
+
+/* --- trampolines ------------------------------------------------------------- */
+
+static void save_registers(struct emit *e)
+{
+    for (unsigned n = 0; n < 16; n++)
+        if (host_of[n] != H_NONE)
+            emit_store(e, true, host_of[n], gpr_at(n));
+}
+
+static void load_registers(struct emit *e)
+{
+    emit_load(e, true, H_TLB, offsetof(struct vcpu, tlb));
+    emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
+    emit8(e, 0x04);             /* add al, 7f; sahf */
+    emit8(e, 0x7f);
+    emit8(e, 0x9e);
+    for (unsigned n = 0; n < 16; n++)
+        if (host_of[n] != H_NONE)
+            emit_load(e, true, host_of[n], gpr_at(n));
+}
+
+static void vec_move(struct emit *e, unsigned op, unsigned reg)
+{
+    struct host_mem m = state_mem(offsetof(struct vcpu, st.ymm) + reg * 32);
+    bool avx = __builtin_cpu_supports("avx");
+
+    emit_insn(e, &(struct host_insn){ .vex = avx, .l = avx, .map = 1,
+                                      .op = (uint8_t)op,
+                                      .reg = (uint8_t)reg, .mem = &m });
+}
+
+static void mxcsr_insn(struct emit *e, unsigned n, size_t at)
+{
+    struct host_mem m = state_mem(at);
+
+    emit_insn(e, &(struct host_insn){ .map = 1, .op = 0xae,
+                                      .reg = (uint8_t)n, .mem = &m });
+}
+
+static void save_vectors(struct emit *e)
+{
+    for (unsigned n = 0; n < 16; n++)
+        vec_move(e, 0x11, n);
+    if (__builtin_cpu_supports("avx")) {
+        emit8(e, 0xc5);         /* vzeroupper */
+        emit8(e, 0xf8);
+        emit8(e, 0x77);
+    }
+    mxcsr_insn(e, 3, offsetof(struct vcpu, st.mxcsr));
+    mxcsr_insn(e, 2, offsetof(struct vcpu, host_mxcsr));
+}
+
+static void load_vectors(struct emit *e)
+{
+    mxcsr_insn(e, 2, offsetof(struct vcpu, st.mxcsr));
+    for (unsigned n = 0; n < 16; n++)
+        vec_move(e, 0x10, n);
+}
+
+/* A short jump over what is emitted until label(). */
+static uint8_t *if_vec_live(struct emit *e)
+{
+    struct host_mem live = state_mem(offsetof(struct vcpu, vec_live));
+
+    emit_insn(e, &(struct host_insn){ .op = 0x80, .reg = ALU_CMP,
+                                      .mem = &live, .imm_bytes = 1 });
+    return emit_jcc(e, CC_E);
+}
+
+static void label(struct emit *e, uint8_t *rel)
+{
+    emit_patch(rel, e->p);
+}
+
+static const uint8_t pushed[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15 };
+#define PUSHED sizeof pushed
+
+static void push_pop(struct emit *e, unsigned op, unsigned reg)
+{
+    emit_insn(e, &(struct host_insn){ .op = (uint8_t)op, .plus_r = true,
+                                      .rm = (uint8_t)reg });
+}
+
+/* Back to jit_execute() with what is in RAX. */
+static void emit_return(struct emit *e)
+{
+    emit_lea(e, true, H_RSP, H_RSP, 8);
+    for (unsigned n = PUSHED; n-- > 0;)
+        push_pop(e, 0x58, pushed[n]);
+    emit8(e, 0xc3);
+}
+
+static void emit_enter(struct jit *j, struct emit *e)
+{
+    j->enter = e->p;
+    for (unsigned n = 0; n < PUSHED; n++)
+        push_pop(e, 0x50, pushed[n]);
+    emit_lea(e, true, H_RSP, H_RSP, -8);
+    emit_rr(e, true, 0x8b, H_S1, H_RDI);
+    load_registers(e);
+    emit_rr(e, false, 0xff, 4, H_S1);
+}
+
+static void emit_leave(struct jit *j, struct emit *e)
+{
+    uint8_t *rel;
+
+    j->leave = e->p;
+    save_registers(e);
+    emit8(e, 0x9f);
+    emit_insn(e, &(struct host_insn){ .map = 1, .op = 0x90 });
+    emit_store(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
+    rel = if_vec_live(e);
+    save_vectors(e);
+    label(e, rel);
+    emit_rr(e, true, 0x8b, H_RAX, H_S0);
+    emit_return(e);
+}
+
+static void call_c(struct emit *e, struct vcpu *cpu, const void *function)
+{
+    emit_mov_imm(e, H_RDI, (uint64_t)(uintptr_t)cpu);
+    emit_rr(e, true, 0x8b, H_RSI, H_S0);
+    emit_rr(e, false, 0x8b, H_RDX, H_S1);
+    emit_mov_imm(e, H_RAX, (uint64_t)(uintptr_t)function);
+    emit_lea(e, true, H_RSP, H_RSP, -8);
+    emit_rr(e, false, 0xff, 2, H_RAX);
+    emit_lea(e, true, H_RSP, H_RSP, 8);
+}
+
+static void emit_slow(struct jit *j, struct emit *e, struct vcpu *cpu)
+{
+    uint8_t *rel, *leave, *away;
+
+    j->slow = e->p;
+    save_registers(e);
+    rel = if_vec_live(e);
+    save_vectors(e);
+    label(e, rel);
+    call_c(e, cpu, (const void *)jit_slow);
+    emit_ri(e, true, ALU_CMP, H_RAX, SLOW_LEAVE);
+    leave = emit_jcc(e, CC_E);
+    away = emit_jcc(e, CC_A);
+    rel = if_vec_live(e);
+    load_vectors(e);
+    label(e, rel);
+    load_registers(e);
+    emit8(e, 0xc3);
+    label(e, away);
+    emit_rr(e, true, 0x8b, H_S1, H_RAX);
+    emit_lea(e, true, H_RSP, H_RSP, 8);
+    load_registers(e);
+    emit_rr(e, false, 0xff, 4, H_S1);
+    label(e, leave);
+    emit_lea(e, true, H_RSP, H_RSP, 8);
+    emit_mov_imm(e, H_RAX, 0);
+    emit_return(e);
+}
+
+static void emit_vec_enter(struct jit *j, struct emit *e, struct vcpu *cpu)
+{
+    struct host_mem live = state_mem(offsetof(struct vcpu, vec_live));
+    uint8_t *rel, *denied;
+
+    j->vec_enter = e->p;
+    save_registers(e);
+    /* what is live of them may be less than what is needed */
+    rel = if_vec_live(e);
+    save_vectors(e);
+    label(e, rel);
+    emit_store(e, true, H_S0, offsetof(struct vcpu, jit_tmp));
+    call_c(e, cpu, (const void *)jit_vec_enter);
+    emit_rm(e, false, 0x88, H_RAX, &live);
+    emit_ri(e, true, ALU_CMP, H_RAX, 0);
+    denied = emit_jcc(e, CC_E);
+    load_vectors(e);
+    load_registers(e);
+    emit8(e, 0xc3);
+    label(e, denied);
+    emit_lea(e, true, H_RSP, H_RSP, 8);
+    load_registers(e);
+    emit_load(e, true, H_S0, offsetof(struct vcpu, jit_tmp));
+    emit_jmp_to(e, j->leave);
+}
+
+/* --- running ----------------------------------------------------------------- */
+
+static void set_gs(struct vcpu *cpu)
+{
+    if (likely(cpu->jit->fsgsbase)) {
+        const struct vcpu *now;
+
+        __asm__ volatile("rdgsbase %0" : "=r"(now));
+        if (unlikely(now != cpu))
+            __asm__ volatile("wrgsbase %0" : : "r"(cpu));
+    } else {
+        syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
+    }
+}
+
+static struct jit_block *code_for(struct vcpu *cpu, struct block *b)
+{
+    struct jit_block *jb = cache_lookup(b, cpu->st.rip);
+
+    if (jb)
+        return jb;
+    if (b->runs < cpu->jit->hot) {
+        b->runs++;
+        return NULL;
+    }
+    return translate(cpu, b, cpu->st.rip);
+}
+
+bool jit_execute(struct vcpu *cpu, struct block *b)
+{
+    struct jit *j = cpu->jit;
+    struct jit_block *jb = code_for(cpu, b);
+    struct jit_link *pending = j->pending, *link;
+    uint64_t lin = cpu->fast[SEG_CS].base + cpu->st.rip;
+    struct jit_link *(*enter)(const uint8_t *code);
+
+    j->pending = NULL;
+    if (!jb || jb == j->interpret) {
+        j->interpret = NULL;
+        return false;
+    }
+    cache_relink(j, jb);
+    if (pending)
+        cache_link(cpu, pending, jb);
+    cpu->jit_jumps[jump_slot(lin)] =
+        (struct jit_jump){ lin, cpu->key, jb->code + j->rx, 0 };
+    set_gs(cpu);
+    cpu->jit_flags = flags_pack(cpu);
+    cpu->vec_live = 0;
+    j->n_enters++;
+    enter = (struct jit_link *(*)(const uint8_t *))(uintptr_t)(j->enter +
+                                                              j->rx);
+    link = enter(jb->code + j->rx);
+    flags_set(cpu, cpu->jit_flags);
+    cpu->vec_live = 0;
+    cpu->cur = NULL;
+    if (link) {
+        cpu->st.rip = link->rip;
+        if (link->site)
+            j->pending = link;
+    }
+    return true;
+}
+
+/* --- creation ------------------------------------------------------------------ */
+
+static bool map_buffer(struct jit *j)
+{
+    int fd = memfd_create("backplane-jit", MFD_CLOEXEC);
+    void *rw, *rx;
+
+    if (fd < 0)
+        return false;
+    if (ftruncate(fd, JIT_CODE_BYTES) != 0) {
+        close(fd);
+        return false;
+    }
+    rw = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+              0);
+    rx = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    close(fd);
+    j->rw = rw == MAP_FAILED ? NULL : rw;
+    if (j->rw && rx != MAP_FAILED) {
+        j->rx = (uint8_t *)rx - j->rw;
+        return true;
+    }
+    if (rx != MAP_FAILED)
+        munmap(rx, JIT_CODE_BYTES);
+    if (j->rw)
+        munmap(j->rw, JIT_CODE_BYTES);
+    j->rw = NULL;
+    return false;
+}
+
+bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
+{
+    struct jit *j = g_try_malloc0(sizeof *j);
+    struct emit e;
+
+    if (!j)
+        return false;
+    j->data = mmap(NULL, JIT_DATA_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    j->fallback = g_try_malloc0(x86_row_count * sizeof *j->fallback);
+    if (j->data == MAP_FAILED || !j->fallback || !map_buffer(j)) {
+        if (j->data != MAP_FAILED)
+            munmap(j->data, JIT_DATA_BYTES);
+        g_free(j->fallback);
+        g_free(j);
+        return false;
+    }
+    pthread_mutex_init(&j->lock, NULL);
+    j->exact = exact;
+    j->hot = hot;
+    j->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+    j->end = j->rw + JIT_CODE_BYTES;
+    j->data_end = j->data + JIT_DATA_BYTES;
+    cpu->host_mxcsr = MXCSR_DEFAULT;
+    e.p = j->rw;
+    emit_enter(j, &e);
+    emit_leave(j, &e);
+    emit_slow(j, &e, cpu);
+    emit_vec_enter(j, &e, cpu);
+    j->start = j->at = e.p;
+    j->data_at = j->data;
+    cpu->jit = j;
+    return true;
+}
+
+void jit_finish(struct vcpu *cpu)
+{
+    struct jit *j = cpu->jit;
+
+    if (!j)
+        return;
+    if (j->perf)
+        fclose(j->perf);
+    munmap(j->rw, JIT_CODE_BYTES);
+    munmap(j->rw + j->rx, JIT_CODE_BYTES);
+    munmap(j->data, JIT_DATA_BYTES);
+    pthread_mutex_destroy(&j->lock);
+    g_free(j->fallback);
+    g_free(j);
+    cpu->jit = NULL;
+}
+
+void jit_perf_map(struct vcpu *cpu, bool on)
+{
+    struct jit *j = cpu->jit;
+    g_autofree char *name = g_strdup_printf("/tmp/perf-%d.map", getpid());
+
+    if (!j)
+        return;
+    if (j->perf)
+        fclose(j->perf);
+    j->perf = on ? fopen(name, "a") : NULL;
+    if (j->perf)
+        setvbuf(j->perf, NULL, _IOLBF, 0);
+}
+
+/* --- counters ------------------------------------------------------------------ */
+
+static void describe_fallbacks(const struct jit *j, GString *out)
+{
+    g_autofree bool *shown = g_new0(bool, x86_row_count);
+
+    for (unsigned n = 0; n < 24; n++) {
+        unsigned best = 0;
+
+        for (unsigned r = 1; r < x86_row_count; r++)
+            if (!shown[r] && j->fallback[r] > j->fallback[best])
+                best = r;
+        if (!j->fallback[best])
+            break;
+        shown[best] = true;
+        g_string_append_printf(out, "  %s %s: %" G_GUINT64_FORMAT "\n",
+                               x86_rows[best].enc, x86_rows[best].mnemonic,
+                               j->fallback[best]);
+    }
+}
+
+void jit_describe(const struct vcpu *cpu, GString *out)
+{
+    const struct jit *j = cpu->jit;
+
+    if (!j)
+        return;
+    const struct { const char *name; uint64_t value; } rows[] = {
+        { "blocks translated", j->n_blocks },
+        { "instructions translated", j->n_insns },
+        { "code bytes", (uint64_t)(j->at - j->rw) },
+        { "data bytes", (uint64_t)(j->data_at - j->data) },
+        { "flushes", j->n_flushes },
+        { "entries from the run loop", j->n_enters },
+        { "links made", j->n_links }, { "bridges made", j->n_bridges },
+        { "slow accesses and handlers", j->n_slow },
+        { "block ends by handler", j->n_ends },
+        { "... that went on in code", j->n_end_hits },
+        { "entries taken back", j->n_unlinks },
+        { "vector registers loaded", j->n_vec },
+    };
+
+    for (unsigned k = 0; k < G_N_ELEMENTS(rows); k++)
+        g_string_append_printf(out, "cpu%u jit %s: %" G_GUINT64_FORMAT "\n",
+                               cpu->index, rows[k].name, rows[k].value);
+    g_string_append_printf(out, "cpu%u jit calls of handlers:\n", cpu->index);
+    describe_fallbacks(j, out);
+}

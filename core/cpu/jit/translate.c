@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a decoded block to host code.
+ *
+ * One guest instruction after the other is emitted, in three ways: the same
+ * instruction with other registers and another memory operand (alu.c, most
+ * of them), a short sequence (mem.c, branch.c), or a call of the
+ * interpreter's handler (all the rest).  The last one is always possible, so
+ * nothing here has to be complete.
+ *
+ * Registers.  Guest registers are in host registers by a fixed map
+ * (target.h); between two instructions every one of them is where the map
+ * says and has its right value.  So code may leave a block at any
+ * instruction, and whatever is unusual about an access (no TLB entry, a
+ * device, a page crossing, a fault, code that is written) is left to the
+ * interpreter: a stub behind the block saves the registers, lets the handler
+ * do the whole instruction from its start, and goes on behind it.  A fault
+ * leaves by longjmp as it always does; the saved state is that before the
+ * instruction.
+ *
+ * Flags.  Guest flags are the host's.  The TLB look-up destroys them, so
+ * where they are still needed they are saved before (LAHF, SETO: to
+ * vcpu.jit_flags) and fetched when an instruction wants them.  `in_host` and
+ * `in_state` say at each point where they are right.  What is needed comes
+ * from the flag columns of x86.def: live[k] are the flags that some later
+ * instruction reads before they are written.  At an exit all are live unless
+ * the instructions at the target, if they are in the same page, write them
+ * first.  At a fault, flags that are dead may be wrong in what the handler
+ * sees; in exact mode all flags are always live.
+ *
+ * Vector registers are the guest's own while vcpu.vec_live says so: a block
+ * that uses them looks at the start.  The slow path saves them.
+ *
+ * Entering.  At the entry a block looks for requests, unless flags are live
+ * there and it only goes on forward; so every loop passes one look.  In exact
+ * mode instructions are counted there, too.
+ *
+ * Leaving.  See branch.c for targets; every jump that is not linked leads to
+ * a stub which returns the struct jit_link to the run loop.
+ */
+#include <string.h>
+
+#include "cpu/decode.h"
+#include "cpu/interp/interp.h"
+#include "cpu/jit/translate.h"
+
+/* --- flags --------------------------------------------------------------- */
+
+/*
+ * Are the flags that a row leaves undefined those of before?  So it is on
+ * AMD's processors for MUL, DIV, BT, BSF and their kin.
+ */
+static bool leaves_undefined(const struct x86_row *row)
+{
+    if (row->vex || row->map > 1)
+        return false;
+    if (row->map == 1)
+        return row->opcode == 0xaf || (row->opcode & 0xc7) == 0x83 ||
+               (row->opcode & 0xf8) == 0xb8;
+    return row->opcode == 0x69 || row->opcode == 0x6b ||
+           ((row->opcode & 0xfe) == 0xf6 && row->ext >= 4);
+}
+
+static uint32_t kills(const struct x86_insn *i)
+{
+    const struct x86_row *row = &x86_rows[i->row];
+
+    if (leaves_undefined(row))
+        return row->fl_written & ~row->fl_undefined & FL_ARITH;
+    /* a count of zero leaves them */
+    if (i->flags & (X86_I_REP | X86_I_REPNE))
+        return 0;
+    return (row->fl_written | row->fl_undefined) & FL_ARITH;
+}
+
+static uint32_t reads(const struct x86_insn *i)
+{
+    return x86_rows[i->row].fl_read & FL_ARITH;
+}
+
+static bool changes(const struct x86_insn *i)
+{
+    const struct x86_row *row = &x86_rows[i->row];
+
+    return (row->fl_written | row->fl_undefined) & FL_ARITH;
+}
+
+void flags_keep(struct tr *t)
+{
+    if (!t->live[t->k] || !t->in_host || t->in_state)
+        return;
+    emit_rr(&t->e, true, 0x8b, H_S0, H_RAX);
+    emit8(&t->e, 0x9f);                             /* lahf */
+    emit_insn(&t->e, &(struct host_insn){ .map = 1, .op = 0x90 });
+    emit_store(&t->e, false, H_RAX, offsetof(struct vcpu, jit_flags));
+    emit_rr(&t->e, true, 0x8b, H_RAX, H_S0);
+    t->in_state = true;
+}
+
+void flags_lost(struct tr *t)
+{
+    t->in_host = false;
+}
+
+static void restore_flags(struct emit *e)
+{
+    emit_rr(e, true, 0x8b, H_S0, H_RAX);
+    emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
+    emit8(e, 0x04);                                 /* add al, 7f */
+    emit8(e, 0x7f);
+    emit8(e, 0x9e);                                 /* sahf */
+    emit_rr(e, true, 0x8b, H_RAX, H_S0);
+}
+
+void flags_back(struct tr *t)
+{
+    if (!t->in_host && t->in_state)
+        restore_flags(&t->e);
+    t->in_host = true;
+}
+
+bool flags_wanted(const struct tr *t)
+{
+    uint32_t kill = kills(t->i);
+
+    return !t->in_host &&
+           (reads(t->i) ||
+            (changes(t->i) && (live_after(t) & ~kill)));
+}
+
+void flags_done(struct tr *t)
+{
+    if (changes(t->i)) {
+        t->in_host = true;
+        t->in_state = false;
+    }
+}
+
+/* What the code at `rip` of the same page reads before it writes it. */
+static uint32_t live_at(const struct tr *t, uint64_t rip)
+{
+    uint32_t open = FL_ARITH, live = 0;
+    uint64_t delta = rip - t->jb->rip;
+    uintptr_t host = (uintptr_t)t->b->host + delta;
+
+    if ((host ^ (uintptr_t)t->b->host) >> PAGE_SHIFT || t->exact)
+        return FL_ARITH;
+    for (unsigned n = 0; n < 8 && open; n++) {
+        unsigned avail = PAGE_BYTES - (host & (PAGE_BYTES - 1));
+        struct x86_insn i;
+
+        if (x86_decode(&i, (const uint8_t *)host, avail,
+                       t->b->mode & (MODE_CODE | MODE_REAL),
+                       &t->cpu->model->features) <= 0)
+            break;
+        live |= reads(&i) & open;
+        open &= ~kills(&i);
+        if (i.flags & (X86_I_END | X86_I_REP | X86_I_REPNE))
+            break;
+        host += i.len;
+        if (!(host & (PAGE_BYTES - 1)))
+            break;
+    }
+    return live | open;
+}
+
+static bool is_jcc(const struct x86_row *row)
+{
+    return row->jit == X86_JIT_BRANCH && row->fl_read &&
+           row->op[0].kind == X86_OP_J;
+}
+
+static uint32_t live_out(struct tr *t, uint64_t end)
+{
+    const struct x86_insn *i = &t->b->insn[t->b->count - 1];
+    const struct x86_row *row = &x86_rows[i->row];
+    uint64_t target = jump_trunc(end + i->imm, i->osz);
+
+    if (!(i->flags & X86_I_END))
+        return live_at(t, end);
+    if (row->jit != X86_JIT_BRANCH || row->op[0].kind != X86_OP_J)
+        return FL_ARITH;
+    if (is_jcc(row) || (row->opcode & 0xfc) == 0xe0)
+        return live_at(t, end) | live_at(t, target);
+    return live_at(t, target);
+}
+
+static void liveness(struct tr *t)
+{
+    uint64_t end = t->jb->rip + t->b->bytes;
+    uint32_t live = live_out(t, end);
+
+    t->live[t->b->count] = live;
+    for (unsigned k = t->b->count; k-- > 0;) {
+        live = (live & ~kills(&t->b->insn[k])) | reads(&t->b->insn[k]);
+        t->live[k] = t->exact ? FL_ARITH : live;
+    }
+}
+
+/* --- stubs --------------------------------------------------------------- */
+
+struct stub *stub_new(struct tr *t, enum stub_kind kind)
+{
+    struct stub *s = &t->stub[t->stubs++];
+
+    *s = (struct stub){ .kind = kind, .first = t->k, .count = 1 };
+    return s;
+}
+
+void stub_jcc(struct tr *t, struct stub *s, enum host_cc cc)
+{
+    s->rel[s->rels++] = emit_jcc(&t->e, cc);
+}
+
+struct stub *stub_slow(struct tr *t)
+{
+    return stub_new(t, STUB_SLOW);
+}
+
+static void call_slow(struct tr *t, unsigned first, unsigned count,
+                      uint32_t what)
+{
+    emit_mov_imm(&t->e, H_S1, first | count << 8 | what);
+    emit_call_to(&t->e, t->slow_tail);
+}
+
+static void leave_by(struct tr *t, struct jit_link *l)
+{
+    emit_mov_imm(&t->e, H_S0, (uint64_t)(uintptr_t)l);
+    emit_jmp_to(&t->e, t->jit->leave);
+}
+
+static struct jit_link *link_new(struct tr *t, uint64_t rip)
+{
+    struct jit_link *l = cache_alloc(t->jit, sizeof *l);
+    uint64_t base = t->cpu->fast[SEG_CS].base;
+
+    *l = (struct jit_link){ .rip = rip, .from = t->jb };
+    l->flags = t->live[t->b->count] != 0;
+    l->cross = ((base + rip) ^ (base + t->jb->rip)) >> PAGE_SHIFT != 0;
+    return l;
+}
+
+static void emit_stub(struct tr *t, struct stub *s)
+{
+    for (unsigned n = 0; n < s->rels; n++)
+        emit_patch(s->rel[n], t->e.p);
+    switch (s->kind) {
+    case STUB_SLOW:
+        call_slow(t, s->first, s->count, 0);
+        emit_jmp_to(&t->e, s->resume);
+        break;
+    case STUB_END:
+        call_slow(t, s->first, 1, SLOW_END);
+        leave_by(t, link_new(t, t->next));
+        break;
+    case STUB_LINK:
+        s->link->stub = t->e.p;
+        if (s->restore)
+            restore_flags(&t->e);
+        leave_by(t, s->link);
+        break;
+    case STUB_VEC:
+        emit_mov_imm(&t->e, H_S0, (uint64_t)(uintptr_t)&t->jb->self);
+        emit_mov_imm(&t->e, H_S1, t->vec);
+        emit_call_to(&t->e, t->jit->vec_enter);
+        emit_jmp_to(&t->e, s->resume);
+        break;
+    }
+}
+
+/* --- fallbacks and exits --------------------------------------------------- */
+
+void use_handler(struct tr *t)
+{
+    flags_keep(t);
+    call_slow(t, t->k, 1, SLOW_ROW);
+    t->in_host = t->in_state = true;
+}
+
+void end_by_handler(struct tr *t)
+{
+    flags_keep(t);
+    call_slow(t, t->k, 1, SLOW_END | SLOW_ROW);
+    t->in_host = t->in_state = true;
+    exit_to(t, CC_ALWAYS, t->next);
+    t->ended = true;
+}
+
+void exit_to(struct tr *t, enum host_cc cc, uint64_t rip)
+{
+    struct stub *s = stub_new(t, STUB_LINK);
+
+    s->link = link_new(t, rip);
+    stub_jcc(t, s, cc);
+    s->link->site = s->rel[0];
+}
+
+/* --- a block --------------------------------------------------------------- */
+
+/* Does every way out lead forward, to an address known now?  Then a loop
+ * must pass through another block. */
+static bool goes_forward(const struct tr *t)
+{
+    const struct x86_insn *i = &t->b->insn[t->b->count - 1];
+    const struct x86_row *row = &x86_rows[i->row];
+
+    if (!(i->flags & (X86_I_END | X86_I_REP | X86_I_REPNE)))
+        return true;
+    return row->jit == X86_JIT_BRANCH && row->op[0].kind == X86_OP_J &&
+           (int64_t)i->imm >= 0 && i->osz >= 4;
+}
+
+static void count_insns(struct tr *t, struct stub *out)
+{
+    struct host_mem limit = state_mem(offsetof(struct vcpu, insn_limit));
+
+    emit_load(&t->e, true, H_S0, offsetof(struct vcpu, insns));
+    emit_lea(&t->e, true, H_S0, H_S0, t->b->count);
+    emit_rm(&t->e, true, 0x3b, H_S0, &limit);
+    stub_jcc(t, out, CC_A);
+    emit_store(&t->e, true, H_S0, offsetof(struct vcpu, insns));
+}
+
+static void vec_check(struct tr *t)
+{
+    struct host_mem live = state_mem(offsetof(struct vcpu, vec_live));
+    struct stub *s = stub_new(t, STUB_VEC);
+
+    emit_insn(&t->e, &(struct host_insn){
+        .op = 0xf6, .mem = &live, .imm_bytes = 1,
+        .imm = t->vec & DENY_AVX ? VEC_LIVE_AVX : VEC_LIVE_SSE });
+    stub_jcc(t, s, CC_E);
+    s->resume = t->e.p;
+}
+
+static void prologue(struct tr *t)
+{
+    struct host_mem requests = state_mem(offsetof(struct vcpu, requests));
+    bool poll = !t->live[0] || t->exact || !goes_forward(t);
+    struct stub *out;
+
+    if (!poll && !t->vec) {
+        /* JIT_ENTRY bytes that no link changes */
+        static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+        memcpy(t->e.p, nop, sizeof nop);
+        t->e.p += sizeof nop;
+        return;
+    }
+    flags_keep(t);
+    flags_lost(t);
+    out = stub_new(t, STUB_LINK);
+    out->link = &t->jb->self;
+    out->restore = t->in_state;
+    if (poll) {
+        emit_mi(&t->e, false, ALU_CMP, &requests, 0);
+        stub_jcc(t, out, CC_NE);
+    }
+    if (t->exact)
+        count_insns(t, out);
+    if (t->vec)
+        vec_check(t);
+}
+
+static void one_insn(struct tr *t)
+{
+    bool end = t->i->flags & X86_I_END;
+    bool done = false;
+    struct emit before = t->e;
+    unsigned stubs = t->stubs;
+    bool in_host = t->in_host, in_state = t->in_state;
+
+    switch ((enum x86_jit_class)t->row->jit) {
+    case X86_JIT_COPY:
+    case X86_JIT_COPYM:
+        done = !end && (emit_special(t) || emit_generic(t));
+        break;
+    case X86_JIT_BRANCH:
+        done = emit_branch(t);
+        break;
+    case X86_JIT_SPECIAL:
+    case X86_JIT_CALL:
+        done = !end && emit_special(t);
+        break;
+    default:
+        break;
+    }
+    if (done)
+        return;
+    t->e = before;
+    t->stubs = stubs;
+    t->in_host = in_host;
+    t->in_state = in_state;
+    if (end || t->k + 1 == t->b->count)
+        end_by_handler(t);
+    else
+        use_handler(t);
+}
+
+static void body(struct tr *t)
+{
+    for (t->k = 0; t->k < t->b->count && !t->ended; t->k++) {
+        t->i = &t->b->insn[t->k];
+        t->row = &x86_rows[t->i->row];
+        t->next += t->i->len;
+        one_insn(t);
+    }
+    if (t->ended)
+        return;
+    t->k = t->b->count;
+    if (t->live[t->k])
+        flags_back(t);
+    exit_to(t, CC_ALWAYS, t->next);
+}
+
+/* Which parts of the vector unit the block needs to have at its start. */
+static unsigned needs_vec(const struct block *b)
+{
+    unsigned needs = 0;
+
+    for (unsigned k = 0; k < b->count; k++)
+        needs |= vec_needs(&b->insn[k]);
+    return needs;
+}
+
+static void prepare(struct tr *t, struct vcpu *cpu, struct block *b,
+                    struct jit_block *jb)
+{
+    unsigned code = b->mode & MODE_CODE;
+
+    memset(t, 0, offsetof(struct tr, stub));
+    t->cpu = cpu;
+    t->jit = cpu->jit;
+    t->b = b;
+    t->jb = jb;
+    t->next = jb->rip;
+    t->bits = code == MODE_CODE64 ? 64 : code == MODE_CODE32 ? 32 : 16;
+    t->sp_size = cpu->sp_size;
+    t->flat = b->mode & MODE_FLAT;
+    t->exact = t->jit->exact;
+    t->in_host = true;
+    t->stubs = 0;
+    t->ended = false;
+    t->vec = needs_vec(b);
+    t->e.p = t->jit->at;
+}
+
+struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
+{
+    struct tr t;
+    struct jit *j = cpu->jit;
+    struct jit_block *jb;
+
+    if ((b->mode & MODE_NOJIT) || !b->host || b->dead ||
+        rip + b->bytes > cpu->code_end)
+        return NULL;
+    cache_room(cpu);
+    jb = cache_alloc(j, sizeof *jb);
+    *jb = (struct jit_block){ .b = b, .rip = rip, .mode = b->mode };
+    jb->self = (struct jit_link){ .rip = rip, .from = jb };
+    prepare(&t, cpu, b, jb);
+    liveness(&t);
+    t.slow_tail = t.e.p;
+    emit_mov_imm(&t.e, H_S0, (uint64_t)(uintptr_t)jb);
+    emit_jmp_to(&t.e, j->slow);
+    jb->code = t.e.p;
+    prologue(&t);
+    body(&t);
+    for (unsigned n = 0; n < t.stubs; n++)
+        emit_stub(&t, &t.stub[n]);
+    /* where a patched entry leads */
+    jb->self_stub = t.e.p;
+    leave_by(&t, &jb->self);
+    jb->code_bytes = (uint32_t)(t.e.p - j->at);
+    j->at = t.e.p;
+    cache_add(cpu, jb);
+    return jb;
+}
