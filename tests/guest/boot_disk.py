@@ -8,6 +8,7 @@ a power-off, and one in memory that checks the file system from outside.
 """
 
 import calendar
+import hashlib
 import os
 import shutil
 import tempfile
@@ -17,6 +18,9 @@ import caserun
 import kernel_log
 from vmdriver import BUILD, VM, Failure, guest
 
+# Checksum of the lines 1 to 300000.
+NUMBERS = hashlib.md5(b''.join(b'%d\n' % n for n in range(1, 300001))
+                      ).hexdigest()
 KERNELS = {'disk-amd64': 'amd64', 'disk-i386': '686-pae'}
 
 
@@ -74,7 +78,8 @@ def check_from_memory(image, name, before):
         vm.run('e2fsck -f -n /dev/sda1', 120)
         vm.run('mount -o ro /dev/sda1 /mnt && cd /mnt/root/kept')
         vm.run('[ -e c ] && [ ! -e b ]')
-        vm.run('seq 1 300000 | cmp - a', 60)
+        if vm.run('md5sum <a', 60).split()[0] != NUMBERS:
+            raise Failure('the file reads wrong from outside')
         vm.run('fdisk -l /dev/sda | grep -q "^/dev/sda1 "')
         vm.send('poweroff -f')
         vm.wait_exit(30)

@@ -110,7 +110,7 @@ class BackplaneMachine:
         return line + vm.options
 
     def started(self, vm):
-        pass
+        connect(self.ctl_path, vm.process).close()
 
     def ctl(self, *words):
         done = subprocess.run(
