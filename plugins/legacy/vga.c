@@ -135,7 +135,7 @@ static void vbe_enable(struct vga *s, uint16_t v)
     }
     if (was)
         return;
-    st->vbe[VBE_VIRT_WIDTH] = st->vbe[VBE_XRES];
+    st->vbe[VBE_VIRT_WIDTH] = 0; /* as wide as the mode */
     st->vbe[VBE_X_OFFSET] = st->vbe[VBE_Y_OFFSET] = 0;
     vbe_validate(s);
     vbe_enter(s);
@@ -170,7 +170,8 @@ static void vbe_write(struct vga *s, uint16_t v)
         break;
     case VBE_VIRT_WIDTH:
         st->vbe[i] = v;
-        vbe_validate(s);
+        if (vbe_on(st))
+            vbe_validate(s);
         break;
     case VBE_X_OFFSET:
     case VBE_Y_OFFSET: st->vbe[i] = v; break;
@@ -228,7 +229,8 @@ static uint8_t dac_read_data(struct vga_state *st)
 
 static void dac_write_data(struct vga_state *st, uint8_t v)
 {
-    st->dac_cache[st->dac_component] = v;
+    st->dac_cache[st->dac_component] =
+        vbe_on(st) && st->vbe[VBE_ENABLE] & VBE_8BIT_DAC ? v : v & 0x3f;
     if (++st->dac_component < 3)
         return;
     st->dac_component = 0;
@@ -265,6 +267,7 @@ static uint8_t register_read(struct vga *s, unsigned port)
 
 static void attribute_write(struct vga_state *st, uint8_t v)
 {
+    static const uint8_t mask[5] = { 0xef, 0xff, 0x3f, 0x0f, 0x0f };
     unsigned i = st->ar_index & 31;
 
     st->ar_is_data ^= 1;
@@ -273,7 +276,7 @@ static void attribute_write(struct vga_state *st, uint8_t v)
     else if (i < 16)
         st->ar[i] = v & 0x3f;
     else if (i < 21)
-        st->ar[i] = v;
+        st->ar[i] = v & mask[i - 16];
 }
 
 static void crtc_write(struct vga_state *st, uint8_t v)

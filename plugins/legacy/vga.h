@@ -23,7 +23,8 @@ enum { CR_H_DISPLAY_END = 0x01, CR_OVERFLOW = 0x07, CR_PRESET_ROW = 0x08,
        CR_MAX_SCAN = 0x09, CR_CURSOR_START = 0x0a, CR_CURSOR_END = 0x0b,
        CR_START_HIGH = 0x0c, CR_START_LOW = 0x0d, CR_CURSOR_HIGH = 0x0e,
        CR_CURSOR_LOW = 0x0f, CR_V_RETRACE_END = 0x11,
-       CR_V_DISPLAY_END = 0x12, CR_OFFSET = 0x13, CR_LINE_COMPARE = 0x18 };
+       CR_V_DISPLAY_END = 0x12, CR_OFFSET = 0x13, CR_MODE = 0x17,
+       CR_LINE_COMPARE = 0x18 };
 enum { AR_MODE = 0x10, AR_OVERSCAN = 0x11, AR_PLANES = 0x12,
        AR_PANNING = 0x13, AR_COLOR_SELECT = 0x14 };
 /* clang-format on */
@@ -39,6 +40,8 @@ enum { AR_MODE = 0x10, AR_OVERSCAN = 0x11, AR_PLANES = 0x12,
 #define AR10_LINE_GRAPHICS 0x04
 #define AR10_P54           0x80
 #define AR_INDEX_VIDEO     0x20
+#define CR17_NO_CGA_BANKS  0x01
+#define MISC_RAM           0x02
 #define CR9_DOUBLE         0x80
 
 /* Bochs VBE registers (ports 1CEh, 1CFh). */
@@ -81,7 +84,7 @@ struct vga_drawn {
     uint32_t colors[256];
     uint64_t fonts; /* checksum of both fonts */
     uint8_t kind;
-    uint32_t start, pitch, bpp, compare, panning;
+    uint32_t start, pitch, bpp, compare, panning, bank;
 };
 
 struct vga {

@@ -153,8 +153,7 @@ static void draw_cell(struct vga *s, const struct text_mode *m, uint32_t x,
 {
     const struct vga_state *st = &s->st;
     uint8_t ch = cell, attribute = cell >> 8;
-    int two_fonts = font_offset(st, 0) != font_offset(st, 1);
-    uint32_t font = font_offset(st, !(two_fonts && attribute & 8));
+    uint32_t font = font_offset(st, attribute & 8);
     const uint8_t *glyph;
     uint32_t fg = s->drawn.colors[attribute & 15];
     uint32_t bg =
@@ -270,6 +269,7 @@ struct graphics_mode {
     uint32_t kind, width, height, bpp;
     uint32_t start, pitch; /* bytes */
     uint32_t repeat;       /* scan lines a line of memory */
+    uint32_t bank;         /* bytes from even lines to odd ones, 0: none */
     uint32_t compare, panning;
 };
 
@@ -282,6 +282,7 @@ static void vbe_geometry(const struct vga_state *st, struct graphics_mode *m)
     m->width = st->vbe[VBE_XRES];
     m->height = st->vbe[VBE_YRES];
     m->repeat = 1;
+    m->bank = 0;
     m->compare = UINT32_MAX;
     m->panning = 0;
     if (m->kind == KIND_PLANAR) {
@@ -299,13 +300,19 @@ static void vga_geometry(const struct vga_state *st, struct graphics_mode *m)
     unsigned shift = st->gr[GR_MODE] >> 5 & 3;
     uint32_t lines = vga_lines(st);
 
+    m->bank = 0;
     m->kind = shift >= 2 ? KIND_256 : shift == 1 ? KIND_CGA : KIND_PLANAR;
     m->bpp = shift >= 2 ? 8 : 4;
     m->width = (st->cr[CR_H_DISPLAY_END] + 1) * 8;
     if (shift >= 2)
         m->width /= 2; /* a pixel takes two dot clocks */
-    m->repeat = ((st->cr[CR_MAX_SCAN] & 31) + 1) *
-                (st->cr[CR_MAX_SCAN] & CR9_DOUBLE ? 2 : 1);
+    m->repeat = st->cr[CR_MAX_SCAN] & CR9_DOUBLE ? 2 : 1;
+    /* CGA modes: the row scan counter is not a repetition but chooses an 8 KiB
+     * bank; its bytes lie in two planes, or in one. */
+    if (st->cr[CR_MODE] & CR17_NO_CGA_BANKS)
+        m->repeat *= (st->cr[CR_MAX_SCAN] & 31) + 1;
+    else
+        m->bank = m->kind == KIND_CGA ? 4 * 4096 : 4 * 8192;
     m->height = lines / m->repeat;
     if (!m->height)
         m->height = 1;
@@ -385,15 +392,13 @@ static void line_packed(struct vga *s, const struct graphics_mode *m,
         out[x] = pixel_vbe(s, at + (uint64_t)(x + panning) * bytes, m->bpp);
 }
 
-static uint64_t line_start(const struct vga *s, const struct graphics_mode *m,
-                           uint32_t y)
+static uint64_t line_start(const struct graphics_mode *m, uint32_t y)
 {
-    uint64_t at = y > m->compare ? (uint64_t)(y - m->compare - 1) * m->pitch
-                                 : m->start + (uint64_t)y * m->pitch;
-    /* CGA modes interlace: odd lines are 8 KiB further. */
-    if (m->kind == KIND_CGA && !(s->st.cr[0x17] & 1))
-        at = m->start + (uint64_t)(y / 2) * m->pitch + (y & 1) * 4 * 8192;
-    return at;
+    if (y > m->compare)
+        return (uint64_t)(y - m->compare - 1) * m->pitch;
+    if (m->bank)
+        return m->start + (uint64_t)(y / 2) * m->pitch + (y & 1) * m->bank;
+    return m->start + (uint64_t)y * m->pitch;
 }
 
 static int line_dirty(const struct vga *s, uint64_t at, uint32_t bytes)
@@ -411,7 +416,8 @@ static int mode_changed(struct vga *s, const struct graphics_mode *m)
     struct vga_drawn *d = &s->drawn;
     int changed = d->kind != m->kind || d->start != m->start ||
                   d->pitch != m->pitch || d->bpp != m->bpp ||
-                  d->compare != m->compare || d->panning != m->panning;
+                  d->compare != m->compare || d->panning != m->panning ||
+                  d->bank != m->bank;
 
     d->kind = m->kind;
     d->start = m->start;
@@ -419,6 +425,7 @@ static int mode_changed(struct vga *s, const struct graphics_mode *m)
     d->bpp = m->bpp;
     d->compare = m->compare;
     d->panning = m->panning;
+    d->bank = m->bank;
     return changed;
 }
 
@@ -447,22 +454,19 @@ static void draw_graphics(struct vga *s, int full)
     mode = set_mode(s, m.width, m.height);
     if (mode < 0)
         return;
-    if (mode_changed(s, &m) | mode)
+    full |= mode | mode_changed(s, &m);
+    if (full)
         s->display->set_text(s->screen, &none);
-    else
-        mode = 0;
-    full |= mode;
     full |= take_colors(s, m.kind == KIND_256 || m.kind == KIND_VBE);
     gather_dirty(s);
     span = m.kind == KIND_VBE || m.kind == KIND_256
                ? (m.width + m.panning) * ((m.bpp + 7) / 8)
                : m.width / 2 + 4;
     for (uint32_t y = 0; y < m.height; y++) {
-        uint64_t at = line_start(s, &m, y);
+        uint64_t at = line_start(&m, y);
         uint32_t *out = surface_line(s, y);
 
-        if (!full && !line_dirty(s, at, span) &&
-            !(m.kind == KIND_CGA && s->dirty[0]))
+        if (!full && !line_dirty(s, at, span))
             continue;
         if (m.kind == KIND_PLANAR)
             line_planar(s, &m, at, y > m.compare ? 0 : m.panning, out);

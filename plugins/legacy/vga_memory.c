@@ -16,6 +16,8 @@ static uint32_t window_address(const struct vga *s, uint64_t offset)
 {
     uint32_t a = offset;
 
+    if (!(s->st.misc & MISC_RAM))
+        return OUTSIDE;
     switch (s->st.gr[GR_MISC] >> 2 & 3) {
     case 0: break;
     case 1:
@@ -40,7 +42,7 @@ static uint32_t window_address(const struct vga *s, uint64_t offset)
 
 int vga_window_is_linear(const struct vga_state *st)
 {
-    return st->sr[SR_MEMORY_MODE] & SR4_CHAIN4 &&
+    return st->misc & MISC_RAM && st->sr[SR_MEMORY_MODE] & SR4_CHAIN4 &&
            (st->sr[SR_MAP_MASK] & 15) == 15 &&
            (st->gr[GR_MISC] >> 2 & 3) == 1 &&
            !(vbe_on(st) && st->vbe[VBE_BANK]);
@@ -149,28 +151,34 @@ static uint8_t read_byte(struct vga *s, uint64_t offset)
     return p ? *p : 0xff;
 }
 
+static void put_byte(struct vga *s, uint64_t at, uint8_t v)
+{
+    uint8_t *p = byte_at(s, at);
+
+    if (!p || !(s->st.sr[SR_MAP_MASK] >> (at & 3) & 1))
+        return;
+    *p = v;
+    touch(s, at);
+}
+
 static void write_byte(struct vga *s, uint64_t offset, uint8_t v)
 {
     const struct vga_state *st = &s->st;
     uint32_t a = window_address(s, offset);
     uint64_t at;
-    uint8_t *p;
 
     if (a == OUTSIDE)
         return;
     if (st->sr[SR_MEMORY_MODE] & SR4_CHAIN4) {
-        at = a;
+        put_byte(s, a, v);
     } else if (!(st->sr[SR_MEMORY_MODE] & SR4_ODD_EVEN_OFF)) {
-        at = ((uint64_t)(a & ~1u) << 1) | (st->gr[GR_READ_MAP] & 2) | (a & 1);
+        /* Even addresses reach planes 0 and 2, odd ones 1 and 3. */
+        at = ((uint64_t)(a & ~1u) << 1) | (a & 1);
+        put_byte(s, at, v);
+        put_byte(s, at + 2, v);
     } else {
         planar_write(s, a, v);
-        return;
     }
-    p = byte_at(s, at);
-    if (!p || !(st->sr[SR_MAP_MASK] >> (at & 3) & 1))
-        return;
-    *p = v;
-    touch(s, at);
 }
 
 uint64_t vga_window_read(void *ctx, uint64_t offset, uint32_t width)
