@@ -38,7 +38,7 @@ static void *grow(void *p, unsigned count, size_t size)
     return p;
 }
 
-/* --- what a row demands --------------------------------------------------- */
+/* --- what a row demands -------------------------------------------------- */
 
 static void demand(struct x86_match *m, uint32_t mask, uint32_t value)
 {
@@ -147,7 +147,7 @@ static struct candidate candidate_of(const struct row *r, unsigned number,
     return c;
 }
 
-/* --- lists ---------------------------------------------------------------- */
+/* --- lists --------------------------------------------------------------- */
 
 static int by_score(const void *a, const void *b)
 {
@@ -210,7 +210,7 @@ static uint16_t add_groups(struct groups *pool, struct lists *lists,
     return (uint16_t)pool->count++;
 }
 
-/* --- checks --------------------------------------------------------------- */
+/* --- checks -------------------------------------------------------------- */
 
 static bool overlap(const struct candidate *a, const struct candidate *b)
 {
@@ -250,7 +250,7 @@ static bool check_opcode(const struct candidate *c, unsigned n)
     return ok;
 }
 
-/* --- the whole ------------------------------------------------------------ */
+/* --- the whole ----------------------------------------------------------- */
 
 static bool is_under(const struct row *r, unsigned map, unsigned opcode)
 {

@@ -47,7 +47,7 @@ static uint8_t hex_byte(const char *s)
     return (uint8_t)strtoul((char[]){ s[0], s[1], '\0' }, NULL, 16);
 }
 
-/* --- ENC ------------------------------------------------------------------ */
+/* --- ENC ----------------------------------------------------------------- */
 
 struct word {
     const char *text;
@@ -205,7 +205,7 @@ static bool parse_enc(struct row *r)
     return false;
 }
 
-/* --- OPERANDS ------------------------------------------------------------- */
+/* --- OPERANDS ------------------------------------------------------------ */
 
 static const struct {
     const char *text;
@@ -362,7 +362,7 @@ static bool parse_operands(struct row *r)
     return true;
 }
 
-/* --- the other columns ---------------------------------------------------- */
+/* --- the other columns --------------------------------------------------- */
 
 static const struct word valid_words[] = {
     { "all", X86_VALID_ALL },
@@ -487,7 +487,7 @@ static bool parse_attrs(struct row *r)
     return true;
 }
 
-/* --- what the columns must be to each other ------------------------------- */
+/* --- what the columns must be to each other ------------------------------ */
 
 bool row_has_size(const struct row *r, unsigned size)
 {
@@ -599,7 +599,7 @@ unsigned row_sizes(const struct row *r)
     return SIZE_16 | SIZE_32 | sizes64;
 }
 
-/* --- features ------------------------------------------------------------- */
+/* --- features ------------------------------------------------------------ */
 
 static char *feature_names; /* " fpu vme ... " */
 
@@ -647,7 +647,7 @@ static bool check_feature(const struct row *r)
     return false;
 }
 
-/* --- lines ---------------------------------------------------------------- */
+/* --- lines --------------------------------------------------------------- */
 
 static bool parse_row(struct row *r, char *const *col)
 {

@@ -63,8 +63,7 @@ static bool crosses(uint64_t lin, unsigned n)
     return (lin & 0xfff) + n > PAGE_BYTES;
 }
 
-uint64_t lin_ld(struct vcpu *cpu, uint64_t lin, unsigned n,
-                enum tlb_mode mode)
+uint64_t lin_ld(struct vcpu *cpu, uint64_t lin, unsigned n, enum tlb_mode mode)
 {
     struct tlb_slot s;
     uint64_t v = 0;
@@ -145,9 +144,8 @@ static uint64_t check_legacy(struct vcpu *cpu, unsigned seg, uint64_t off,
     if (is_protected(cpu)) {
         if ((s->attr & SEG_UNUSABLE) || !(s->attr & SEG_P))
             cpu_gp0(cpu);
-        if (s->attr & SEG_TYPE_CODE
-            ? write || !(s->attr & SEG_TYPE_WRITE)
-            : write && !(s->attr & SEG_TYPE_WRITE))
+        if (s->attr & SEG_TYPE_CODE ? write || !(s->attr & SEG_TYPE_WRITE)
+                                    : write && !(s->attr & SEG_TYPE_WRITE))
             cpu_gp0(cpu);
         if (!segment_holds(s, off, n))
             segment_fault(cpu, seg);
@@ -170,8 +168,8 @@ static uint64_t seg_lin(struct vcpu *cpu, unsigned seg, uint64_t off,
     } else {
         lin = check_legacy(cpu, seg, off, n, write);
     }
-    if (cpu->cpl == 3 && n <= 8 && (lin & (n - 1)) &&
-        (cpu->st.cr0 & CR0_AM) && (cpu->st.rflags & FL_AC))
+    if (cpu->cpl == 3 && n <= 8 && (lin & (n - 1)) && (cpu->st.cr0 & CR0_AM) &&
+        (cpu->st.rflags & FL_AC))
         cpu_raise_err(cpu, EXC_AC, 0);
     return lin;
 }
@@ -240,8 +238,10 @@ static void piece_ld(struct vcpu *cpu, uint64_t lin, uint8_t *dst, unsigned n)
         return;
     }
     while (n) {
-        unsigned k = n >= 8 && !(lin & 7) ? 8 : n >= 4 && !(lin & 3) ? 4
-                   : n >= 2 && !(lin & 1) ? 2 : 1;
+        unsigned k = n >= 8 && !(lin & 7)   ? 8
+                     : n >= 4 && !(lin & 3) ? 4
+                     : n >= 2 && !(lin & 1) ? 2
+                                            : 1;
         uint64_t v = phys_ld(cpu, s.info->phys + (lin & 0xfff), k);
 
         memcpy(dst, &v, k);
@@ -264,8 +264,10 @@ static void piece_st(struct vcpu *cpu, uint64_t lin, const uint8_t *src,
         return;
     }
     while (n) {
-        unsigned k = n >= 8 && !(lin & 7) ? 8 : n >= 4 && !(lin & 3) ? 4
-                   : n >= 2 && !(lin & 1) ? 2 : 1;
+        unsigned k = n >= 8 && !(lin & 7)   ? 8
+                     : n >= 4 && !(lin & 3) ? 4
+                     : n >= 2 && !(lin & 1) ? 2
+                                            : 1;
         uint64_t v = 0;
 
         memcpy(&v, src, k);
@@ -338,8 +340,7 @@ void *ptr_slow(struct vcpu *cpu, unsigned seg, uint64_t off, unsigned n)
     if (s.info->kind != TLB_RAM)
         return NULL;
     if (page_is_slow(s.info->mem, s.info->mem_page))
-        code_written_late(cpu, s.info->mem, s.info->mem_page, lin & 0xfff,
-                          n);
+        code_written_late(cpu, s.info->mem, s.info->mem_page, lin & 0xfff, n);
     return s.e->host + (lin & 0xfff);
 }
 
@@ -370,8 +371,7 @@ void *rep_ptr(struct vcpu *cpu, unsigned seg, uint64_t off, bool write,
      * are in the registers */
     s.e = &cpu->tlb->e[access][TLB_INDEX(lin)];
     s.info = &cpu->tlb->info[access][TLB_INDEX(lin)];
-    if (((lin ^ s.e->tag) & ~TLB_SLOW) >= PAGE_BYTES ||
-        s.info->kind != TLB_RAM)
+    if (((lin ^ s.e->tag) & ~TLB_SLOW) >= PAGE_BYTES || s.info->kind != TLB_RAM)
         return NULL;
     *bytes = room < page_room ? (unsigned)room : page_room;
     if (write && page_is_slow(s.info->mem, s.info->mem_page)) {
@@ -384,7 +384,7 @@ void *rep_ptr(struct vcpu *cpu, unsigned seg, uint64_t off, bool write,
     return s.e->host + (lin & 0xfff);
 }
 
-/* --- locks that no host instruction can do -------------------------------- */
+/* --- locks that no host instruction can do ------------------------------- */
 
 void bus_lock(struct vcpu *cpu)
 {

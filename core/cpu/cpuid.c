@@ -53,15 +53,19 @@ static void leaf_1(struct vcpu *cpu, struct cpuid_result *r)
 /* Deterministic cache parameters: 32 KiB L1s, 2 MiB L2 */
 static void leaf_4(struct vcpu *cpu, uint32_t sub, struct cpuid_result *r)
 {
-    static const struct { uint32_t type, level, ways, sets; } cache[] = {
-        { 1, 1, 8, 64 }, { 2, 1, 8, 64 }, { 3, 2, 8, 4096 },
+    static const struct {
+        uint32_t type, level, ways, sets;
+    } cache[] = {
+        { 1, 1, 8, 64 },
+        { 2, 1, 8, 64 },
+        { 3, 2, 8, 4096 },
     };
     unsigned cores = 1u << log2_up(cpu->vm->vcpu_count);
 
     if (sub >= sizeof cache / sizeof cache[0])
         return;
-    r->eax = cache[sub].type | cache[sub].level << 5 | 1 << 8 |
-             (cores - 1) << 26;
+    r->eax =
+        cache[sub].type | cache[sub].level << 5 | 1 << 8 | (cores - 1) << 26;
     r->ebx = 63 | (cache[sub].ways - 1) << 22;
     r->ecx = cache[sub].sets - 1;
 }
@@ -110,7 +114,7 @@ static void leaf_basic(struct vcpu *cpu, uint32_t leaf, uint32_t sub,
     case 1: leaf_1(cpu, r); break;
     case 2:
         if (!is_amd(cpu->model)) {
-            r->eax = 0x00000001;        /* leaf 4 tells, or: 8+8+128 KiB */
+            r->eax = 0x00000001; /* leaf 4 tells, or: 8+8+128 KiB */
             r->edx = 0x000c0a82;
         }
         break;
@@ -150,7 +154,7 @@ static void leaf_ext1(struct vcpu *cpu, struct cpuid_result *r)
     if (is_amd(cpu->model)) {
         r->edx |= f->word[X86_W_1_EDX] & EXT1_COPIED;
         if (cpu->vm->vcpu_count > 1)
-            r->ecx |= 2;                /* CmpLegacy */
+            r->ecx |= 2; /* CmpLegacy */
     }
 }
 
@@ -180,11 +184,11 @@ static void leaf_extended(struct vcpu *cpu, uint32_t leaf,
         if (is_amd(m)) {
             r->eax = 0x01ff01ff;
             r->ebx = 0x01ff01ff;
-            r->ecx = r->edx = 0x20080140;       /* 32 KiB, 64-byte lines */
+            r->ecx = r->edx = 0x20080140; /* 32 KiB, 64-byte lines */
         }
         break;
     case 0x80000006u:
-        r->ecx = is_amd(m) ? 0x08006140 : 0x08006040;   /* 2 MiB, 8 ways */
+        r->ecx = is_amd(m) ? 0x08006140 : 0x08006040; /* 2 MiB, 8 ways */
         break;
     case 0x80000007u: r->edx = m->features.word[X86_W_EXT7_EDX]; break;
     case 0x80000008u:

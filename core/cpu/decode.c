@@ -56,7 +56,7 @@ struct decode {
 
 enum { MORE = 1, BAD };
 
-/* --- fetching ------------------------------------------------------------- */
+/* --- fetching ------------------------------------------------------------ */
 
 static bool can_fetch(struct decode *d, unsigned n)
 {
@@ -105,7 +105,7 @@ static int64_t fetch_signed(struct decode *d, unsigned n)
     }
 }
 
-/* --- prefixes and opcode -------------------------------------------------- */
+/* --- prefixes and opcode ------------------------------------------------- */
 
 static void take_segment(struct decode *d, uint8_t b)
 {
@@ -196,7 +196,7 @@ static uint8_t take_opcode(struct decode *d)
     return b;
 }
 
-/* --- choosing the row ----------------------------------------------------- */
+/* --- choosing the row ---------------------------------------------------- */
 
 /* 0, 1, 2 for 2, 4, 8 bytes; df64: the size of an instruction with df64. */
 static unsigned size_index(const struct decode *d, bool df64)
@@ -281,7 +281,7 @@ static bool is_forbidden(const struct decode *d, const struct x86_form *f,
     return false;
 }
 
-/* --- addresses ------------------------------------------------------------ */
+/* --- addresses ----------------------------------------------------------- */
 
 static void take_address16(struct decode *d, struct x86_insn *i)
 {
@@ -352,7 +352,7 @@ static void take_memory(struct decode *d, struct x86_insn *i, bool vsib)
         take_address16(d, i);
 }
 
-/* --- the rest ------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------ */
 
 static void take_immediate(struct decode *d, const struct x86_form *f,
                            struct x86_insn *i)

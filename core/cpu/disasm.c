@@ -41,7 +41,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *t,
     t->len += (size_t)n;
 }
 
-/* --- registers ------------------------------------------------------------ */
+/* --- registers ----------------------------------------------------------- */
 
 static const char *const seg_names[8] = {
     "es", "cs", "ss", "ds", "fs", "gs", "?", "?",
@@ -78,7 +78,7 @@ static void put_vector(struct line *l, unsigned reg, unsigned size)
     put(&l->out, "%cmm%u", ymm ? 'y' : 'x', reg);
 }
 
-/* --- memory --------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------- */
 
 static bool is_vector(const struct x86_row *row)
 {
@@ -203,7 +203,7 @@ static void put_string(struct line *l, const struct x86_operand *op)
     put(&l->out, "]");
 }
 
-/* --- operands ------------------------------------------------------------- */
+/* --- operands ------------------------------------------------------------ */
 
 static void put_immediate(struct line *l, const struct x86_operand *op)
 {
@@ -293,7 +293,7 @@ static void put_operand(struct line *l, const struct x86_operand *op)
     }
 }
 
-/* --- mnemonics ------------------------------------------------------------ */
+/* --- mnemonics ----------------------------------------------------------- */
 
 /* Names by operand size 2, 4, 8. */
 static const char *const sized_names[][3] = {

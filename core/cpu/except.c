@@ -49,12 +49,11 @@ void cpu_fp_denied(struct vcpu *cpu, unsigned deny)
 
     if (deny == DENY_MMX && (cr0 & CR0_EM))
         cpu_ud(cpu);
-    if (deny == DENY_SSE && ((cr0 & CR0_EM) ||
-                             !(cpu->st.cr4 & CR4_OSFXSR)))
+    if (deny == DENY_SSE && ((cr0 & CR0_EM) || !(cpu->st.cr4 & CR4_OSFXSR)))
         cpu_ud(cpu);
-    if (deny == DENY_AVX && (!is_protected(cpu) ||
-                             !(cpu->st.cr4 & CR4_OSXSAVE) ||
-                             (cpu->st.xcr0 & 6) != 6))
+    if (deny == DENY_AVX &&
+        (!is_protected(cpu) || !(cpu->st.cr4 & CR4_OSXSAVE) ||
+         (cpu->st.xcr0 & 6) != 6))
         cpu_ud(cpu);
     if (cr0 & (CR0_TS | (deny == DENY_X87 ? CR0_EM : 0)))
         cpu_raise(cpu, EXC_NM);
@@ -73,7 +72,7 @@ struct event {
     enum event_kind kind;
     bool has_error;
     uint32_t error;
-    unsigned ext;               /* EXT bit of faults during delivery */
+    unsigned ext; /* EXT bit of faults during delivery */
 };
 
 static uint64_t pushed_flags(struct vcpu *cpu, const struct event *e)
@@ -94,8 +93,7 @@ static void deliver_real(struct vcpu *cpu, const struct event *e)
 
     if (e->vector * 4 + 3 > cpu->st.idt.limit)
         cpu_raise_err(cpu, EXC_GP, e->vector * 8 + 2 + e->ext);
-    ivt = (uint32_t)lin_ld(cpu, cpu->st.idt.base + e->vector * 4, 4,
-                           TLB_SUPER);
+    ivt = (uint32_t)lin_ld(cpu, cpu->st.idt.base + e->vector * 4, 4, TLB_SUPER);
     frame_current(cpu, &f);
     frame_push(cpu, &f, 2, pushed_flags(cpu, e));
     frame_push(cpu, &f, 2, cs->selector);
@@ -132,8 +130,7 @@ static unsigned gate_target(struct vcpu *cpu, const struct event *e,
     return dpl;
 }
 
-static void push_v86_segments(struct vcpu *cpu, struct frame *f,
-                              unsigned osz)
+static void push_v86_segments(struct vcpu *cpu, struct frame *f, unsigned osz)
 {
     static const uint8_t order[] = { SEG_GS, SEG_FS, SEG_DS, SEG_ES };
 
@@ -146,13 +143,11 @@ static void drop_v86_segments(struct vcpu *cpu)
     static const uint8_t order[] = { SEG_GS, SEG_FS, SEG_DS, SEG_ES };
 
     for (unsigned n = 0; n < sizeof order; n++)
-        cpu->st.seg[order[n]] =
-            (struct x86_segment){ .attr = SEG_UNUSABLE };
+        cpu->st.seg[order[n]] = (struct x86_segment){ .attr = SEG_UNUSABLE };
 }
 
 /* Interrupt and trap gates outside long mode */
-static void deliver_gate(struct vcpu *cpu, const struct event *e,
-                         uint64_t gate)
+static void deliver_gate(struct vcpu *cpu, const struct event *e, uint64_t gate)
 {
     unsigned osz = desc_type(gate) & 8 ? 4 : 2;
     uint16_t sel = gate_selector(gate);
@@ -186,12 +181,12 @@ static void deliver_gate(struct vcpu *cpu, const struct event *e,
     segment_enter(cpu, sel, desc, cpl, inner ? &f.ss : NULL);
     cpu->st.gpr[RSP] = f.sp;
     cpu->st.rip = off;
-    mode_set_flags(cpu, 0, FL_TF | FL_NT | FL_RF |
-                   (desc_type(gate) & 1 ? 0 : FL_IF));
+    mode_set_flags(cpu, 0,
+                   FL_TF | FL_NT | FL_RF | (desc_type(gate) & 1 ? 0 : FL_IF));
 }
 
-static void deliver_long(struct vcpu *cpu, const struct event *e,
-                         uint64_t gate, uint64_t gate_high)
+static void deliver_long(struct vcpu *cpu, const struct event *e, uint64_t gate,
+                         uint64_t gate_high)
 {
     uint16_t sel = gate_selector(gate);
     uint64_t off = gate_offset(gate) | gate_high << 32;
@@ -221,8 +216,8 @@ static void deliver_long(struct vcpu *cpu, const struct event *e,
     segment_enter(cpu, sel, desc, cpl, inner ? &f.ss : NULL);
     cpu->st.gpr[RSP] = f.sp;
     cpu->st.rip = off;
-    mode_set_flags(cpu, 0, FL_TF | FL_NT | FL_RF |
-                   (desc_type(gate) & 1 ? 0 : FL_IF));
+    mode_set_flags(cpu, 0,
+                   FL_TF | FL_NT | FL_RF | (desc_type(gate) & 1 ? 0 : FL_IF));
 }
 
 static void deliver_protected(struct vcpu *cpu, const struct event *e)
@@ -240,8 +235,8 @@ static void deliver_protected(struct vcpu *cpu, const struct event *e)
     type = desc_type(gate);
     if (desc_is_code_or_data(gate) ||
         (type != SYS_INT32 && type != SYS_TRAP32 &&
-         (cpu->long_mode || (type != SYS_INT16 && type != SYS_TRAP16 &&
-                             type != SYS_TASK_GATE))))
+         (cpu->long_mode ||
+          (type != SYS_INT16 && type != SYS_TRAP16 && type != SYS_TASK_GATE))))
         cpu_raise_err(cpu, EXC_GP, error);
     if (e->kind == EVENT_SOFT && desc_dpl(gate) < cpu->cpl)
         cpu_raise_err(cpu, EXC_GP, error);
@@ -260,13 +255,19 @@ void event_deliver(struct vcpu *cpu, unsigned vector, enum event_kind kind,
                    bool has_error, uint32_t error)
 {
     struct event e = {
-        .vector = vector, .kind = kind, .has_error = has_error,
-        .error = error, .ext = kind != EVENT_SOFT,
+        .vector = vector,
+        .kind = kind,
+        .has_error = has_error,
+        .error = error,
+        .ext = kind != EVENT_SOFT,
     };
 
     CPU_TRACE(cpu, TRACE_EXC, "%s %02x error %x",
-              kind == EVENT_SOFT ? "int" : kind == EVENT_EXTERNAL ? "irq"
-              : kind == EVENT_NMI ? "nmi" : "exc", vector, error);
+              kind == EVENT_SOFT       ? "int"
+              : kind == EVENT_EXTERNAL ? "irq"
+              : kind == EVENT_NMI      ? "nmi"
+                                       : "exc",
+              vector, error);
     if (cpu->st.cr0 & CR0_PE)
         deliver_protected(cpu, &e);
     else
@@ -331,11 +332,10 @@ bool except_handle(struct vcpu *cpu)
     if (cpu->bus_locked)
         bus_unlock(cpu);
     if (cpu->exc_vector == EXC_DB)
-        cpu->st.dr[7] &= ~0x2000ull;    /* GD */
+        cpu->st.dr[7] &= ~0x2000ull; /* GD */
     start_delivery(cpu, cpu->exc_vector, kind);
     event_deliver(cpu, cpu->exc_vector, kind,
-                  cpu->exc_has_error && (cpu->st.cr0 & CR0_PE),
-                  cpu->exc_error);
+                  cpu->exc_has_error && (cpu->st.cr0 & CR0_PE), cpu->exc_error);
     cpu->delivering = false;
     return true;
 }

@@ -11,11 +11,12 @@
 #include "cpu/vcpu.h"
 
 enum event_kind {
-    EVENT_FAULT,                /* RF is set in the pushed flags */
-    EVENT_TRAP,                 /* #DB after an instruction */
-    EVENT_SOFT,                 /* INT n, INT3, INTO: checks gate DPL */
-    EVENT_ICEBP,                /* INT1: like a trap, no DPL check */
-    EVENT_EXTERNAL, EVENT_NMI,
+    EVENT_FAULT, /* RF is set in the pushed flags */
+    EVENT_TRAP,  /* #DB after an instruction */
+    EVENT_SOFT,  /* INT n, INT3, INTO: checks gate DPL */
+    EVENT_ICEBP, /* INT1: like a trap, no DPL check */
+    EVENT_EXTERNAL,
+    EVENT_NMI,
 };
 
 /*

@@ -54,8 +54,8 @@ static uint64_t read_target(struct vcpu *cpu, uint16_t sel, uint64_t *lin)
 /* --- gates --------------------------------------------------------------- */
 
 struct gate {
-    uint16_t sel;               /* of the code segment */
-    uint64_t desc;              /* its descriptor */
+    uint16_t sel;  /* of the code segment */
+    uint64_t desc; /* its descriptor */
     uint64_t off;
     unsigned osz;
     unsigned params;
@@ -85,8 +85,7 @@ static void read_call_gate(struct vcpu *cpu, uint16_t sel, uint64_t d,
         desc_dpl(g->desc) > cpu->cpl ||
         (cpu->long_mode && (!desc_is_long(g->desc) || desc_is_32(g->desc))))
         cpu_raise_err(cpu, EXC_GP, g->sel & 0xfffcu);
-    if (jump && !desc_is_conforming(g->desc) &&
-        desc_dpl(g->desc) != cpu->cpl)
+    if (jump && !desc_is_conforming(g->desc) && desc_dpl(g->desc) != cpu->cpl)
         cpu_raise_err(cpu, EXC_GP, g->sel & 0xfffcu);
     if (!desc_is_present(g->desc))
         cpu_raise_err(cpu, EXC_NP, g->sel & 0xfffcu);
@@ -113,8 +112,8 @@ static bool system_transfer(struct vcpu *cpu, uint16_t sel, uint64_t d,
         check_gate(cpu, sel, d);
         return false;
     }
-    if (cpu->long_mode || (type != SYS_TASK_GATE && type != SYS_TSS16 &&
-                           type != SYS_TSS32))
+    if (cpu->long_mode ||
+        (type != SYS_TASK_GATE && type != SYS_TSS16 && type != SYS_TSS32))
         cpu_raise_err(cpu, EXC_GP, sel & 0xfffcu);
     check_gate(cpu, sel, d);
     if (type == SYS_TASK_GATE)
@@ -170,8 +169,8 @@ void far_jump(struct vcpu *cpu, uint16_t sel, uint64_t off, unsigned osz)
 
 /* --- CALL ---------------------------------------------------------------- */
 
-static void call_same(struct vcpu *cpu, uint16_t sel, uint64_t d,
-                      uint64_t off, unsigned osz)
+static void call_same(struct vcpu *cpu, uint16_t sel, uint64_t d, uint64_t off,
+                      unsigned osz)
 {
     struct frame f;
 
@@ -268,8 +267,9 @@ static void ret_outer(struct vcpu *cpu, struct frame *f, unsigned osz,
     check_target(cpu, d, off);
     segment_enter(cpu, sel, d, cpl, &ss);
     cpu->st.gpr[RSP] = cpu->sp_size == 8 ? sp
-                     : cpu->sp_size == 4 ? (uint32_t)sp
-                     : (cpu->st.gpr[RSP] & ~0xffffull) | (uint16_t)sp;
+                       : cpu->sp_size == 4
+                           ? (uint32_t)sp
+                           : (cpu->st.gpr[RSP] & ~0xffffull) | (uint16_t)sp;
     sp_set(cpu, sp_get(cpu) + drop);
     cpu->st.rip = off;
     segment_drop_inner(cpu);

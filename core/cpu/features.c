@@ -11,7 +11,10 @@
 #include <glib.h>
 #include <string.h>
 
-static const struct { const char *name; uint16_t feature; } names[] = {
+static const struct {
+    const char *name;
+    uint16_t feature;
+} names[] = {
 #define X86_FEATURE_NAME(name, word, bit) { #name, X86_F_##name },
     X86_FEATURES(X86_FEATURE_NAME)
 #undef X86_FEATURE_NAME
@@ -33,15 +36,16 @@ const char *x86_feature_name(unsigned feature)
     return NULL;
 }
 
-/* --- what can be had here ---------------------------------------------------- */
+/* --- what can be had here ------------------------------------------------ */
 
 /* Executed on the host's units, so the host must have them. */
 static const uint16_t needs_host[] = {
-    X86_F_sse3, X86_F_ssse3, X86_F_sse4_1, X86_F_sse4_2, X86_F_pclmulqdq,
-    X86_F_aes, X86_F_avx, X86_F_avx2, X86_F_fma, X86_F_f16c, X86_F_sha,
-    X86_F_gfni, X86_F_vaes, X86_F_vpclmulqdq, X86_F_bmi1, X86_F_bmi2,
-    X86_F_adx, X86_F_lzcnt, X86_F_popcnt, X86_F_cx16, X86_F_movbe,
-    X86_F_misalignsse,
+    X86_F_sse3,      X86_F_ssse3,       X86_F_sse4_1, X86_F_sse4_2,
+    X86_F_pclmulqdq, X86_F_aes,         X86_F_avx,    X86_F_avx2,
+    X86_F_fma,       X86_F_f16c,        X86_F_sha,    X86_F_gfni,
+    X86_F_vaes,      X86_F_vpclmulqdq,  X86_F_bmi1,   X86_F_bmi2,
+    X86_F_adx,       X86_F_lzcnt,       X86_F_popcnt, X86_F_cx16,
+    X86_F_movbe,     X86_F_misalignsse,
 };
 
 /* Known by name for the table, but not executed. */
@@ -85,18 +89,20 @@ void x86_features_engine(struct x86_features *out)
             x86_set_feature(out, needs_host[n], false);
 }
 
-/* --- models ------------------------------------------------------------------ */
+/* --- models -------------------------------------------------------------- */
 
-#define F_486      "fpu"
-#define F_PENTIUM  F_486 " vme de pse tsc msr mce cx8 apic"
-#define F_P3       F_PENTIUM " pae sep mtrr pge mca cmov pat pse36 mmx fxsr sse"
-#define F_CORE2    F_P3 " clflush sse2 sse3 ssse3 cx16 syscall nx lm lahf_lm"
-#define F_V2       F_CORE2 " sse4_1 sse4_2 popcnt x2apic tsc_deadline rdtscp" \
-                   " prefetchw arat hypervisor invtsc cr8_legacy"
-#define F_V3       F_V2 " avx avx2 bmi1 bmi2 f16c fma lzcnt movbe xsave" \
-                   " xsaveopt xsavec xgetbv1 aes pclmulqdq rdrand rdseed"     \
-                   " fsgsbase smep smap adx erms pcid invpcid pdpe1gb"        \
-                   " clflushopt rdpid umip"
+#define F_486     "fpu"
+#define F_PENTIUM F_486 " vme de pse tsc msr mce cx8 apic"
+#define F_P3      F_PENTIUM " pae sep mtrr pge mca cmov pat pse36 mmx fxsr sse"
+#define F_CORE2   F_P3 " clflush sse2 sse3 ssse3 cx16 syscall nx lm lahf_lm"
+#define F_V2                                                   \
+    F_CORE2 " sse4_1 sse4_2 popcnt x2apic tsc_deadline rdtscp" \
+            " prefetchw arat hypervisor invtsc cr8_legacy"
+#define F_V3                                                    \
+    F_V2 " avx avx2 bmi1 bmi2 f16c fma lzcnt movbe xsave"       \
+         " xsaveopt xsavec xgetbv1 aes pclmulqdq rdrand rdseed" \
+         " fsgsbase smep smap adx erms pcid invpcid pdpe1gb"    \
+         " clflushopt rdpid umip"
 
 static const struct {
     const char *name, *vendor, *brand, *features;
@@ -105,8 +111,8 @@ static const struct {
     { "486", "GenuineIntel", NULL, F_486, 0x480, 1, 0 },
     { "pentium", "GenuineIntel", NULL, F_PENTIUM, 0x52c, 1, 0 },
     { "pentium3", "GenuineIntel", NULL, F_P3, 0x68a, 2, 0 },
-    { "core2", "GenuineIntel", "Backplane Virtual Core 2", F_CORE2, 0x6f6,
-      10, 0x80000008u },
+    { "core2", "GenuineIntel", "Backplane Virtual Core 2", F_CORE2, 0x6f6, 10,
+      0x80000008u },
     { "x86-64-v2", "AuthenticAMD", "Backplane Virtual CPU x86-64-v2", F_V2,
       0x60fb1, 0xd, 0x80000008u },
     { "x86-64-v3", "AuthenticAMD", "Backplane Virtual CPU x86-64-v3", F_V3,
@@ -118,8 +124,8 @@ static const struct {
 const char *const *x86_model_names(void)
 {
     static const char *const list[] = {
-        "486", "pentium", "pentium3", "core2", "x86-64-v2", "x86-64-v3",
-        "max", NULL,
+        "486",       "pentium",   "pentium3", "core2",
+        "x86-64-v2", "x86-64-v3", "max",      NULL,
     };
 
     return list;

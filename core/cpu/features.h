@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* clang-format off */
 enum x86_feature_word {
     X86_W_1_EDX, X86_W_1_ECX, X86_W_7_EBX, X86_W_7_ECX, X86_W_7_EDX,
     X86_W_EXT1_EDX,             /* 80000001h; the copies of 1.EDX are not */
@@ -55,6 +56,7 @@ enum x86_feature_word {
     X(xsaveopt, D1_EAX, 0) X(xsavec, D1_EAX, 1) X(xgetbv1, D1_EAX, 2)        \
     X(invtsc, EXT7_EDX, 8)                                                   \
     X(arat, 6_EAX, 2)
+/* clang-format on */
 
 enum x86_feature {
 #define X86_FEATURE_ENUM(name, word, bit) \
@@ -83,13 +85,13 @@ static inline void x86_set_feature(struct x86_features *f, unsigned feature,
 
 /* Number of a feature, or -1. */
 int x86_feature_by_name(const char *name);
-const char *x86_feature_name(unsigned feature);     /* NULL: unknown */
+const char *x86_feature_name(unsigned feature); /* NULL: unknown */
 
 struct x86_model {
-    const char *name;           /* "486" ... "x86-64-v3", "max" */
-    const char *vendor;         /* 12 characters */
-    const char *brand;          /* leaf 80000002h..; NULL: none */
-    uint32_t signature;         /* CPUID 1.EAX */
+    const char *name;   /* "486" ... "x86-64-v3", "max" */
+    const char *vendor; /* 12 characters */
+    const char *brand;  /* leaf 80000002h..; NULL: none */
+    uint32_t signature; /* CPUID 1.EAX */
     uint32_t max_leaf, max_ext_leaf;
     struct x86_features features;
 };
@@ -100,7 +102,7 @@ struct x86_model {
  * that engine and host can do.
  */
 bool x86_model_find(const char *name, struct x86_model *out);
-const char *const *x86_model_names(void);   /* NULL-terminated */
+const char *const *x86_model_names(void); /* NULL-terminated */
 /* What the software engine can execute on this host. */
 void x86_features_engine(struct x86_features *out);
 /* "model[,+name|,-name]..."; false: *bad is the part not understood

@@ -84,7 +84,9 @@ static void iret_v86(struct vcpu *cpu, unsigned osz)
 static void v86_segment(struct vcpu *cpu, unsigned seg, uint16_t sel)
 {
     cpu->st.seg[seg] = (struct x86_segment){
-        .selector = sel, .base = (uint32_t)sel << 4, .limit = 0xffff,
+        .selector = sel,
+        .base = (uint32_t)sel << 4,
+        .limit = 0xffff,
         .attr = 0xf3,
     };
 }
@@ -107,8 +109,8 @@ static void iret_to_v86(struct vcpu *cpu, struct frame *f, uint64_t off,
         v86_segment(cpu, order[n], sel[n]);
     cpu->st.gpr[RSP] = (uint32_t)sp;
     cpu->st.rip = off;
-    mode_set_flags(cpu, fl, FL_USER | FL_IF | FL_IOPL | FL_VM | FL_VIF |
-                   FL_VIP);
+    mode_set_flags(cpu, fl,
+                   FL_USER | FL_IF | FL_IOPL | FL_VM | FL_VIF | FL_VIP);
 }
 
 static void check_cs(struct vcpu *cpu, uint16_t sel, uint64_t off,
@@ -183,8 +185,9 @@ static void iret_protected(struct vcpu *cpu, unsigned osz)
     outer_stack(cpu, ss_sel, cpl, desc, &ss);
     segment_enter(cpu, sel, desc, cpl, &ss);
     cpu->st.gpr[RSP] = cpu->sp_size == 8 || from64 ? sp
-                     : cpu->sp_size == 4 ? (uint32_t)sp
-                     : (cpu->st.gpr[RSP] & ~0xffffull) | (uint16_t)sp;
+                       : cpu->sp_size == 4
+                           ? (uint32_t)sp
+                           : (cpu->st.gpr[RSP] & ~0xffffull) | (uint16_t)sp;
     cpu->st.rip = off;
     mode_set_flags(cpu, fl, mask);
     segment_drop_inner(cpu);

@@ -26,14 +26,14 @@
 #include "vm/vm.h"
 
 /* Page-table entry bits, all levels */
-#define PTE_P   0x001u
-#define PTE_W   0x002u
-#define PTE_U   0x004u
-#define PTE_A   0x020u
-#define PTE_D   0x040u
-#define PTE_PS  0x080u
-#define PTE_G   0x100u
-#define PTE_NX  (1ull << 63)
+#define PTE_P  0x001u
+#define PTE_W  0x002u
+#define PTE_U  0x004u
+#define PTE_A  0x020u
+#define PTE_D  0x040u
+#define PTE_PS 0x080u
+#define PTE_G  0x100u
+#define PTE_NX (1ull << 63)
 
 /* --- flushing ------------------------------------------------------------ */
 
@@ -86,8 +86,7 @@ static bool space_alloc(struct tlb_space *s)
 }
 
 /* A fresh generation makes every chain and jump-cache entry stale. */
-static void space_clear(struct vcpu *cpu, struct tlb_space *s,
-                        bool keep_global)
+static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
 {
     for (unsigned m = 0; m < TLB_MODES; m++)
         if (s->mode[m])
@@ -199,8 +198,7 @@ void mmu_flush_pcid(struct vcpu *cpu, unsigned pcid)
     key_update(cpu);
 }
 
-static struct tlb_space *space_for(struct vcpu *cpu, unsigned pcid,
-                                   bool *found)
+static struct tlb_space *space_for(struct vcpu *cpu, unsigned pcid, bool *found)
 {
     struct tlb_space *victim = &cpu->space[0];
 
@@ -211,8 +209,7 @@ static struct tlb_space *space_for(struct vcpu *cpu, unsigned pcid,
             *found = true;
             return s;
         }
-        if (victim->valid &&
-            (!s->valid || s->last_used < victim->last_used))
+        if (victim->valid && (!s->valid || s->last_used < victim->last_used))
             victim = s;
     }
     *found = false;
@@ -254,8 +251,8 @@ void mmu_slow_writes(struct vcpu *cpu, struct memory *mem, uint64_t page)
                 struct tlb_info *info = &t->info[ACCESS_WRITE][k];
 
                 if (info->mem == mem && info->mem_page == page)
-                    t->e[ACCESS_WRITE][k].tag = slow_tag(
-                        t->e[ACCESS_WRITE][k].tag, k);
+                    t->e[ACCESS_WRITE][k].tag =
+                        slow_tag(t->e[ACCESS_WRITE][k].tag, k);
             }
         }
     }
@@ -263,8 +260,7 @@ void mmu_slow_writes(struct vcpu *cpu, struct memory *mem, uint64_t page)
 
 /* --- physical ------------------------------------------------------------ */
 
-const struct map_hit *phys_find(struct vcpu *cpu, uint64_t phys,
-                                unsigned claim)
+const struct map_hit *phys_find(struct vcpu *cpu, uint64_t phys, unsigned claim)
 {
     uint64_t page = phys & ~(uint64_t)(PAGE_BYTES - 1);
     struct phys_entry *e =
@@ -287,8 +283,7 @@ static bool is_apic_page(struct vcpu *cpu, uint64_t phys)
     uint64_t base = cpu->st.apic_base;
 
     return cpu->lapic && (base & APIC_BASE_ENABLE) &&
-           !(base & APIC_BASE_X2APIC) &&
-           (phys ^ base) >> PAGE_SHIFT == 0;
+           !(base & APIC_BASE_X2APIC) && (phys ^ base) >> PAGE_SHIFT == 0;
 }
 
 static uint64_t io_ld(struct vcpu *cpu, uint64_t phys, unsigned n)
@@ -302,8 +297,7 @@ static uint64_t io_ld(struct vcpu *cpu, uint64_t phys, unsigned n)
     return v;
 }
 
-static void io_st(struct vcpu *cpu, uint64_t phys, uint64_t value,
-                  unsigned n)
+static void io_st(struct vcpu *cpu, uint64_t phys, uint64_t value, unsigned n)
 {
     cpu->n_mmio++;
     guest_leave(cpu);
@@ -347,14 +341,14 @@ void phys_st(struct vcpu *cpu, uint64_t phys, uint64_t value, unsigned n)
 /* --- walk ---------------------------------------------------------------- */
 
 struct walk {
-    uint64_t phys;              /* of the 4 KiB page */
+    uint64_t phys; /* of the 4 KiB page */
     unsigned levels;
-    uint64_t entry_phys[4];     /* of each entry used, for accessed bits */
+    uint64_t entry_phys[4]; /* of each entry used, for accessed bits */
     uint64_t entry[4];
     unsigned entry_size;
     uint64_t leaf_bytes;
     bool user, writable, nx, global;
-    uint32_t error;             /* page-fault code when the walk failed */
+    uint32_t error; /* page-fault code when the walk failed */
 };
 
 static uint64_t walk_reserved(struct vcpu *cpu, bool legacy_pae)
@@ -399,8 +393,7 @@ static bool walk_2level(struct vcpu *cpu, uint64_t lin, struct walk *w)
     uint64_t pde, base;
 
     w->entry_size = 4;
-    if (!walk_entry(cpu, w, (cpu->st.cr3 & 0xfffff000u) |
-                            (lin >> 20 & 0xffc)))
+    if (!walk_entry(cpu, w, (cpu->st.cr3 & 0xfffff000u) | (lin >> 20 & 0xffc)))
         return false;
     pde = w->entry[0];
     if ((pde & PTE_PS) && (cpu->st.cr4 & CR4_PSE)) {
@@ -441,8 +434,7 @@ static bool walk_wide(struct vcpu *cpu, uint64_t lin, struct walk *w,
         if (shift == 12)
             return walk_leaf(w, lin, 12, addr);
         if (e & PTE_PS)
-            return walk_leaf(w, lin, shift,
-                             addr & ~((1ull << shift) - 1));
+            return walk_leaf(w, lin, shift, addr & ~((1ull << shift) - 1));
         table = addr;
     }
 }
@@ -461,8 +453,8 @@ static bool walk_tables(struct vcpu *cpu, uint64_t lin, struct walk *w)
                          walk_reserved(cpu, false));
     if (!(st->pdptr[lin >> 30 & 3] & PTE_P))
         return false;
-    return walk_wide(cpu, lin, w, st->pdptr[lin >> 30 & 3] &
-                     0xffffffffff000ull, 21, walk_reserved(cpu, true));
+    return walk_wide(cpu, lin, w, st->pdptr[lin >> 30 & 3] & 0xffffffffff000ull,
+                     21, walk_reserved(cpu, true));
 }
 
 /* SDM 3A 4.6 "Access Rights" */
@@ -480,8 +472,7 @@ static bool walk_allowed(struct vcpu *cpu, const struct walk *w,
         return !w->nx && !(w->user && (cpu->st.cr4 & CR4_SMEP));
     if (w->user && mode == TLB_SUPER && (cpu->st.cr4 & CR4_SMAP))
         return false;
-    return access != ACCESS_WRITE || w->writable ||
-           !(cpu->st.cr0 & CR0_WP);
+    return access != ACCESS_WRITE || w->writable || !(cpu->st.cr0 & CR0_WP);
 }
 
 /*
@@ -503,7 +494,7 @@ static bool walk_mark(struct vcpu *cpu, struct walk *w, bool dirty)
         hit = phys_find(cpu, phys, REGION_WRITE);
         w->entry[n] = new;
         if (!hit->mem || hit->readonly)
-            continue;           /* tables in ROM or a device: no bits */
+            continue; /* tables in ROM or a device: no bits */
         if (w->entry_size == 8) {
             done = __atomic_compare_exchange_n(
                 (uint64_t *)(hit->host + (phys & 0xfff)), &old, new, false,
@@ -513,12 +504,11 @@ static bool walk_mark(struct vcpu *cpu, struct walk *w, bool dirty)
 
             done = __atomic_compare_exchange_n(
                 (uint32_t *)(hit->host + (phys & 0xfff)), &old32,
-                (uint32_t)new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+                (uint32_t) new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
         }
         if (!done)
             return false;
-        code_written(cpu, hit->mem, hit->mem_page, phys & 0xfff,
-                     w->entry_size);
+        code_written(cpu, hit->mem, hit->mem_page, phys & 0xfff, w->entry_size);
     }
     return true;
 }
@@ -556,15 +546,16 @@ static void tlb_enter(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
         info->kind = TLB_APIC;
         tag = slow_tag(tag, n);
     } else {
-        const struct map_hit *hit = phys_find(
-            cpu, phys, access == ACCESS_WRITE ? REGION_WRITE : REGION_READ);
+        const struct map_hit *hit =
+            phys_find(cpu, phys,
+                      access == ACCESS_WRITE ? REGION_WRITE : REGION_READ);
 
         info->mem = hit->mem;
         info->mem_page = hit->mem_page;
         e->host = hit->host;
-        info->kind = !hit->mem ? TLB_IO
-                   : access == ACCESS_WRITE && hit->readonly ? TLB_ROM
-                   : TLB_RAM;
+        info->kind = !hit->mem                                 ? TLB_IO
+                     : access == ACCESS_WRITE && hit->readonly ? TLB_ROM
+                                                               : TLB_RAM;
         if (info->kind != TLB_RAM ||
             (access == ACCESS_WRITE && page_is_slow(hit->mem, hit->mem_page)))
             tag = slow_tag(tag, n);
@@ -619,8 +610,8 @@ static void tlb_fill(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
         tlb_enter(cpu, lin, ACCESS_WRITE, mode, phys, w.global);
 }
 
-struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin,
-                         enum tlb_access access, enum tlb_mode mode)
+struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
+                         enum tlb_mode mode)
 {
     struct tlb *t = cpu->cur_space->mode[mode];
     unsigned n = TLB_INDEX(lin);

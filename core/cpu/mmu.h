@@ -19,7 +19,7 @@
 #define PFE_RSVD 0x08u
 #define PFE_I    0x10u
 
-bool mmu_init(struct vcpu *cpu);        /* false: no memory */
+bool mmu_init(struct vcpu *cpu); /* false: no memory */
 void mmu_finish(struct vcpu *cpu);
 
 /* --- flushing ------------------------------------------------------------ */
@@ -27,7 +27,7 @@ void mmu_finish(struct vcpu *cpu);
 void mmu_flush_all(struct vcpu *cpu);
 /* of the current address space; global entries stay when !global */
 void mmu_flush_current(struct vcpu *cpu, bool global);
-void mmu_flush_page(struct vcpu *cpu, uint64_t lin);        /* INVLPG */
+void mmu_flush_page(struct vcpu *cpu, uint64_t lin); /* INVLPG */
 /* INVPCID type 0; types 1 to 3 are flushes of spaces */
 void mmu_flush_pcid(struct vcpu *cpu, unsigned pcid);
 /* Drops non-global entries of every space. */
@@ -47,8 +47,8 @@ struct tlb_slot {
 };
 
 /* Finds or fills the entry of `lin`; raises #PF. */
-struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin,
-                         enum tlb_access access, enum tlb_mode mode);
+struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
+                         enum tlb_mode mode);
 /* For a debugger: no faults, no accessed bits.  False: not mapped. */
 bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys);
 
@@ -56,15 +56,14 @@ static inline enum tlb_mode mmu_mode(const struct vcpu *cpu)
 {
     if (cpu->cpl == 3)
         return TLB_USER;
-    return (cpu->st.cr4 & CR4_SMAP) && !(cpu->st.rflags & FL_AC)
-         ? TLB_SUPER : TLB_SUPER_AC;
+    return (cpu->st.cr4 & CR4_SMAP) && !(cpu->st.rflags & FL_AC) ? TLB_SUPER
+                                                                 : TLB_SUPER_AC;
 }
 
 /* --- accesses ------------------------------------------------------------ */
 
 /* By linear address (wraps at 4 GiB outside long mode); n <= 8 */
-uint64_t lin_ld(struct vcpu *cpu, uint64_t lin, unsigned n,
-                enum tlb_mode mode);
+uint64_t lin_ld(struct vcpu *cpu, uint64_t lin, unsigned n, enum tlb_mode mode);
 void lin_st(struct vcpu *cpu, uint64_t lin, uint64_t value, unsigned n,
             enum tlb_mode mode);
 /* Faults now if a write of n <= 4096 bytes would. */

@@ -6,8 +6,7 @@
 
 static bool is_align_checked(const struct vcpu *cpu)
 {
-    return cpu->cpl == 3 && (cpu->st.cr0 & CR0_AM) &&
-           (cpu->st.rflags & FL_AC);
+    return cpu->cpl == 3 && (cpu->st.cr0 & CR0_AM) && (cpu->st.rflags & FL_AC);
 }
 
 /* How far the inline paths may go; 0 where they may not. */
@@ -38,7 +37,7 @@ static void segment_ends(struct vcpu *cpu, unsigned seg)
     if ((attr & SEG_UNUSABLE) || !(attr & SEG_P))
         return;
     if (attr & SEG_TYPE_CODE) {
-        if (attr & SEG_TYPE_WRITE)      /* readable */
+        if (attr & SEG_TYPE_WRITE) /* readable */
             f->read_end = end;
     } else if (!(attr & SEG_TYPE_EXPAND)) {
         f->read_end = end;
@@ -53,18 +52,19 @@ static void code_update(struct vcpu *cpu)
     bool real = !is_protected(cpu);
 
     cpu->code64 = cpu->long_mode && (cs->attr & SEG_L);
-    cpu->mode = cpu->code64 ? MODE_CODE64
-              : cs->attr & SEG_DB ? MODE_CODE32 : MODE_CODE16;
+    cpu->mode = cpu->code64         ? MODE_CODE64
+                : cs->attr & SEG_DB ? MODE_CODE32
+                                    : MODE_CODE16;
     if (real)
         cpu->mode |= MODE_REAL;
-    cpu->cpl = cpu->st.rflags & FL_VM ? 3 : real ? 0
-             : (cpu->st.seg[SEG_SS].attr & SEG_DPL) >> SEG_DPL_SHIFT;
+    cpu->cpl = cpu->st.rflags & FL_VM ? 3
+               : real                 ? 0
+                      : (cpu->st.seg[SEG_SS].attr & SEG_DPL) >> SEG_DPL_SHIFT;
     if (cpu->cpl == 3)
         cpu->mode |= MODE_USER;
     cpu->rip_mask = cpu->code64 ? ~0ull : 0xffffffffu;
     cpu->code_end = cpu->code64 ? ~0ull : (uint64_t)cs->limit + 1;
-    cpu->sp_size = cpu->code64 ? 8
-                 : cpu->st.seg[SEG_SS].attr & SEG_DB ? 4 : 2;
+    cpu->sp_size = cpu->code64 ? 8 : cpu->st.seg[SEG_SS].attr & SEG_DB ? 4 : 2;
     cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
     cpu->tlb = cpu->cur_space->mode[mmu_mode(cpu)];
 }
@@ -81,16 +81,17 @@ static void mode_finish(struct vcpu *cpu)
     const struct seg_fast *f = cpu->fast;
     bool careful = is_align_checked(cpu) || cpu->bp_data;
 
-    cpu->mode &= (uint8_t)~(MODE_FLAT | MODE_SP32 | MODE_NOJIT);
+    cpu->mode &= (uint8_t) ~(MODE_FLAT | MODE_SP32 | MODE_NOJIT);
     if (!cpu->code64 && cpu->sp_size == 4)
         cpu->mode |= MODE_SP32;
     if (!cpu->code64 && is_flat(&f[SEG_CS], false) &&
         is_flat(&f[SEG_DS], true) && is_flat(&f[SEG_ES], true) &&
         is_flat(&f[SEG_SS], true))
         cpu->mode |= MODE_FLAT;
-    if (careful || (!cpu->code64 &&
-                    cpu->code_end < ((cpu->mode & MODE_CODE) == MODE_CODE32
-                                     ? 1ull << 32 : 0x10000)))
+    if (careful ||
+        (!cpu->code64 &&
+         cpu->code_end <
+             ((cpu->mode & MODE_CODE) == MODE_CODE32 ? 1ull << 32 : 0x10000)))
         cpu->mode |= MODE_NOJIT;
     cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
 }
@@ -170,8 +171,8 @@ void mode_set_flags(struct vcpu *cpu, uint64_t value, uint64_t mask)
     } else if ((new ^ old) & FL_AC) {
         cpu->tlb = cpu->cur_space->mode[mmu_mode(cpu)];
     }
-    if (new & (FL_TF | FL_RF))
+    if (new &(FL_TF | FL_RF))
         cpu_attend(cpu, REQ_SLOW);
-    if ((new & FL_IF) && cpu->intr_waiting)
+    if ((new &FL_IF) && cpu->intr_waiting)
         cpu_attend(cpu, REQ_INTR);
 }

@@ -15,38 +15,38 @@
 #include "irq/lapic.h"
 
 enum msr_rule {
-    MSR_STORE,          /* bits outside the mask: #GP */
-    MSR_CANONICAL,      /* #GP unless canonical */
-    MSR_FIXED,          /* reads value; writes #GP */
-    MSR_IGNORE,         /* reads value; writes are dropped */
+    MSR_STORE,     /* bits outside the mask: #GP */
+    MSR_CANONICAL, /* #GP unless canonical */
+    MSR_FIXED,     /* reads value; writes #GP */
+    MSR_IGNORE,    /* reads value; writes are dropped */
 };
 
 #define NO_FEATURE 0xffff
-#define MEMBER(m) offsetof(struct x86_state, m)
+#define MEMBER(m)  offsetof(struct x86_state, m)
 
 static const struct {
     uint32_t first, count;
     uint8_t rule;
     uint16_t feature;
-    uint32_t offset;            /* in struct x86_state, MSR_STORE.. */
+    uint32_t offset; /* in struct x86_state, MSR_STORE.. */
     uint32_t stride;
-    uint64_t value;             /* mask of MSR_STORE; what MSR_FIXED reads */
+    uint64_t value; /* mask of MSR_STORE; what MSR_FIXED reads */
 } table[] = {
     /* Intel */
-    { 0x017, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },      /* PLATFORM_ID */
-    { 0x03a, 1, MSR_FIXED, NO_FEATURE, 0, 0, 1 },       /* FEATURE_CONTROL */
-    { 0x079, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },      /* microcode load */
+    { 0x017, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 }, /* PLATFORM_ID */
+    { 0x03a, 1, MSR_FIXED, NO_FEATURE, 0, 0, 1 },  /* FEATURE_CONTROL */
+    { 0x079, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 }, /* microcode load */
     { 0x08b, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 1ull << 32 },
-    { 0x0fe, 1, MSR_FIXED, X86_F_mtrr, 0, 0, 0x508 },   /* MTRRCAP */
+    { 0x0fe, 1, MSR_FIXED, X86_F_mtrr, 0, 0, 0x508 }, /* MTRRCAP */
     { 0x174, 1, MSR_STORE, X86_F_sep, MEMBER(sysenter_cs), 0, 0xffffffffu },
     { 0x175, 1, MSR_CANONICAL, X86_F_sep, MEMBER(sysenter_esp), 0, 0 },
     { 0x176, 1, MSR_CANONICAL, X86_F_sep, MEMBER(sysenter_eip), 0, 0 },
-    { 0x179, 1, MSR_FIXED, X86_F_mca, 0, 0, 0 },        /* MCG_CAP */
-    { 0x17a, 1, MSR_IGNORE, X86_F_mca, 0, 0, 0 },       /* MCG_STATUS */
-    { 0x000, 2, MSR_IGNORE, X86_F_mce, 0, 0, 0 },       /* P5_MC_ADDR, TYPE */
+    { 0x179, 1, MSR_FIXED, X86_F_mca, 0, 0, 0 },  /* MCG_CAP */
+    { 0x17a, 1, MSR_IGNORE, X86_F_mca, 0, 0, 0 }, /* MCG_STATUS */
+    { 0x000, 2, MSR_IGNORE, X86_F_mce, 0, 0, 0 }, /* P5_MC_ADDR, TYPE */
     { 0x1a0, 1, MSR_STORE, NO_FEATURE, MEMBER(misc_enable), 0, ~0ull },
     { 0x1d9, 1, MSR_STORE, NO_FEATURE, MEMBER(debugctl), 0, 0 },
-    { 0x1db, 4, MSR_FIXED, NO_FEATURE, 0, 0, 0 },       /* last branch */
+    { 0x1db, 4, MSR_FIXED, NO_FEATURE, 0, 0, 0 }, /* last branch */
     { 0x250, 1, MSR_STORE, X86_F_mtrr, MEMBER(mtrr_fixed[0]), 0, ~0ull },
     { 0x258, 2, MSR_STORE, X86_F_mtrr, MEMBER(mtrr_fixed[1]), 8, ~0ull },
     { 0x268, 8, MSR_STORE, X86_F_mtrr, MEMBER(mtrr_fixed[3]), 8, ~0ull },
@@ -60,16 +60,16 @@ static const struct {
     { 0xc0000102u, 1, MSR_CANONICAL, X86_F_lm, MEMBER(kernel_gs_base), 0, 0 },
     { 0xc0000103u, 1, MSR_STORE, X86_F_rdtscp, MEMBER(tsc_aux), 0,
       0xffffffffu },
-    { 0xc0010010u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },        /* SYSCFG */
-    { 0xc0010015u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },        /* HWCR */
-    { 0xc001001au, 4, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },        /* TOP_MEM */
-    { 0xc001001fu, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },        /* NB_CFG */
-    { 0xc0010055u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },        /* C1E */
-    { 0xc0010058u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },        /* MMCONFIG */
-    { 0xc0010112u, 2, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },        /* SMM */
-    { 0xc0010114u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0x10 },     /* SVM off */
-    { 0xc0011022u, 2, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },        /* DC, BU */
-    { 0xc0011029u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 2 },        /* DE_CFG */
+    { 0xc0010010u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },    /* SYSCFG */
+    { 0xc0010015u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },    /* HWCR */
+    { 0xc001001au, 4, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },    /* TOP_MEM */
+    { 0xc001001fu, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },    /* NB_CFG */
+    { 0xc0010055u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },    /* C1E */
+    { 0xc0010058u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },    /* MMCONFIG */
+    { 0xc0010112u, 2, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },    /* SMM */
+    { 0xc0010114u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 0x10 }, /* SVM off */
+    { 0xc0011022u, 2, MSR_IGNORE, NO_FEATURE, 0, 0, 0 },    /* DC, BU */
+    { 0xc0011029u, 1, MSR_IGNORE, NO_FEATURE, 0, 0, 2 },    /* DE_CFG */
 };
 
 static int find(const struct vcpu *cpu, uint32_t msr)
@@ -102,7 +102,7 @@ static void unknown(struct vcpu *cpu, uint32_t msr, const char *what)
     cpu_report(cpu, "%s of unknown MSR %x raises #GP", what, msr);
 }
 
-/* --- those that do something --------------------------------------------------- */
+/* --- those that do something --------------------------------------------- */
 
 static bool efer_write(struct vcpu *cpu, uint64_t value)
 {
@@ -179,9 +179,7 @@ bool msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
     switch (msr) {
     case 0x10: *value = tsc_read(cpu); return true;
     case 0x1b: *value = cpu->st.apic_base; return x86_has(f, X86_F_apic);
-    case 0x3b:
-        *value = cpu->st.tsc_adjust;
-        return x86_has(f, X86_F_tsc_adjust);
+    case 0x3b: *value = cpu->st.tsc_adjust; return x86_has(f, X86_F_tsc_adjust);
     case 0x277: *value = cpu->st.pat; return x86_has(f, X86_F_pat);
     case 0x6e0:
         *value = lapic_deadline_read(cpu->lapic);
@@ -204,8 +202,8 @@ bool msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
         unknown(cpu, msr, "read");
         return false;
     }
-    *value = table[n].rule <= MSR_CANONICAL ? *storage(cpu, n, msr)
-                                            : table[n].value;
+    *value =
+        table[n].rule <= MSR_CANONICAL ? *storage(cpu, n, msr) : table[n].value;
     return true;
 }
 
@@ -226,10 +224,8 @@ static bool table_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
         if (!is_canonical(value))
             return false;
         break;
-    case MSR_FIXED:
-        return false;
-    case MSR_IGNORE:
-        return true;
+    case MSR_FIXED: return false;
+    case MSR_IGNORE: return true;
     }
     *storage(cpu, n, msr) = value;
     return true;
@@ -240,14 +236,13 @@ bool msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
     const struct x86_features *f = &cpu->model->features;
     uint64_t *p;
 
-    CPU_TRACE(cpu, TRACE_MSR, "wrmsr %x %llx", msr,
-              (unsigned long long)value);
+    CPU_TRACE(cpu, TRACE_MSR, "wrmsr %x %llx", msr, (unsigned long long)value);
     switch (msr) {
     case 0x10: return tsc_write(cpu, value);
     case 0x1b:
         if (!x86_has(f, X86_F_apic) || !lapic_base_write(cpu, value))
             return false;
-        mmu_flush_all(cpu);             /* the page may have moved */
+        mmu_flush_all(cpu); /* the page may have moved */
         return true;
     case 0x3b:
         if (!x86_has(f, X86_F_tsc_adjust))

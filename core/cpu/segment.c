@@ -90,14 +90,13 @@ static void load_null(struct vcpu *cpu, unsigned seg, uint16_t sel)
     struct x86_segment *s = &cpu->st.seg[seg];
 
     *s = (struct x86_segment){ .selector = sel, .attr = SEG_UNUSABLE };
-    if (seg == SEG_SS)          /* 64-bit mode only: DPL is still CPL */
+    if (seg == SEG_SS) /* 64-bit mode only: DPL is still CPL */
         s->attr |= (uint16_t)(cpu->cpl << SEG_DPL_SHIFT);
     mode_segment(cpu, seg);
 }
 
 void segment_check_stack(struct vcpu *cpu, uint16_t sel, unsigned cpl,
-                         unsigned fault, unsigned ext,
-                         struct x86_segment *out)
+                         unsigned fault, unsigned ext, struct x86_segment *out)
 {
     uint32_t error = (sel & 0xfffcu) | ext;
     uint64_t d;
@@ -183,8 +182,8 @@ void segment_enter(struct vcpu *cpu, uint16_t cs_sel, uint64_t cs_desc,
 
 /* --- LDTR, TR ------------------------------------------------------------ */
 
-static void load_system(struct vcpu *cpu, struct x86_segment *s,
-                        uint16_t sel, uint64_t d, uint64_t lin)
+static void load_system(struct vcpu *cpu, struct x86_segment *s, uint16_t sel,
+                        uint64_t d, uint64_t lin)
 {
     uint64_t base = desc_base(d);
 
@@ -218,8 +217,8 @@ void load_ldtr(struct vcpu *cpu, uint16_t sel)
     uint64_t d, lin;
 
     if (sel_is_null(sel)) {
-        cpu->st.ldt = (struct x86_segment){ .selector = sel,
-                                            .attr = SEG_UNUSABLE };
+        cpu->st.ldt =
+            (struct x86_segment){ .selector = sel, .attr = SEG_UNUSABLE };
         return;
     }
     d = system_desc(cpu, sel, &lin);
@@ -245,7 +244,7 @@ void load_tr(struct vcpu *cpu, uint16_t sel)
     if (!desc_is_present(d))
         cpu_raise_err(cpu, EXC_NP, sel & 0xfffcu);
     load_system(cpu, &s, sel, d, lin);
-    lin_or8(cpu, lin + 5, 2, 0);            /* busy */
+    lin_or8(cpu, lin + 5, 2, 0); /* busy */
     s.attr |= 2;
     cpu->st.tr = s;
 }
@@ -261,27 +260,25 @@ void frame_current(struct vcpu *cpu, struct frame *f)
     f->error = 0;
 }
 
-void frame_inner(struct vcpu *cpu, struct frame *f, unsigned cpl,
-                 unsigned ext)
+void frame_inner(struct vcpu *cpu, struct frame *f, unsigned cpl, unsigned ext)
 {
     const struct x86_segment *tr = &cpu->st.tr;
-    bool wide = tr->attr & 8;           /* 32-bit TSS */
+    bool wide = tr->attr & 8; /* 32-bit TSS */
     unsigned off = wide ? 4 + cpl * 8 : 2 + cpl * 4;
     uint16_t sel;
 
     if (off + (wide ? 5u : 3u) > tr->limit)
         cpu_raise_err(cpu, EXC_TS, (tr->selector & 0xfffcu) | ext);
     f->sp = lin_ld(cpu, tr->base + off, wide ? 4 : 2, TLB_SUPER);
-    sel = (uint16_t)lin_ld(cpu, tr->base + off + (wide ? 4 : 2), 2,
-                           TLB_SUPER);
+    sel = (uint16_t)lin_ld(cpu, tr->base + off + (wide ? 4 : 2), 2, TLB_SUPER);
     segment_check_stack(cpu, sel, cpl, EXC_TS, ext, &f->ss);
     f->width = f->ss.attr & SEG_DB ? 4 : 2;
     f->mode = cpl == 3 ? TLB_USER : TLB_SUPER;
     f->error = (sel & 0xfffcu) | ext;
 }
 
-void frame_long(struct vcpu *cpu, struct frame *f, unsigned cpl,
-                unsigned ist, unsigned ext)
+void frame_long(struct vcpu *cpu, struct frame *f, unsigned cpl, unsigned ist,
+                unsigned ext)
 {
     const struct x86_segment *tr = &cpu->st.tr;
     unsigned off = ist ? 36 + ist * 8 - 8 : 4 + cpl * 8;
@@ -305,8 +302,8 @@ static uint64_t frame_trim(const struct frame *f, uint64_t sp)
     return f->width == 8 ? sp : f->width == 4 ? (uint32_t)sp : (uint16_t)sp;
 }
 
-static uint64_t frame_lin(struct vcpu *cpu, const struct frame *f,
-                          uint64_t sp, unsigned n)
+static uint64_t frame_lin(struct vcpu *cpu, const struct frame *f, uint64_t sp,
+                          unsigned n)
 {
     if (f->width == 8) {
         if (!is_canonical(sp) || !is_canonical(sp + n - 1))
@@ -318,8 +315,7 @@ static uint64_t frame_lin(struct vcpu *cpu, const struct frame *f,
     return (uint32_t)(f->ss.base + sp);
 }
 
-void frame_push(struct vcpu *cpu, struct frame *f, unsigned osz,
-                uint64_t value)
+void frame_push(struct vcpu *cpu, struct frame *f, unsigned osz, uint64_t value)
 {
     uint64_t sp = frame_trim(f, f->sp - osz);
 

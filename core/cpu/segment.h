@@ -15,23 +15,53 @@
 
 /* Types of system descriptors */
 enum {
-    SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4,
-    SYS_TASK_GATE = 5, SYS_INT16 = 6, SYS_TRAP16 = 7, SYS_TSS32 = 9,
-    SYS_TSS32_BUSY = 11, SYS_CALL32 = 12, SYS_INT32 = 14, SYS_TRAP32 = 15,
+    SYS_TSS16 = 1,
+    SYS_LDT = 2,
+    SYS_TSS16_BUSY = 3,
+    SYS_CALL16 = 4,
+    SYS_TASK_GATE = 5,
+    SYS_INT16 = 6,
+    SYS_TRAP16 = 7,
+    SYS_TSS32 = 9,
+    SYS_TSS32_BUSY = 11,
+    SYS_CALL32 = 12,
+    SYS_INT32 = 14,
+    SYS_TRAP32 = 15,
 };
 
 /* A descriptor as it is in memory. */
-static inline unsigned desc_type(uint64_t d) { return d >> 40 & 15; }
-static inline bool desc_is_code_or_data(uint64_t d) { return d >> 44 & 1; }
-static inline bool desc_is_code(uint64_t d) { return (d >> 43 & 3) == 3; }
+static inline unsigned desc_type(uint64_t d)
+{
+    return d >> 40 & 15;
+}
+static inline bool desc_is_code_or_data(uint64_t d)
+{
+    return d >> 44 & 1;
+}
+static inline bool desc_is_code(uint64_t d)
+{
+    return (d >> 43 & 3) == 3;
+}
 static inline bool desc_is_conforming(uint64_t d)
 {
     return (d >> 42 & 7) == 7;
 }
-static inline unsigned desc_dpl(uint64_t d) { return d >> 45 & 3; }
-static inline bool desc_is_present(uint64_t d) { return d >> 47 & 1; }
-static inline bool desc_is_long(uint64_t d) { return d >> 53 & 1; }
-static inline bool desc_is_32(uint64_t d) { return d >> 54 & 1; }
+static inline unsigned desc_dpl(uint64_t d)
+{
+    return d >> 45 & 3;
+}
+static inline bool desc_is_present(uint64_t d)
+{
+    return d >> 47 & 1;
+}
+static inline bool desc_is_long(uint64_t d)
+{
+    return d >> 53 & 1;
+}
+static inline bool desc_is_32(uint64_t d)
+{
+    return d >> 54 & 1;
+}
 /* data: S set, not code, W set */
 static inline bool desc_is_writable(uint64_t d)
 {
@@ -60,11 +90,13 @@ static inline uint16_t gate_selector(uint64_t d)
     return (uint16_t)(d >> 16);
 }
 
-static inline bool sel_is_null(uint16_t sel) { return !(sel & 0xfffc); }
+static inline bool sel_is_null(uint16_t sel)
+{
+    return !(sel & 0xfffc);
+}
 
 /* False: outside its table.  `lin`, when not NULL: where it is. */
-bool desc_read(struct vcpu *cpu, uint16_t sel, uint64_t *desc,
-               uint64_t *lin);
+bool desc_read(struct vcpu *cpu, uint16_t sel, uint64_t *desc, uint64_t *lin);
 /* The upper half of a 16-byte system descriptor behind `lin`. */
 uint64_t desc_read_high(struct vcpu *cpu, uint64_t lin);
 void desc_set_accessed(struct vcpu *cpu, uint16_t sel, uint64_t *desc);
@@ -78,8 +110,7 @@ void segment_load(struct vcpu *cpu, unsigned seg, uint16_t sel);
 /* Loads SS during transfers and task switches with `fault` (#TS, #GP) for
  * what is wrong with it; only checks and reads when out is given. */
 void segment_check_stack(struct vcpu *cpu, uint16_t sel, unsigned cpl,
-                         unsigned fault, unsigned ext,
-                         struct x86_segment *out);
+                         unsigned fault, unsigned ext, struct x86_segment *out);
 /* After a return to an outer level: drops segments it may not use. */
 void segment_drop_inner(struct vcpu *cpu);
 /* Sets CS (RPL becomes cpl) and, when not NULL, SS. */
@@ -98,19 +129,18 @@ void load_tr(struct vcpu *cpu, uint16_t sel);
 struct frame {
     struct x86_segment ss;
     uint64_t sp;
-    unsigned width;             /* of the stack pointer: 2, 4, 8 */
+    unsigned width; /* of the stack pointer: 2, 4, 8 */
     enum tlb_mode mode;
-    uint32_t error;             /* of #SS */
+    uint32_t error; /* of #SS */
 };
 
 /* The current stack. */
 void frame_current(struct vcpu *cpu, struct frame *f);
 /* The stack for privilege level `cpl` from the TSS (32- or 16-bit). */
-void frame_inner(struct vcpu *cpu, struct frame *f, unsigned cpl,
-                 unsigned ext);
+void frame_inner(struct vcpu *cpu, struct frame *f, unsigned cpl, unsigned ext);
 /* The same in long mode: RSPn, or IST `ist` when that is not 0. */
-void frame_long(struct vcpu *cpu, struct frame *f, unsigned cpl,
-                unsigned ist, unsigned ext);
+void frame_long(struct vcpu *cpu, struct frame *f, unsigned cpl, unsigned ist,
+                unsigned ext);
 void frame_push(struct vcpu *cpu, struct frame *f, unsigned osz,
                 uint64_t value);
 uint64_t frame_pop(struct vcpu *cpu, struct frame *f, unsigned osz);

@@ -164,8 +164,7 @@ void code_written_slow(struct vcpu *cpu, struct memory *mem, uint64_t page,
         code_hit(cpu->vm, cpu, mem, page);
         blocks_code_hit(cpu, mem->host + (page << PAGE_SHIFT) + offset, n);
     }
-    if (__atomic_load_n(&mem->page_flags[page], __ATOMIC_RELAXED) &
-        MEM_TRACKED)
+    if (__atomic_load_n(&mem->page_flags[page], __ATOMIC_RELAXED) & MEM_TRACKED)
         memory_written(cpu->vm->map, mem, page);
 }
 
@@ -191,8 +190,8 @@ void code_late_check(struct vcpu *cpu)
     for (unsigned n = 0; n < cpu->late_count; n++) {
         struct late_code *l = &cpu->late[n];
 
-        if (__atomic_load_n(&l->mem->code_lines[l->page],
-                            __ATOMIC_SEQ_CST) & l->lines)
+        if (__atomic_load_n(&l->mem->code_lines[l->page], __ATOMIC_SEQ_CST) &
+            l->lines)
             code_hit(cpu->vm, cpu, l->mem, l->page);
     }
     cpu->late_count = 0;
@@ -205,16 +204,15 @@ bool code_mark(struct vcpu *cpu, struct memory *mem, uint64_t page,
     uint64_t bits = line_bits(offset, n);
     bool first;
 
-    if ((__atomic_load_n(&mem->code_lines[page], __ATOMIC_RELAXED) & bits)
-        != bits)
+    if ((__atomic_load_n(&mem->code_lines[page], __ATOMIC_RELAXED) & bits) !=
+        bits)
         __atomic_fetch_or(&mem->code_lines[page], bits, __ATOMIC_SEQ_CST);
     if ((__atomic_load_n(&mem->page_flags[page], __ATOMIC_SEQ_CST) &
          MEM_CODE) &&
         !__atomic_load_n(&engine->marking, __ATOMIC_SEQ_CST))
         return true;
     if (cpu->vm->vcpu_count < 2) {
-        __atomic_fetch_or(&mem->page_flags[page], MEM_CODE,
-                          __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&mem->page_flags[page], MEM_CODE, __ATOMIC_SEQ_CST);
         mmu_slow_writes(cpu, mem, page);
         return true;
     }
@@ -224,8 +222,9 @@ bool code_mark(struct vcpu *cpu, struct memory *mem, uint64_t page,
      */
     guest_leave(cpu);
     __atomic_fetch_add(&engine->marking, 1, __ATOMIC_SEQ_CST);
-    first = !(__atomic_fetch_or(&mem->page_flags[page], MEM_CODE,
-                                __ATOMIC_SEQ_CST) & MEM_CODE);
+    first = !(
+        __atomic_fetch_or(&mem->page_flags[page], MEM_CODE, __ATOMIC_SEQ_CST) &
+        MEM_CODE);
     if (first)
         flush_others(cpu->vm, cpu, REQ_TLB);
     __atomic_fetch_sub(&engine->marking, 1, __ATOMIC_SEQ_CST);

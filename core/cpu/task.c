@@ -46,8 +46,8 @@ static void task_read(struct vcpu *cpu, struct task *t)
     at = t->base + (t->wide ? TSS32_SEGS : TSS16_SEGS);
     for (unsigned k = 0; k < (t->wide ? 6u : 4u); k++)
         t->seg[k] = (uint16_t)lin_ld(cpu, at + k * n, 2, TLB_SUPER);
-    t->ldt = (uint16_t)lin_ld(
-        cpu, t->base + (t->wide ? TSS32_LDT : TSS16_LDT), 2, TLB_SUPER);
+    t->ldt = (uint16_t)lin_ld(cpu, t->base + (t->wide ? TSS32_LDT : TSS16_LDT),
+                              2, TLB_SUPER);
     if (!t->wide)
         return;
     t->cr3 = (uint32_t)lin_ld(cpu, t->base + TSS32_CR3, 4, TLB_SUPER);
@@ -126,8 +126,8 @@ static void load_task_cs(struct vcpu *cpu, uint16_t sel, unsigned ext)
     uint64_t d;
 
     if (sel_is_null(sel) || !desc_read(cpu, sel, &d, NULL) ||
-        !desc_is_code(d) || (desc_is_conforming(d) ? desc_dpl(d) > rpl
-                                                   : desc_dpl(d) != rpl))
+        !desc_is_code(d) ||
+        (desc_is_conforming(d) ? desc_dpl(d) > rpl : desc_dpl(d) != rpl))
         cpu_raise_err(cpu, EXC_TS, error);
     if (!desc_is_present(d))
         cpu_raise_err(cpu, EXC_NP, error);
@@ -182,8 +182,8 @@ static void set_selectors(struct vcpu *cpu, const struct task *t)
     for (unsigned n = 0; n < SEG_COUNT; n++) {
         struct x86_segment *s = &cpu->st.seg[n];
 
-        *s = (struct x86_segment){ .selector = t->seg[n],
-                                   .attr = SEG_UNUSABLE };
+        *s =
+            (struct x86_segment){ .selector = t->seg[n], .attr = SEG_UNUSABLE };
         if (v86) {
             s->base = (uint32_t)t->seg[n] << 4;
             s->limit = 0xffff;
@@ -194,8 +194,8 @@ static void set_selectors(struct vcpu *cpu, const struct task *t)
     if (!v86)
         cpu->st.seg[SEG_SS].attr |=
             (uint16_t)((t->seg[SEG_CS] & 3) << SEG_DPL_SHIFT);
-    cpu->st.ldt = (struct x86_segment){ .selector = t->ldt,
-                                        .attr = SEG_UNUSABLE };
+    cpu->st.ldt =
+        (struct x86_segment){ .selector = t->ldt, .attr = SEG_UNUSABLE };
 }
 
 static void push_error(struct vcpu *cpu, bool wide, uint32_t error)
@@ -237,8 +237,9 @@ void task_switch(struct vcpu *cpu, uint16_t sel, enum task_source source,
     cpu->st.cr0 |= CR0_TS;
     cpu->st.rip = t.eip;
     for (unsigned n = 0; n < 8; n++)
-        cpu->st.gpr[n] = t.wide ? t.gpr[n]
-                       : (uint32_t)(cpu->st.gpr[n] & 0xffff0000u) | t.gpr[n];
+        cpu->st.gpr[n] =
+            t.wide ? t.gpr[n]
+                   : (uint32_t)(cpu->st.gpr[n] & 0xffff0000u) | t.gpr[n];
     set_selectors(cpu, &t);
     cpu->st.rflags = (t.eflags & 0x3f7fd5u) | FL_ONE;
     if (t.wide && (cpu->st.cr0 & CR0_PG)) {
@@ -247,7 +248,7 @@ void task_switch(struct vcpu *cpu, uint16_t sel, enum task_source source,
             mmu_load_pdptrs(cpu, t.cr3);
         mmu_cr3_written(cpu, false);
     }
-    cpu->st.dr[7] &= ~0x155ull;         /* local breakpoints */
+    cpu->st.dr[7] &= ~0x155ull; /* local breakpoints */
     mode_update(cpu);
     load_task_segments(cpu, &t, ext);
     mode_update(cpu);

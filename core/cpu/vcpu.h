@@ -36,10 +36,10 @@ struct x86_insn;
  * that leads to this entry can match it inline, while the slow path finds it
  * without a page walk.  Empty entries differ in another bit of the index.
  */
-#define TLB_BITS    10
-#define TLB_ENTRIES (1u << TLB_BITS)
-#define TLB_SLOW    ((uint64_t)PAGE_BYTES)
-#define TLB_EMPTY(n) ((uint64_t)((n) ^ 2) << PAGE_SHIFT)
+#define TLB_BITS       10
+#define TLB_ENTRIES    (1u << TLB_BITS)
+#define TLB_SLOW       ((uint64_t)PAGE_BYTES)
+#define TLB_EMPTY(n)   ((uint64_t)((n) ^ 2) << PAGE_SHIFT)
 #define TLB_INDEX(lin) ((lin) >> PAGE_SHIFT & (TLB_ENTRIES - 1))
 
 struct tlb_entry {
@@ -49,10 +49,10 @@ struct tlb_entry {
 
 /* What the slow path knows of an entry. */
 struct tlb_info {
-    uint64_t phys;              /* guest-physical address of the page */
-    struct memory *mem;         /* NULL: device or hole */
+    uint64_t phys;      /* guest-physical address of the page */
+    struct memory *mem; /* NULL: device or hole */
     uint64_t mem_page;
-    uint8_t kind;               /* enum tlb_kind */
+    uint8_t kind; /* enum tlb_kind */
     bool global;
 };
 
@@ -65,18 +65,18 @@ enum tlb_mode { TLB_USER, TLB_SUPER, TLB_SUPER_AC, TLB_MODES };
 struct tlb {
     struct tlb_entry e[ACCESS_COUNT][TLB_ENTRIES];
     struct tlb_info info[ACCESS_COUNT][TLB_ENTRIES];
-    uint64_t live[ACCESS_COUNT][TLB_ENTRIES / 64];  /* entries in use */
+    uint64_t live[ACCESS_COUNT][TLB_ENTRIES / 64]; /* entries in use */
 };
 
 /* The TLBs of one address space; several are kept while PCIDs are on. */
 #define TLB_SPACES 4
 struct tlb_space {
     struct tlb *mode[TLB_MODES];
-    uint32_t gen;               /* raised by each flush: chains, jump cache */
+    uint32_t gen; /* raised by each flush: chains, jump cache */
     uint16_t pcid;
     bool valid;
     uint64_t last_used;
-    uint64_t large_base, large_mask;    /* covers all large pages entered */
+    uint64_t large_base, large_mask; /* covers all large pages entered */
 };
 
 /*
@@ -93,24 +93,24 @@ struct seg_fast {
 /* Recent results of map_find(), by guest-physical page. */
 #define PHYS_CACHE 256
 struct phys_entry {
-    uint64_t page;              /* page address | 1, 0: empty */
+    uint64_t page; /* page address | 1, 0: empty */
     struct map_hit hit;
 };
 
 /* vcpu.requests [any] */
-#define REQ_KICK        0x0001  /* leave run() */
-#define REQ_TLB         0x0002  /* drop all translations */
-#define REQ_BLOCKS      0x0004  /* drop all decoded blocks */
-#define REQ_INTR        0x0008  /* the local APIC or PIC may have something */
-#define REQ_NMI         0x0010
-#define REQ_SMI         0x0020
-#define REQ_INIT        0x0040
-#define REQ_SIPI        0x0080
-#define REQ_A20         0x0100
-#define REQ_SLOW        0x0200  /* own: TF, shadows, breakpoints: one step */
-#define REQ_LATE_CODE   0x0400  /* own: look again at late_code */
-#define REQ_CODE        0x1000  /* code that has been translated was written */
-#define REQ_TIMER       0x0800  /* own: APIC timer changed (deterministic) */
+#define REQ_KICK      0x0001 /* leave run() */
+#define REQ_TLB       0x0002 /* drop all translations */
+#define REQ_BLOCKS    0x0004 /* drop all decoded blocks */
+#define REQ_INTR      0x0008 /* the local APIC or PIC may have something */
+#define REQ_NMI       0x0010
+#define REQ_SMI       0x0020
+#define REQ_INIT      0x0040
+#define REQ_SIPI      0x0080
+#define REQ_A20       0x0100
+#define REQ_SLOW      0x0200 /* own: TF, shadows, breakpoints: one step */
+#define REQ_LATE_CODE 0x0400 /* own: look again at late_code */
+#define REQ_CODE      0x1000 /* code that has been translated was written */
+#define REQ_TIMER     0x0800 /* own: APIC timer changed (deterministic) */
 
 /* vcpu.deny: why a floating-point or vector instruction cannot run now */
 #define DENY_X87 0x1
@@ -122,27 +122,27 @@ struct phys_entry {
  * Mode bits: everything besides bytes and physical address that a decoded
  * block depends on.  The low three are the mode_bits of x86_decode().
  */
-#define MODE_CODE16  0x00
-#define MODE_CODE32  0x01       /* CS.D */
-#define MODE_CODE64  0x02       /* CS.L in long mode */
-#define MODE_CODE    0x03
-#define MODE_REAL    0x04       /* real or virtual-8086 mode */
-#define MODE_USER    0x08       /* CPL 3; blocks of user and kernel differ */
+#define MODE_CODE16 0x00
+#define MODE_CODE32 0x01 /* CS.D */
+#define MODE_CODE64 0x02 /* CS.L in long mode */
+#define MODE_CODE   0x03
+#define MODE_REAL   0x04 /* real or virtual-8086 mode */
+#define MODE_USER   0x08 /* CPL 3; blocks of user and kernel differ */
 /* for the translator: */
-#define MODE_FLAT    0x10       /* CS DS ES SS: base 0, 4 GiB, all allowed */
-#define MODE_SP32    0x20       /* SS.B outside 64-bit code */
-#define MODE_NOJIT   0x40       /* small CS limit, alignment checks, .. */
+#define MODE_FLAT  0x10 /* CS DS ES SS: base 0, 4 GiB, all allowed */
+#define MODE_SP32  0x20 /* SS.B outside 64-bit code */
+#define MODE_NOJIT 0x40 /* small CS limit, alignment checks, .. */
 
 /* DR6 */
 #define DB_HIT    0x000fu
-#define DB_ACCESS 0x2000u       /* debug register with DR7.GD set */
+#define DB_ACCESS 0x2000u /* debug register with DR7.GD set */
 #define DB_STEP   0x4000u
 #define DB_TASK   0x8000u
 
-struct late_code {              /* a store that may hit code is under way */
+struct late_code { /* a store that may hit code is under way */
     struct memory *mem;
     uint64_t page;
-    uint64_t lines;             /* one bit for each 64 bytes */
+    uint64_t lines; /* one bit for each 64 bytes */
 };
 
 struct jump_entry {
@@ -166,64 +166,64 @@ struct jit_jump {
 #define VEC_LIVE_AVX 0x2
 
 struct vcpu {
-    struct x86_state st;        /* first: engines address it from the vcpu */
+    struct x86_state st; /* first: engines address it from the vcpu */
 
     /* --- hot part of the software engine -------------------------------- */
     struct seg_fast fast[SEG_COUNT];
-    struct tlb *tlb;            /* of the current space and mode */
-    uint64_t rip_mask;          /* of the current code size */
-    uint64_t key;               /* generation << 32 | mode bits */
-    uint32_t requests;          /* [any] REQ_* */
-    uint32_t in_guest;          /* [any] see guest_enter() in sync.h */
-    uint32_t flush_asked, flush_done;   /* [any] tickets of REQ_TLB */
+    struct tlb *tlb;                  /* of the current space and mode */
+    uint64_t rip_mask;                /* of the current code size */
+    uint64_t key;                     /* generation << 32 | mode bits */
+    uint32_t requests;                /* [any] REQ_* */
+    uint32_t in_guest;                /* [any] see guest_enter() in sync.h */
+    uint32_t flush_asked, flush_done; /* [any] tickets of REQ_TLB */
     uint8_t cpl;
     uint8_t deny;
-    uint8_t mode;               /* MODE_* */
-    uint8_t sp_size;            /* 2, 4, 8: width of the stack pointer */
-    bool long_mode;             /* EFER.LMA */
-    bool code64;                /* and CS.L */
-    uint64_t insns;             /* executed so far */
-    uint64_t insn_limit;        /* run() returns when insns reaches it */
+    uint8_t mode;        /* MODE_* */
+    uint8_t sp_size;     /* 2, 4, 8: width of the stack pointer */
+    bool long_mode;      /* EFER.LMA */
+    bool code64;         /* and CS.L */
+    uint64_t insns;      /* executed so far */
+    uint64_t insn_limit; /* run() returns when insns reaches it */
 
-    struct jit *jit;            /* NULL: no translation */
-    uint64_t jit_tmp;           /* an emitter's third scratch register */
-    uint32_t jit_flags;         /* guest flags, packed (interp/flags.h) */
-    uint32_t host_mxcsr;        /* of the emulator's own code */
-    uint8_t vec_live;           /* VEC_LIVE_* */
+    struct jit *jit;     /* NULL: no translation */
+    uint64_t jit_tmp;    /* an emitter's third scratch register */
+    uint32_t jit_flags;  /* guest flags, packed (interp/flags.h) */
+    uint32_t host_mxcsr; /* of the emulator's own code */
+    uint8_t vec_live;    /* VEC_LIVE_* */
 
-    struct block *cur;          /* the block that runs, or NULL */
-    uint64_t cur_rip;           /* rip at its start */
-    unsigned cur_count;         /* instructions of it that are to run */
-    uint64_t stale_rip;         /* where to go on after a voided block */
-    uint64_t code_end;          /* limit of CS + 1, or all ones */
-    uint64_t insn_start;        /* insns when run() was entered */
+    struct block *cur;   /* the block that runs, or NULL */
+    uint64_t cur_rip;    /* rip at its start */
+    unsigned cur_count;  /* instructions of it that are to run */
+    uint64_t stale_rip;  /* where to go on after a voided block */
+    uint64_t code_end;   /* limit of CS + 1, or all ones */
+    uint64_t insn_start; /* insns when run() was entered */
 
-    sigjmp_buf jump;            /* back to the run loop */
-    uint8_t exc_vector;         /* what cpu_raise() left */
+    sigjmp_buf jump;    /* back to the run loop */
+    uint8_t exc_vector; /* what cpu_raise() left */
     bool exc_has_error;
     uint32_t exc_error;
-    bool exc_rip_set;           /* fault address is exc_rip, not cur's */
+    bool exc_rip_set; /* fault address is exc_rip, not cur's */
     uint64_t exc_rip;
-    bool fetching;              /* a fault now is one of the fetch at rip */
-    bool delivering;            /* nested: an event is being delivered */
+    bool fetching;   /* a fault now is one of the fetch at rip */
+    bool delivering; /* nested: an event is being delivered */
     uint8_t deliver_vector;
 
     struct tlb_space space[TLB_SPACES];
     struct tlb_space *cur_space;
     uint32_t gen_counter;
     uint64_t space_clock;
-    struct phys_entry (*phys)[PHYS_CACHE];  /* [0] read, [1] write */
-    struct jump_entry *jumps;   /* 1 << JUMP_BITS, by linear address */
+    struct phys_entry (*phys)[PHYS_CACHE]; /* [0] read, [1] write */
+    struct jump_entry *jumps; /* 1 << JUMP_BITS, by linear address */
     struct block_cache *blocks;
-    struct memory *cold_mem;    /* page that was written, all data, ... */
+    struct memory *cold_mem; /* page that was written, all data, ... */
     uint64_t cold_page;
-    unsigned cold_stores;       /* ... so many times in a row */
+    unsigned cold_stores; /* ... so many times in a row */
     struct late_code late[2];
     unsigned late_count;
-    bool bp_enabled;            /* DR7 enables something */
-    bool bp_data;               /* ... that data accesses can hit */
-    bool intr_waiting;          /* an interrupt waits for IF or TPR */
-    uint32_t db_pending;        /* DB_* of a trap after this instruction */
+    bool bp_enabled;     /* DR7 enables something */
+    bool bp_data;        /* ... that data accesses can hit */
+    bool intr_waiting;   /* an interrupt waits for IF or TPR */
+    uint32_t db_pending; /* DB_* of a trap after this instruction */
     uint8_t bus_locked;
 
     /* --- identity and surroundings --------------------------------------- */
@@ -231,16 +231,16 @@ struct vcpu {
     unsigned index;
     const struct x86_model *model;
     struct lapic *lapic;
-    void *accel_data;           /* of an engine that is not this one */
-    uint64_t phys_mask;         /* valid guest-physical address bits */
+    void *accel_data;   /* of an engine that is not this one */
+    uint64_t phys_mask; /* valid guest-physical address bits */
 
     /* --- thread (core/sched/vcpu.c) -------------------------------------- */
     struct vcpu_group *group;
     pthread_t thread;
     pthread_mutex_t wake_lock;
     pthread_cond_t wake;
-    uint32_t is_asleep;         /* [any] waits for requests */
-    uint64_t random;            /* RDRAND in deterministic mode */
+    uint32_t is_asleep; /* [any] waits for requests */
+    uint64_t random;    /* RDRAND in deterministic mode */
 
     /* --- counters [read by any] ------------------------------------------ */
     uint64_t n_blocks_decoded, n_tlb_fills, n_tlb_flushes, n_exceptions;

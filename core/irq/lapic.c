@@ -13,10 +13,14 @@
 #include "vm/vm.h"
 
 static const struct lapic_state lapic_power_on = {
-    .dfr = 0xffffffffu, .svr = 0xff,
-    .lvt_timer = LVT_MASKED, .lvt_thermal = LVT_MASKED,
-    .lvt_perf = LVT_MASKED, .lvt_lint0 = LVT_MASKED,
-    .lvt_lint1 = LVT_MASKED, .lvt_error = LVT_MASKED,
+    .dfr = 0xffffffffu,
+    .svr = 0xff,
+    .lvt_timer = LVT_MASKED,
+    .lvt_thermal = LVT_MASKED,
+    .lvt_perf = LVT_MASKED,
+    .lvt_lint0 = LVT_MASKED,
+    .lvt_lint1 = LVT_MASKED,
+    .lvt_error = LVT_MASKED,
 };
 
 /*
@@ -50,7 +54,7 @@ static uint64_t now(const struct lapic *a)
     return virtual_now(a->cpu);
 }
 
-/* --- bit vectors of 256 --------------------------------------------------- */
+/* --- bit vectors of 256 -------------------------------------------------- */
 
 static void bit_set(uint32_t *v, unsigned n)
 {
@@ -78,7 +82,7 @@ static int bit_highest(const uint32_t *v)
     return -1;
 }
 
-/* --- priorities ----------------------------------------------------------- */
+/* --- priorities ---------------------------------------------------------- */
 
 static unsigned ppr(const struct lapic *a)
 {
@@ -117,8 +121,7 @@ bool lapic_has_interrupt(struct vcpu *cpu)
 {
     const struct lapic *a = cpu->lapic;
 
-    return has_extint(a) ||
-           (is_accepting(a) && deliverable(a) >= 0);
+    return has_extint(a) || (is_accepting(a) && deliverable(a) >= 0);
 }
 
 static void attend(struct lapic *a)
@@ -171,7 +174,7 @@ static void eoi(struct lapic *a)
     attend(a);
 }
 
-/* --- acceptance: [any] ----------------------------------------------------- */
+/* --- acceptance: [any] --------------------------------------------------- */
 
 static void error_set(struct lapic *a, uint32_t bit);
 
@@ -197,13 +200,9 @@ static void accept(struct lapic *a, unsigned mode, uint8_t vector, bool level)
         if (is_accepting(a))
             accept_fixed(a, vector, level);
         break;
-    case APIC_SMI:
-        vcpu_request(a->cpu, REQ_SMI);
-        break;
-    case APIC_NMI:
-        vcpu_request(a->cpu, REQ_NMI);
-        break;
-    case APIC_INIT:             /* a start-up message before it is void */
+    case APIC_SMI: vcpu_request(a->cpu, REQ_SMI); break;
+    case APIC_NMI: vcpu_request(a->cpu, REQ_NMI); break;
+    case APIC_INIT: /* a start-up message before it is void */
         __atomic_fetch_and(&a->cpu->requests, ~REQ_SIPI, __ATOMIC_SEQ_CST);
         vcpu_request(a->cpu, REQ_INIT);
         break;
@@ -211,7 +210,7 @@ static void accept(struct lapic *a, unsigned mode, uint8_t vector, bool level)
         __atomic_store_n(&a->st.sipi_vector, vector, __ATOMIC_RELAXED);
         vcpu_request(a->cpu, REQ_SIPI);
         break;
-    case APIC_EXTINT:           /* an I/O APIC pin that carries the PIC */
+    case APIC_EXTINT: /* an I/O APIC pin that carries the PIC */
         vcpu_intr_line(a->cpu->vm, true);
         break;
     }
@@ -239,8 +238,7 @@ static bool matches_logical(const struct lapic *a, uint32_t dest)
 
 static bool matches(const struct lapic *a, uint32_t dest, bool logical)
 {
-    bool broadcast = is_x2(a) ? dest == 0xffffffffu
-                              : (dest & 0xff) == 0xff;
+    bool broadcast = is_x2(a) ? dest == 0xffffffffu : (dest & 0xff) == 0xff;
 
     if (broadcast)
         return true;
@@ -298,8 +296,7 @@ void vcpu_nmi(struct vm *vm)
         struct lapic *a = vm->vcpus[n]->lapic;
         uint32_t lint1 = REG(a, lvt_lint1);
 
-        if (is_enabled(a) ? !(lint1 & LVT_MASKED) &&
-                            LVT_MODE(lint1) == APIC_NMI
+        if (is_enabled(a) ? !(lint1 & LVT_MASKED) && LVT_MODE(lint1) == APIC_NMI
                           : n == 0)
             vcpu_request(a->cpu, REQ_NMI);
     }
@@ -311,13 +308,12 @@ void vcpu_smi(struct vm *vm)
         vcpu_request(vm->vcpus[n], REQ_SMI);
 }
 
-/* --- inter-processor interrupts ------------------------------------------- */
+/* --- inter-processor interrupts ------------------------------------------ */
 
 static void icr_write(struct lapic *a, uint64_t icr)
 {
     struct vm *vm = a->cpu->vm;
-    uint32_t dest = is_x2(a) ? (uint32_t)(icr >> 32)
-                             : (uint32_t)(icr >> 56);
+    uint32_t dest = is_x2(a) ? (uint32_t)(icr >> 32) : (uint32_t)(icr >> 56);
     unsigned mode = icr >> 8 & 7, shorthand = icr >> 18 & 3;
     uint8_t vector = (uint8_t)icr;
     bool level = icr >> 15 & 1, assert = icr >> 14 & 1;
@@ -337,13 +333,12 @@ static void icr_write(struct lapic *a, uint64_t icr)
     for (unsigned n = 0; n < vm->vcpu_count; n++) {
         struct lapic *to = vm->vcpus[n]->lapic;
 
-        if (shorthand == ICR_SELF ? to == a
-            : shorthand == ICR_ALL || to != a)
+        if (shorthand == ICR_SELF ? to == a : shorthand == ICR_ALL || to != a)
             accept(to, mode, vector, false);
     }
 }
 
-/* --- timer ----------------------------------------------------------------- */
+/* --- timer --------------------------------------------------------------- */
 
 static unsigned divide_shift(const struct lapic *a)
 {
@@ -354,8 +349,8 @@ static unsigned divide_shift(const struct lapic *a)
 
 static uint64_t period(const struct lapic *a)
 {
-    uint64_t ns = ((uint64_t)a->st.timer_init << divide_shift(a)) *
-                  APIC_TICK_NS;
+    uint64_t ns =
+        ((uint64_t)a->st.timer_init << divide_shift(a)) * APIC_TICK_NS;
 
     /* a guest must not be able to keep the timer thread busy */
     return ns < APIC_MIN_PERIOD_NS ? APIC_MIN_PERIOD_NS : ns;
@@ -462,7 +457,7 @@ static void timer_lvt_write(struct lapic *a, uint32_t value)
     pthread_mutex_unlock(&a->lock);
 }
 
-/* --- registers -------------------------------------------------------------- */
+/* --- registers ----------------------------------------------------------- */
 
 static uint32_t lvt_disabled(const struct lapic *a, uint32_t value)
 {
@@ -491,29 +486,29 @@ static uint32_t reg_read(struct lapic *a, unsigned reg)
     const struct lapic_state *st = &a->st;
 
     switch (reg) {
-    case APIC_ID:       return is_x2(a) ? st->id : st->id << 24;
-    case APIC_VERSION:  return 0x00050014;      /* 6 LVTs */
-    case APIC_TPR:      return st->tpr;
-    case APIC_APR:      return 0;
-    case APIC_PPR:      return ppr(a);
-    case APIC_LDR:      return st->ldr;
-    case APIC_DFR:      return st->dfr;
-    case APIC_SVR:      return st->svr;
+    case APIC_ID: return is_x2(a) ? st->id : st->id << 24;
+    case APIC_VERSION: return 0x00050014; /* 6 LVTs */
+    case APIC_TPR: return st->tpr;
+    case APIC_APR: return 0;
+    case APIC_PPR: return ppr(a);
+    case APIC_LDR: return st->ldr;
+    case APIC_DFR: return st->dfr;
+    case APIC_SVR: return st->svr;
     case APIC_ISR ... APIC_ISR + 7: return st->isr[reg - APIC_ISR];
     case APIC_TMR ... APIC_TMR + 7: return st->tmr[reg - APIC_TMR];
     case APIC_IRR ... APIC_IRR + 7: return st->irr[reg - APIC_IRR];
-    case APIC_ESR:      return st->esr;
-    case APIC_ICR:      return (uint32_t)st->icr;
+    case APIC_ESR: return st->esr;
+    case APIC_ICR: return (uint32_t)st->icr;
     case APIC_ICR_HIGH: return (uint32_t)(st->icr >> 32);
-    case APIC_LVT_TIMER:   return st->lvt_timer;
+    case APIC_LVT_TIMER: return st->lvt_timer;
     case APIC_LVT_THERMAL: return st->lvt_thermal;
-    case APIC_LVT_PERF:    return st->lvt_perf;
-    case APIC_LVT_LINT0:   return st->lvt_lint0;
-    case APIC_LVT_LINT1:   return st->lvt_lint1;
-    case APIC_LVT_ERROR:   return st->lvt_error;
-    case APIC_TIMER_INIT:  return st->timer_init;
+    case APIC_LVT_PERF: return st->lvt_perf;
+    case APIC_LVT_LINT0: return st->lvt_lint0;
+    case APIC_LVT_LINT1: return st->lvt_lint1;
+    case APIC_LVT_ERROR: return st->lvt_error;
+    case APIC_TIMER_INIT: return st->timer_init;
     case APIC_TIMER_COUNT: return timer_count(a);
-    case APIC_TIMER_DIV:   return st->timer_divide;
+    case APIC_TIMER_DIV: return st->timer_divide;
     }
     error_set(a, ESR_ILLEGAL_REG);
     return 0;
@@ -524,26 +519,16 @@ static void reg_write(struct lapic *a, unsigned reg, uint32_t value)
     struct lapic_state *st = &a->st;
 
     switch (reg) {
-    case APIC_ID:
-        st->id = value >> 24;
-        break;
+    case APIC_ID: st->id = value >> 24; break;
     case APIC_TPR:
         st->tpr = value & 0xff;
         attend(a);
         break;
-    case APIC_EOI:
-        eoi(a);
-        break;
-    case APIC_LDR:
-        st->ldr = value & 0xff000000u;
-        break;
-    case APIC_DFR:
-        st->dfr = value | 0x0fffffffu;
-        break;
-    case APIC_SVR:
-        svr_write(a, value);
-        break;
-    case APIC_ESR:              /* a write latches what came up since */
+    case APIC_EOI: eoi(a); break;
+    case APIC_LDR: st->ldr = value & 0xff000000u; break;
+    case APIC_DFR: st->dfr = value | 0x0fffffffu; break;
+    case APIC_SVR: svr_write(a, value); break;
+    case APIC_ESR: /* a write latches what came up since */
         st->esr = __atomic_exchange_n(&st->esr_pending, 0, __ATOMIC_SEQ_CST);
         break;
     case APIC_ICR:
@@ -558,9 +543,7 @@ static void reg_write(struct lapic *a, unsigned reg, uint32_t value)
     case APIC_LVT_THERMAL:
         st->lvt_thermal = lvt_disabled(a, value & 0x107ff);
         break;
-    case APIC_LVT_PERF:
-        st->lvt_perf = lvt_disabled(a, value & 0x107ff);
-        break;
+    case APIC_LVT_PERF: st->lvt_perf = lvt_disabled(a, value & 0x107ff); break;
     case APIC_LVT_LINT0:
         st->lvt_lint0 = lvt_disabled(a, value & 0x1a7ff);
         attend(a);
@@ -577,11 +560,8 @@ static void reg_write(struct lapic *a, unsigned reg, uint32_t value)
         st->timer_init = value;
         timer_start(a);
         break;
-    case APIC_TIMER_DIV:
-        st->timer_divide = value & 0xb;
-        break;
-    default:
-        error_set(a, ESR_ILLEGAL_REG);
+    case APIC_TIMER_DIV: st->timer_divide = value & 0xb; break;
+    default: error_set(a, ESR_ILLEGAL_REG);
     }
 }
 
@@ -610,17 +590,28 @@ void lapic_mmio_write(struct lapic *a, unsigned offset, uint64_t value,
 static bool x2_has(unsigned reg, bool write)
 {
     switch (reg) {
-    case APIC_ID: case APIC_VERSION: case APIC_PPR: case APIC_LDR:
-    case APIC_ISR ... APIC_ISR + 7: case APIC_TMR ... APIC_TMR + 7:
-    case APIC_IRR ... APIC_IRR + 7: case APIC_TIMER_COUNT:
-        return !write;
-    case APIC_EOI: case APIC_SELF_IPI:
-        return write;
-    case APIC_TPR: case APIC_SVR: case APIC_ESR: case APIC_ICR:
-    case APIC_LVT_TIMER: case APIC_LVT_THERMAL: case APIC_LVT_PERF:
-    case APIC_LVT_LINT0: case APIC_LVT_LINT1: case APIC_LVT_ERROR:
-    case APIC_TIMER_INIT: case APIC_TIMER_DIV:
-        return true;
+    case APIC_ID:
+    case APIC_VERSION:
+    case APIC_PPR:
+    case APIC_LDR:
+    case APIC_ISR ... APIC_ISR + 7:
+    case APIC_TMR ... APIC_TMR + 7:
+    case APIC_IRR ... APIC_IRR + 7:
+    case APIC_TIMER_COUNT: return !write;
+    case APIC_EOI:
+    case APIC_SELF_IPI: return write;
+    case APIC_TPR:
+    case APIC_SVR:
+    case APIC_ESR:
+    case APIC_ICR:
+    case APIC_LVT_TIMER:
+    case APIC_LVT_THERMAL:
+    case APIC_LVT_PERF:
+    case APIC_LVT_LINT0:
+    case APIC_LVT_LINT1:
+    case APIC_LVT_ERROR:
+    case APIC_TIMER_INIT:
+    case APIC_TIMER_DIV: return true;
     }
     return false;
 }
@@ -645,8 +636,7 @@ bool lapic_msr_write(struct lapic *a, uint32_t msr, uint64_t value)
         icr_write(a, value);
         return true;
     }
-    if (value >> 32 || (reg == APIC_EOI && value) ||
-        (reg == APIC_ESR && value))
+    if (value >> 32 || (reg == APIC_EOI && value) || (reg == APIC_ESR && value))
         return false;
     if (reg == APIC_SELF_IPI)
         accept_fixed(a, (uint8_t)value, false);
@@ -655,7 +645,7 @@ bool lapic_msr_write(struct lapic *a, uint32_t msr, uint64_t value)
     return true;
 }
 
-/* --- base, CR8 --------------------------------------------------------------- */
+/* --- base, CR8 ----------------------------------------------------------- */
 
 static uint32_t x2_ldr(uint32_t id)
 {
@@ -678,8 +668,8 @@ bool lapic_base_write(struct vcpu *cpu, uint64_t value)
         return false;
     if (!(old & APIC_BASE_ENABLE) && x2)
         return false;
-    cpu->st.apic_base = (value & ~(uint64_t)APIC_BASE_BSP) |
-                        (old & APIC_BASE_BSP);
+    cpu->st.apic_base =
+        (value & ~(uint64_t)APIC_BASE_BSP) | (old & APIC_BASE_BSP);
     if (!on && (old & APIC_BASE_ENABLE))
         lapic_reset(a, true);
     if (x2 && !was_x2) {
@@ -701,7 +691,7 @@ void lapic_cr8_write(struct lapic *a, unsigned value)
     attend(a);
 }
 
-/* --- life ---------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------- */
 
 struct lapic *lapic_create(struct vcpu *cpu)
 {
@@ -743,7 +733,7 @@ void lapic_reset(struct lapic *a, bool init)
         a->st.lvt_lint0 = APIC_EXTINT << 8;
     if (init) {
         a->st.extint_line = line;
-        a->st.sipi_vector = sipi;       /* may have come already */
+        a->st.sipi_vector = sipi; /* may have come already */
     }
     pthread_mutex_unlock(&a->lock);
 }
@@ -773,8 +763,8 @@ void lapic_take_sipi(struct vcpu *cpu)
 
 struct lapic_state *lapic_get_state(struct lapic *a)
 {
-    a->st.signals = __atomic_load_n(&a->cpu->requests, __ATOMIC_SEQ_CST) &
-                    SIGNALS;
+    a->st.signals =
+        __atomic_load_n(&a->cpu->requests, __ATOMIC_SEQ_CST) & SIGNALS;
     return &a->st;
 }
 

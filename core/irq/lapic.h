@@ -34,8 +34,13 @@ struct lapic;
 
 /* Delivery modes of ICR, LVT, I/O APIC and MSI */
 enum {
-    APIC_FIXED = 0, APIC_LOWEST = 1, APIC_SMI = 2, APIC_NMI = 4,
-    APIC_INIT = 5, APIC_STARTUP = 6, APIC_EXTINT = 7,
+    APIC_FIXED = 0,
+    APIC_LOWEST = 1,
+    APIC_SMI = 2,
+    APIC_NMI = 4,
+    APIC_INIT = 5,
+    APIC_STARTUP = 6,
+    APIC_EXTINT = 7,
 };
 
 struct lapic_state {
@@ -46,11 +51,11 @@ struct lapic_state {
     uint32_t lvt_timer, lvt_thermal, lvt_perf, lvt_lint0, lvt_lint1;
     uint32_t lvt_error;
     uint32_t timer_init, timer_divide;
-    uint64_t timer_start;       /* virtual ns at which the count began */
-    uint64_t timer_deadline;    /* virtual ns of the next expiry, 0: none */
-    uint8_t extint_line;        /* level of the PIC's INTR (BSP) */
+    uint64_t timer_start;    /* virtual ns at which the count began */
+    uint64_t timer_deadline; /* virtual ns of the next expiry, 0: none */
+    uint8_t extint_line;     /* level of the PIC's INTR (BSP) */
     uint8_t sipi_vector;
-    uint32_t signals;           /* REQ_NMI.. that wait, while stopped */
+    uint32_t signals; /* REQ_NMI.. that wait, while stopped */
 };
 
 extern const struct bp_field lapic_state_fields[];
@@ -89,8 +94,7 @@ void lapic_take_sipi(struct vcpu *cpu);
 /* --- messages and lines: [any] ------------------------------------------- */
 
 void apic_deliver(struct vm *vm, uint32_t dest, bool logical,
-                  unsigned delivery_mode, uint8_t vector,
-                  bool level_triggered);
+                  unsigned delivery_mode, uint8_t vector, bool level_triggered);
 void vcpu_intr_line(struct vm *vm, bool level);
 void vcpu_nmi(struct vm *vm);
 void vcpu_smi(struct vm *vm);

@@ -13,10 +13,11 @@ struct lapic {
     struct lapic_state st;
     struct vcpu *cpu;
     struct timer *timer;
-    pthread_mutex_t lock;       /* timer registers against its thread */
+    pthread_mutex_t lock; /* timer registers against its thread */
     char *name;
 };
 
+/* clang-format off */
 enum {
     APIC_ID = 0x02, APIC_VERSION = 0x03, APIC_TPR = 0x08, APIC_APR = 0x09,
     APIC_PPR = 0x0a, APIC_EOI = 0x0b, APIC_LDR = 0x0d, APIC_DFR = 0x0e,
@@ -27,14 +28,15 @@ enum {
     APIC_TIMER_INIT = 0x38, APIC_TIMER_COUNT = 0x39, APIC_TIMER_DIV = 0x3e,
     APIC_SELF_IPI = 0x3f,
 };
+/* clang-format on */
 
-#define SVR_ENABLE      0x100u
-#define LVT_MASKED      0x10000u
-#define LVT_MODE(lvt)   ((lvt) >> 8 & 7)
+#define SVR_ENABLE          0x100u
+#define LVT_MASKED          0x10000u
+#define LVT_MODE(lvt)       ((lvt) >> 8 & 7)
 #define LVT_TIMER_MODE(lvt) ((lvt) >> 17 & 3)
 enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 
-#define ICR_PENDING     0x1000u
+#define ICR_PENDING 0x1000u
 enum { ICR_NONE, ICR_SELF, ICR_ALL, ICR_OTHERS };
 
 #define ESR_SEND_VECTOR 0x20u
@@ -42,7 +44,7 @@ enum { ICR_NONE, ICR_SELF, ICR_ALL, ICR_OTHERS };
 #define ESR_ILLEGAL_REG 0x80u
 
 /* The timer's input clock: 1 GHz, a usual bus clock of its time. */
-#define APIC_TICK_NS        1u
-#define APIC_MIN_PERIOD_NS  2000u
+#define APIC_TICK_NS       1u
+#define APIC_MIN_PERIOD_NS 2000u
 
 #endif

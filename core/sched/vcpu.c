@@ -17,8 +17,8 @@
 struct vcpu_group {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool run, quit;             /* what is wanted */
-    unsigned running;           /* threads that have not stopped yet */
+    bool run, quit;   /* what is wanted */
+    unsigned running; /* threads that have not stopped yet */
     unsigned threads;
     struct x86_model model;
 };
@@ -26,7 +26,7 @@ struct vcpu_group {
 /* Requests that are answered when the processor comes back anyway. */
 #define REQ_LAZY (REQ_TLB | REQ_BLOCKS | REQ_LATE_CODE | REQ_SLOW | REQ_CODE)
 
-/* --- waking and sleeping ----------------------------------------------------- */
+/* --- waking and sleeping ------------------------------------------------- */
 
 static void wake(struct vcpu *cpu)
 {
@@ -66,7 +66,7 @@ static void sleep_until_wanted(struct vcpu *cpu)
     pthread_mutex_unlock(&cpu->wake_lock);
 }
 
-/* --- the threads ---------------------------------------------------------------- */
+/* --- the threads --------------------------------------------------------- */
 
 /* Waits until running is wanted; false: the thread has to end. */
 static bool wait_to_run(struct vcpu_group *g)
@@ -107,11 +107,8 @@ static void *vcpu_thread(void *opaque)
         switch (vm->accel->run(cpu, 0, &executed)) {
         case ACCEL_KICKED:
         case ACCEL_BUDGET:
-        case ACCEL_DEBUG:
-            break;
-        case ACCEL_HALTED:
-            sleep_until_wanted(cpu);
-            break;
+        case ACCEL_DEBUG: break;
+        case ACCEL_HALTED: sleep_until_wanted(cpu); break;
         case ACCEL_SHUTDOWN:
             log_warn("cpu", "cpu %u: triple fault, the machine resets",
                      cpu->index);
@@ -127,7 +124,7 @@ static void *vcpu_thread(void *opaque)
     return NULL;
 }
 
-/* --- deterministic mode --------------------------------------------------------- */
+/* --- deterministic mode -------------------------------------------------- */
 
 static bool is_runnable(struct vcpu *cpu)
 {
@@ -219,7 +216,7 @@ static void *deterministic_thread(void *opaque)
     return NULL;
 }
 
-/* --- control ------------------------------------------------------------------------ */
+/* --- control ------------------------------------------------------------- */
 
 void vcpus_kick(struct vm *vm)
 {
@@ -263,10 +260,10 @@ void vcpus_a20(struct vm *vm, bool on)
         sync_flush(vm);
 }
 
-/* --- creation ------------------------------------------------------------------------ */
+/* --- creation ------------------------------------------------------------ */
 
-static bool thread_start(struct vcpu_group *g, pthread_t *t,
-                         void *run(void *), void *opaque, const char *name)
+static bool thread_start(struct vcpu_group *g, pthread_t *t, void *run(void *),
+                         void *opaque, const char *name)
 {
     bool ok;
 
@@ -288,12 +285,12 @@ static bool start_threads(struct vm *vm, struct vcpu_group *g)
     char name[16];
 
     if (vm->deterministic)
-        return thread_start(g, &vm->vcpus[0]->thread, deterministic_thread,
-                            vm, "vcpus");
+        return thread_start(g, &vm->vcpus[0]->thread, deterministic_thread, vm,
+                            "vcpus");
     for (unsigned n = 0; n < vm->vcpu_count; n++) {
         g_snprintf(name, sizeof name, "vcpu%u", n);
-        if (!thread_start(g, &vm->vcpus[n]->thread, vcpu_thread,
-                          vm->vcpus[n], name))
+        if (!thread_start(g, &vm->vcpus[n]->thread, vcpu_thread, vm->vcpus[n],
+                          name))
             return false;
     }
     return true;
@@ -309,9 +306,9 @@ static struct vcpu *vcpu_new(struct vm *vm, struct vcpu_group *g, unsigned n,
     cpu->index = n;
     cpu->group = g;
     cpu->model = &g->model;
-    cpu->phys_mask = wide ? (1ull << 40) - 1
-                   : x86_has(&g->model.features, X86_F_pae) ? (1ull << 36) - 1
-                   : 0xffffffffull;
+    cpu->phys_mask = wide                                     ? (1ull << 40) - 1
+                     : x86_has(&g->model.features, X86_F_pae) ? (1ull << 36) - 1
+                                                              : 0xffffffffull;
     pthread_mutex_init(&cpu->wake_lock, NULL);
     pthread_cond_init(&cpu->wake, NULL);
     if (vm->accel->vcpu_create(cpu, error))
@@ -329,8 +326,10 @@ bool vcpus_create(struct vm *vm, unsigned count, const char *model,
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
     if (!x86_model_parse(model, &g->model, &bad)) {
-        vm_fail(error, VM_ERROR_CONFIG, "cpu '%s': '%s' is no model and no "
-                "feature that this processor can have", model, bad);
+        vm_fail(error, VM_ERROR_CONFIG,
+                "cpu '%s': '%s' is no model and no "
+                "feature that this processor can have",
+                model, bad);
         g_free(bad);
         g_free(g);
         return false;

@@ -51,10 +51,10 @@ static void reset_power(struct vcpu *cpu, struct x86_state *st)
     st->x87.cw = 0x37f;
     st->mxcsr = 0x1f80;
     st->pat = 0x0007040600070406ull;
-    st->misc_enable = 1;                /* fast strings */
+    st->misc_enable = 1; /* fast strings */
     st->smbase = 0x30000;
-    st->apic_base = 0xfee00000u | APIC_BASE_ENABLE |
-                    (cpu->index ? 0 : APIC_BASE_BSP);
+    st->apic_base =
+        0xfee00000u | APIC_BASE_ENABLE | (cpu->index ? 0 : APIC_BASE_BSP);
     if (!x86_has(&cpu->model->features, X86_F_apic))
         st->apic_base = 0;
 }
@@ -94,20 +94,18 @@ void vcpu_loaded(struct vcpu *cpu)
     lapic_loaded(cpu->lapic);
 }
 
-/* --- tables ----------------------------------------------------------------------- */
+/* --- tables -------------------------------------------------------------- */
 
 static const struct bp_field segment_fields[] = {
     BP_FIELD(struct x86_segment, base, "base"),
     BP_FIELD(struct x86_segment, limit, "limit"),
     BP_FIELD(struct x86_segment, selector, "selector"),
-    BP_FIELD(struct x86_segment, attr, "attr"),
-    BP_FIELD_END
+    BP_FIELD(struct x86_segment, attr, "attr"), BP_FIELD_END
 };
 
 static const struct bp_field table_fields[] = {
     BP_FIELD(struct x86_table, base, "base"),
-    BP_FIELD(struct x86_table, limit, "limit"),
-    BP_FIELD_END
+    BP_FIELD(struct x86_table, limit, "limit"), BP_FIELD_END
 };
 
 static const struct bp_field x87_fields[] = {
@@ -125,42 +123,55 @@ static const struct bp_field x87_fields[] = {
 
 #define S struct x86_state
 const struct bp_field x86_state_fields[] = {
-    BP_FIELD_ARRAY(S, gpr, "gpr"), BP_FIELD(S, rip, "rip"),
+    BP_FIELD_ARRAY(S, gpr, "gpr"),
+    BP_FIELD(S, rip, "rip"),
     BP_FIELD(S, rflags, "rflags"),
     BP_FIELD_TABLE(S, seg, "seg", SEG_COUNT, segment_fields),
     BP_FIELD_TABLE(S, ldt, "ldt", 1, segment_fields),
     BP_FIELD_TABLE(S, tr, "tr", 1, segment_fields),
     BP_FIELD_TABLE(S, gdt, "gdt", 1, table_fields),
     BP_FIELD_TABLE(S, idt, "idt", 1, table_fields),
-    BP_FIELD(S, cr0, "cr0"), BP_FIELD(S, cr2, "cr2"),
-    BP_FIELD(S, cr3, "cr3"), BP_FIELD(S, cr4, "cr4"),
-    BP_FIELD(S, cr8, "cr8"), BP_FIELD(S, efer, "efer"),
-    BP_FIELD(S, xcr0, "xcr0"), BP_FIELD_ARRAY(S, pdptr, "pdptr"),
+    BP_FIELD(S, cr0, "cr0"),
+    BP_FIELD(S, cr2, "cr2"),
+    BP_FIELD(S, cr3, "cr3"),
+    BP_FIELD(S, cr4, "cr4"),
+    BP_FIELD(S, cr8, "cr8"),
+    BP_FIELD(S, efer, "efer"),
+    BP_FIELD(S, xcr0, "xcr0"),
+    BP_FIELD_ARRAY(S, pdptr, "pdptr"),
     BP_FIELD_ARRAY(S, dr, "dr"),
     BP_FIELD_TABLE(S, x87, "x87", 1, x87_fields),
-    BP_FIELD_BLOB(S, ymm, "ymm"), BP_FIELD(S, mxcsr, "mxcsr"),
-    BP_FIELD(S, star, "star"), BP_FIELD(S, lstar, "lstar"),
-    BP_FIELD(S, cstar, "cstar"), BP_FIELD(S, sfmask, "sfmask"),
+    BP_FIELD_BLOB(S, ymm, "ymm"),
+    BP_FIELD(S, mxcsr, "mxcsr"),
+    BP_FIELD(S, star, "star"),
+    BP_FIELD(S, lstar, "lstar"),
+    BP_FIELD(S, cstar, "cstar"),
+    BP_FIELD(S, sfmask, "sfmask"),
     BP_FIELD(S, kernel_gs_base, "kernel-gs-base"),
     BP_FIELD(S, sysenter_cs, "sysenter-cs"),
     BP_FIELD(S, sysenter_esp, "sysenter-esp"),
     BP_FIELD(S, sysenter_eip, "sysenter-eip"),
-    BP_FIELD(S, pat, "pat"), BP_FIELD(S, mtrr_def_type, "mtrr-def-type"),
+    BP_FIELD(S, pat, "pat"),
+    BP_FIELD(S, mtrr_def_type, "mtrr-def-type"),
     BP_FIELD_ARRAY(S, mtrr_fixed, "mtrr-fixed"),
     BP_FIELD_ARRAY(S, mtrr_base, "mtrr-base"),
     BP_FIELD_ARRAY(S, mtrr_mask, "mtrr-mask"),
     BP_FIELD(S, apic_base, "apic-base"),
-    BP_FIELD(S, tsc_adjust, "tsc-adjust"), BP_FIELD(S, tsc_aux, "tsc-aux"),
+    BP_FIELD(S, tsc_adjust, "tsc-adjust"),
+    BP_FIELD(S, tsc_aux, "tsc-aux"),
     BP_FIELD(S, tsc_deadline, "tsc-deadline"),
     BP_FIELD(S, tsc_offset, "tsc-offset"),
     BP_FIELD(S, misc_enable, "misc-enable"),
     BP_FIELD(S, feature_control, "feature-control"),
-    BP_FIELD(S, xss, "xss"), BP_FIELD(S, debugctl, "debugctl"),
-    BP_FIELD(S, smbase, "smbase"), BP_FIELD(S, activity, "activity"),
+    BP_FIELD(S, xss, "xss"),
+    BP_FIELD(S, debugctl, "debugctl"),
+    BP_FIELD(S, smbase, "smbase"),
+    BP_FIELD(S, activity, "activity"),
     BP_FIELD(S, sti_shadow, "sti-shadow"),
     BP_FIELD(S, movss_shadow, "movss-shadow"),
     BP_FIELD(S, nmi_blocked, "nmi-blocked"),
-    BP_FIELD(S, nmi_pending, "nmi-pending"), BP_FIELD(S, in_smm, "in-smm"),
+    BP_FIELD(S, nmi_pending, "nmi-pending"),
+    BP_FIELD(S, in_smm, "in-smm"),
     BP_FIELD(S, smi_pending, "smi-pending"),
     BP_FIELD(S, event_pending, "event-pending"),
     BP_FIELD(S, event_vector, "event-vector"),

@@ -83,7 +83,7 @@ void acpi_finish(GByteArray *b, guint start)
     b->data[start + HEADER_SUM] -= sum;
 }
 
-/* --- loader commands ------------------------------------------------------ */
+/* --- loader commands ----------------------------------------------------- */
 
 static void loader_name(GByteArray *l, const char *file)
 {
@@ -137,7 +137,7 @@ static void loader_table_sum(GByteArray *l, GByteArray *tables, guint start)
                     tables->len - start);
 }
 
-/* --- tables --------------------------------------------------------------- */
+/* --- tables -------------------------------------------------------------- */
 
 static void put_facs(GByteArray *b)
 {

@@ -32,7 +32,7 @@ void ata_default_geometry(struct ide_channel *ch, unsigned unit)
         d->cylinders = 1;
 }
 
-/* --- IDENTIFY ------------------------------------------------------------- */
+/* --- IDENTIFY ------------------------------------------------------------ */
 
 static void put_word(uint8_t *out, unsigned word, uint16_t v)
 {
@@ -153,7 +153,7 @@ void ata_identify(struct ide_channel *ch, unsigned unit, uint8_t *out)
     out[511] = -sum;
 }
 
-/* --- addresses ------------------------------------------------------------ */
+/* --- addresses ----------------------------------------------------------- */
 
 /* Sector number from the task file; UINT64_MAX when there is none such. */
 static uint64_t task_lba(const struct ide_channel *ch,
@@ -227,7 +227,7 @@ static int take_range(struct ide_channel *ch)
     return 1;
 }
 
-/* --- transfers ------------------------------------------------------------ */
+/* --- transfers ----------------------------------------------------------- */
 
 static void read_pio(struct ide_channel *ch, unsigned sectors)
 {
@@ -274,7 +274,7 @@ static void send_page(struct ide_channel *ch)
     ide_send(ch, IDE_SECTOR);
 }
 
-/* --- SMART ---------------------------------------------------------------- */
+/* --- SMART --------------------------------------------------------------- */
 
 static void smart_checksum(uint8_t *page)
 {
@@ -349,7 +349,7 @@ static void smart(struct ide_channel *ch)
     ide_finish(ch);
 }
 
-/* --- the rest ------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------ */
 
 static void set_features(struct ide_channel *ch)
 {

@@ -142,7 +142,7 @@ static inline int ide_is_cd(const struct ide_channel *ch, unsigned unit)
     return !!(ch->info[unit].flags & BP_BLOCK_CDROM);
 }
 
-/* --- ide_channel.c -------------------------------------------------------- */
+/* --- ide_channel.c ------------------------------------------------------- */
 
 extern const struct bp_pio_ops ide_command_ops, ide_control_ops;
 
@@ -169,7 +169,7 @@ uint32_t ide_unit(const struct ide_channel *ch);
 /* Reads what the back end says of a drive and its medium. */
 void ide_refresh_info(struct ide_channel *ch, unsigned unit);
 
-/* --- ata.c, atapi.c ------------------------------------------------------- */
+/* --- ata.c, atapi.c ------------------------------------------------------ */
 
 void ata_command(struct ide_channel *ch, uint8_t command);
 /* The guest wrote all of a block that is no medium data. */

@@ -57,7 +57,7 @@ void ide_refresh_info(struct ide_channel *ch, unsigned unit)
         ch->ide->block->info(ch->blk[unit], &ch->info[unit]);
 }
 
-/* --- resets --------------------------------------------------------------- */
+/* --- resets -------------------------------------------------------------- */
 
 void ide_set_signature(struct ide_channel *ch, unsigned unit)
 {
@@ -155,7 +155,7 @@ void ide_channel_reset(struct ide_channel *ch)
     ide_channel_sync(ch);
 }
 
-/* --- programmed I/O ------------------------------------------------------- */
+/* --- programmed I/O ------------------------------------------------------ */
 
 static void open_block(struct ide_channel *ch)
 {
@@ -240,7 +240,7 @@ static void data_write(struct ide_channel *ch, uint32_t v, uint32_t width)
         block_written(ch);
 }
 
-/* --- bus master ----------------------------------------------------------- */
+/* --- bus master ---------------------------------------------------------- */
 
 /* Next entry of the PRD table; 0 at its end or on a fault. */
 static int next_prd(struct ide_channel *ch)
@@ -363,7 +363,7 @@ void ide_dma_run(struct ide_channel *ch)
     ide_fetch(ch);
 }
 
-/* --- block requests ------------------------------------------------------- */
+/* --- block requests ------------------------------------------------------ */
 
 static void request_failed(struct ide_channel *ch)
 {
@@ -494,7 +494,7 @@ void ide_flush(struct ide_channel *ch)
     submit(ch, BP_BLOCK_FLUSH, 0, 0);
 }
 
-/* --- registers ------------------------------------------------------------ */
+/* --- registers ----------------------------------------------------------- */
 
 static uint8_t status_now(struct ide_channel *ch)
 {

@@ -60,7 +60,7 @@ static void vga_sync(struct vga *s)
     s->mmio->enable(s->direct, vga_window_is_linear(&s->st));
 }
 
-/* --- VBE ------------------------------------------------------------------ */
+/* --- VBE ----------------------------------------------------------------- */
 
 static uint32_t vbe_line_bytes(const struct vga_state *st, uint32_t width)
 {
@@ -196,7 +196,7 @@ static uint16_t vbe_read(const struct vga *s)
     return st->vbe_index < VBE_REGISTERS ? st->vbe[st->vbe_index] : 0;
 }
 
-/* --- VGA registers -------------------------------------------------------- */
+/* --- VGA registers ------------------------------------------------------- */
 
 /* Display and retrace bits follow the virtual clock. */
 static uint8_t status1(struct vga *s)
@@ -446,7 +446,7 @@ static const struct bp_screen_ops screen_ops = {
     .refresh = vga_refresh,
 };
 
-/* --- life ----------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------- */
 
 static int32_t vga_create(void *self, struct bp_dev *dev,
                           const struct bp_host *host)

@@ -88,7 +88,7 @@ static uint32_t *surface_line(struct vga *s, uint32_t y)
                         (uint64_t)y * s->surface.stride);
 }
 
-/* --- text ----------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 static uint32_t font_offset(const struct vga_state *st, int second)
 {
@@ -263,7 +263,7 @@ static void draw_text(struct vga *s, int full)
     report_text(s, &m);
 }
 
-/* --- graphics ------------------------------------------------------------- */
+/* --- graphics ------------------------------------------------------------ */
 
 struct graphics_mode {
     uint32_t kind, width, height, bpp;

@@ -55,7 +55,7 @@ bool bytes_row_takes(const struct byte_source *s, unsigned row, uint8_t modrm)
     return !r->form || any_mod || (modrm >= 0xc0) == (r->form == 'r');
 }
 
-/* --- prefixes ------------------------------------------------------------- */
+/* --- prefixes ------------------------------------------------------------ */
 
 /* Those that mean something with this row, or any. */
 static uint8_t *put_legacy(struct byte_source *s, const struct x86_row *r,
@@ -134,7 +134,7 @@ static uint8_t *put_prefixes(struct byte_source *s, const struct x86_row *r,
     return p;
 }
 
-/* --- VEX ------------------------------------------------------------------ */
+/* --- VEX ----------------------------------------------------------------- */
 
 static uint8_t *put_vex(struct byte_source *s, const struct x86_row *r,
                         uint8_t *p)
@@ -166,7 +166,7 @@ static uint8_t *put_vex(struct byte_source *s, const struct x86_row *r,
     return p;
 }
 
-/* --- whole instructions --------------------------------------------------- */
+/* --- whole instructions -------------------------------------------------- */
 
 void bytes_of_row(struct byte_source *s, unsigned row, uint8_t modrm,
                   uint8_t *out)
@@ -221,7 +221,7 @@ void bytes_noise(struct byte_source *s, uint8_t *out)
     }
 }
 
-/* --- all opcodes ---------------------------------------------------------- */
+/* --- all opcodes --------------------------------------------------------- */
 
 static unsigned take(unsigned *n, unsigned of)
 {

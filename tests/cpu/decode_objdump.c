@@ -37,8 +37,8 @@ struct run {
 static bool is_unknown_to_objdump(const struct x86_insn *i)
 {
     static const char *const unknown[] = {
-        "fstpnce", "fcom2", "fcomp3", "fxch4", "fcomp5", "fxch7",
-        "fstp8",   "fstp9", "salc",   "fwait", /* becomes one with an x87 store behind it */
+        "fstpnce", "fcom2", "fcomp3", "fxch4", "fcomp5",
+        "fxch7",   "fstp8", "fstp9",  "salc",  "fwait", /* joins an x87 store */
     };
     const struct x86_row *row = &x86_rows[i->row];
 
@@ -53,7 +53,7 @@ static bool is_unknown_to_objdump(const struct x86_insn *i)
     return strstr(row->mnemonic, "fence") && (i->modrm & 7) != 0;
 }
 
-/* --- the stream ----------------------------------------------------------- */
+/* --- the stream ---------------------------------------------------------- */
 
 static void add(struct run *r, const uint8_t *bytes, unsigned len)
 {
@@ -106,7 +106,7 @@ static FILE *objdump(struct run *r)
     return f;
 }
 
-/* --- comparing ------------------------------------------------------------ */
+/* --- comparing ----------------------------------------------------------- */
 
 /* Blanks at the end and the "# 0x1234" of RIP-relative operands go. */
 static void strip(char *s)

@@ -15,7 +15,7 @@
 #include "cpu/state.h"
 #include "tests/cpu/decode_bytes.h"
 
-/* --- reports -------------------------------------------------------------- */
+/* --- reports ------------------------------------------------------------- */
 
 /* Differences of one kind are counted and shown once. */
 #define MAX_KINDS 400
@@ -63,7 +63,7 @@ void zydis_report(void)
     }
 }
 
-/* --- names ---------------------------------------------------------------- */
+/* --- names --------------------------------------------------------------- */
 
 /* Ours on the left. Conditions: after j, set, cmov. */
 static const char *const conditions[][2] = {
@@ -133,7 +133,7 @@ static bool same_name(const struct x86_row *row, const char *theirs)
            strchr("bwdq", theirs[n]) && theirs[n] && !theirs[n + 1];
 }
 
-/* --- operands ------------------------------------------------------------- */
+/* --- operands ------------------------------------------------------------ */
 
 static ZydisRegister gpr(const struct zydis_case *c, unsigned n, unsigned bytes)
 {
@@ -364,7 +364,7 @@ static void compare_operands(const struct zydis_case *c, const char *name,
     }
 }
 
-/* --- flags ---------------------------------------------------------------- */
+/* --- flags --------------------------------------------------------------- */
 
 /*
  * Known differences: for Zydis, VPTEST, VTESTPS and VTESTPD do not clear the
@@ -398,7 +398,7 @@ static void compare_flags(const struct zydis_case *c, const char *name,
         difference(c, "flags read", name, theirs);
 }
 
-/* --- a case --------------------------------------------------------------- */
+/* --- a case -------------------------------------------------------------- */
 
 /* Instruction sets that no CPU model of ours has. */
 static bool is_foreign(const ZydisDecodedInstruction *z)

@@ -54,7 +54,7 @@ void guest_destroy(struct guest *g)
     g_free(g);
 }
 
-/* --- memory ------------------------------------------------------------------ */
+/* --- memory -------------------------------------------------------------- */
 
 uint32_t guest_read32(struct guest *g, uint32_t at)
 {
@@ -99,7 +99,7 @@ uint64_t guest_stack(struct guest *g, unsigned n)
            0xffff;
 }
 
-/* --- descriptors --------------------------------------------------------------- */
+/* --- descriptors --------------------------------------------------------- */
 
 /* type: P, DPL, S, type as in the sixth byte; flags: G, D, L, AVL */
 uint64_t guest_descriptor(uint32_t base, uint32_t limit, unsigned type,
@@ -115,8 +115,8 @@ void guest_set_descriptor(struct guest *g, unsigned sel, uint64_t value)
     guest_write64(g, GUEST_GDT + (sel & 0xfff8), value);
 }
 
-void guest_gate(struct guest *g, unsigned vector, unsigned sel,
-                uint32_t offset, unsigned type)
+void guest_gate(struct guest *g, unsigned vector, unsigned sel, uint32_t offset,
+                unsigned type)
 {
     uint64_t d = (offset & 0xffff) | (uint64_t)sel << 16 |
                  (uint64_t)type << 40 | (uint64_t)(offset >> 16) << 48;
@@ -136,12 +136,10 @@ static void fill_gdt(struct guest *g, bool lm)
     guest_set_descriptor(g, 0, 0);
     guest_set_descriptor(g, SEL_CODE0,
                          guest_descriptor(0, 0xfffff, 0x9b, code));
-    guest_set_descriptor(g, SEL_DATA0,
-                         guest_descriptor(0, 0xfffff, 0x93, 0xc));
+    guest_set_descriptor(g, SEL_DATA0, guest_descriptor(0, 0xfffff, 0x93, 0xc));
     guest_set_descriptor(g, SEL_CODE3,
                          guest_descriptor(0, 0xfffff, 0xfb, code));
-    guest_set_descriptor(g, SEL_DATA3,
-                         guest_descriptor(0, 0xfffff, 0xf3, 0xc));
+    guest_set_descriptor(g, SEL_DATA3, guest_descriptor(0, 0xfffff, 0xf3, 0xc));
     guest_set_descriptor(g, SEL_TSS,
                          guest_descriptor(GUEST_TSS, 0x3ff, 0x8b, 0));
     guest_set_descriptor(g, SEL_TSS + 8, 0);
@@ -149,12 +147,9 @@ static void fill_gdt(struct guest *g, bool lm)
                          guest_descriptor(GUEST_TSS2, 0x67, 0x89, 0));
     guest_set_descriptor(g, SEL_LDT,
                          guest_descriptor(GUEST_LDT, 0x3f, 0x82, 0));
-    guest_set_descriptor(g, SEL_CODE16,
-                         guest_descriptor(0, 0xffff, 0x9b, 0));
-    guest_set_descriptor(g, SEL_DATA16,
-                         guest_descriptor(0, 0xffff, 0x93, 0));
-    guest_set_descriptor(g, SEL_CONF,
-                         guest_descriptor(0, 0xfffff, 0x9f, code));
+    guest_set_descriptor(g, SEL_CODE16, guest_descriptor(0, 0xffff, 0x9b, 0));
+    guest_set_descriptor(g, SEL_DATA16, guest_descriptor(0, 0xffff, 0x93, 0));
+    guest_set_descriptor(g, SEL_CONF, guest_descriptor(0, 0xfffff, 0x9f, code));
     guest_set_descriptor(g, SEL_ABSENT,
                          guest_descriptor(0, 0xfffff, 0x13, 0xc));
 }
@@ -170,7 +165,7 @@ static void set_segment(struct guest *g, unsigned seg, unsigned sel)
     s->attr = (uint16_t)((d >> 40 & 0xff) | (d >> 44 & 0xf00));
 }
 
-/* --- modes ------------------------------------------------------------------------ */
+/* --- modes --------------------------------------------------------------- */
 
 void guest_settle(struct guest *g)
 {
@@ -191,8 +186,7 @@ void guest_real(struct guest *g)
     for (unsigned n = 0; n < 256; n++)
         guest_write32(g, n * 4, GUEST_HANDLERS + n);
     for (unsigned n = 0; n < SEG_COUNT; n++)
-        g->st->seg[n] = (struct x86_segment){ .limit = 0xffff,
-                                              .attr = 0x93 };
+        g->st->seg[n] = (struct x86_segment){ .limit = 0xffff, .attr = 0x93 };
     g->st->idt = (struct x86_table){ .limit = 0x3ff };
     g->st->seg[SEG_CS].selector = GUEST_CODE_AT >> 4;
     g->st->seg[SEG_CS].base = GUEST_CODE_AT;
@@ -247,7 +241,7 @@ static void enter_protected(struct guest *g, bool lm)
         guest_write32(g, GUEST_TSS + 4, GUEST_STACK0);
         guest_write32(g, GUEST_TSS + 8, SEL_DATA0);
     }
-    guest_write32(g, GUEST_TSS + 0x64, 0x68u << 16);    /* no port map */
+    guest_write32(g, GUEST_TSS + 0x64, 0x68u << 16); /* no port map */
     st->gpr[RSP] = GUEST_STACK0;
     st->rip = GUEST_CODE_AT;
 }
@@ -297,8 +291,8 @@ enum accel_exit guest_run(struct guest *g, uint64_t limit)
 
     /* a port access ends a run early */
     do
-        exit = accel_interp.run(g->cpu, limit ? limit - executed : 0,
-                                &executed);
+        exit =
+            accel_interp.run(g->cpu, limit ? limit - executed : 0, &executed);
     while (exit == ACCEL_BUDGET && (!limit || executed < limit));
     return exit;
 }

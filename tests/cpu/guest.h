@@ -22,7 +22,7 @@
 #include "sched/vcpu.h"
 #include "vm/vm.h"
 
-#define GUEST_RAM      (4u << 20)
+#define GUEST_RAM (4u << 20)
 
 /* Where the ready-made modes keep things */
 #define GUEST_IDT      0x1000u
@@ -30,45 +30,47 @@
 #define GUEST_TSS      0x3000u
 #define GUEST_TSS2     0x3400u
 #define GUEST_LDT      0x3800u
-#define GUEST_PML4     0x4000u      /* 4 KiB each; 4-level paging */
+#define GUEST_PML4     0x4000u /* 4 KiB each; 4-level paging */
 #define GUEST_PDPT     0x5000u
 #define GUEST_PD       0x6000u
 #define GUEST_APIC_PD  0xe000u
-#define GUEST_PT       0x7000u      /* the first 2 MiB in 4 KiB pages */
-#define GUEST_STACK0   0xa000u      /* top of level 0's stack */
-#define GUEST_STACK3   0xb000u      /* top of level 3's */
+#define GUEST_PT       0x7000u /* the first 2 MiB in 4 KiB pages */
+#define GUEST_STACK0   0xa000u /* top of level 0's stack */
+#define GUEST_STACK3   0xb000u /* top of level 3's */
 #define GUEST_IST1     0xc000u
-#define GUEST_HANDLERS 0xd000u      /* one HLT for each vector */
+#define GUEST_HANDLERS 0xd000u /* one HLT for each vector */
 #define GUEST_CODE_AT  0x10000u
 #define GUEST_DATA     0x20000u
 
 /* Selectors of the ready-made GDT */
-#define SEL_CODE0  0x08     /* 32-bit, or 64-bit in long mode */
+#define SEL_CODE0  0x08 /* 32-bit, or 64-bit in long mode */
 #define SEL_DATA0  0x10
 #define SEL_CODE3  0x1b
 #define SEL_DATA3  0x23
-#define SEL_TSS    0x28     /* 16 bytes in long mode */
+#define SEL_TSS    0x28 /* 16 bytes in long mode */
 #define SEL_TSS2   0x38
 #define SEL_LDT    0x40
 #define SEL_CODE16 0x48
 #define SEL_DATA16 0x50
-#define SEL_GATE   0x58     /* free for call gates; 16 bytes */
+#define SEL_GATE   0x58 /* free for call gates; 16 bytes */
 #define SEL_FREE   0x68
-#define SEL_CONF   0x70     /* conforming code, DPL 0 */
-#define SEL_ABSENT 0x78     /* data, not present */
+#define SEL_CONF   0x70 /* conforming code, DPL 0 */
+#define SEL_ABSENT 0x78 /* data, not present */
 #define SEL_COUNT  0x80
 
-#define GUEST_CODE(name, bits, text)                                         \
-    __asm__(".pushsection .rodata\n.code" #bits "\n" #name "_start:\n" text  \
-            "\n" #name "_end:\n.code64\n.popsection");                       \
+#define GUEST_CODE(name, bits, text)                                        \
+    __asm__(".pushsection .rodata\n.code" #bits "\n" #name "_start:\n" text \
+            "\n" #name "_end:\n.code64\n.popsection");                      \
     extern const uint8_t name##_start[], name##_end[]
-#define GUEST_BYTES(name) name##_start, (size_t)(name##_end - name##_start)
+/* Two symbols of the assembler, which C takes for two objects. */
+#define GUEST_BYTES(name) \
+    name##_start, (size_t)((uintptr_t)name##_end - (uintptr_t)name##_start)
 
 struct guest {
     struct vm vm;
     uint8_t *ram;
-    struct vcpu *cpu;           /* the first one */
-    struct x86_state *st;       /* its state */
+    struct vcpu *cpu;     /* the first one */
+    struct x86_state *st; /* its state */
 };
 
 /* model NULL: the best; tests run on the software engine. */
@@ -106,7 +108,7 @@ uint64_t guest_stack(struct guest *g, unsigned n);
 uint64_t guest_descriptor(uint32_t base, uint32_t limit, unsigned type,
                           unsigned flags);
 void guest_set_descriptor(struct guest *g, unsigned sel, uint64_t value);
-void guest_gate(struct guest *g, unsigned vector, unsigned sel,
-                uint32_t offset, unsigned type_dpl_p);
+void guest_gate(struct guest *g, unsigned vector, unsigned sel, uint32_t offset,
+                unsigned type_dpl_p);
 
 #endif

@@ -182,7 +182,7 @@ bool native_init(const char **why)
              NATIVE_CS16 };
     memcpy(block + NATIVE_CODE, &go, sizeof go);
     memcpy(block + NATIVE_LOW_CODE, native_low_code,
-           (size_t)(native_low_end - native_low_code));
+           (uintptr_t)native_low_end - (uintptr_t)native_low_code);
     memset(code, 0xcc, NATIVE_CODE_PAGES * 4096);
     return true;
 }

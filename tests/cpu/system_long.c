@@ -18,7 +18,7 @@ static struct guest *start(const uint8_t *code, size_t n)
     return g;
 }
 
-/* --- exceptions ------------------------------------------------------------------ */
+/* --- exceptions ---------------------------------------------------------- */
 
 GUEST_CODE(divide, 64, "xor %ecx,%ecx; div %ecx; hlt");
 GUEST_CODE(noncanon, 64, "mov $0x800000000000,%rax; mov (%rax),%rbx; hlt");
@@ -28,9 +28,11 @@ GUEST_CODE(pf_nx, 64, "mov $0x30000,%eax; jmp *%rax");
 GUEST_CODE(pf_rsvd, 64, "mov 0x31000,%eax; hlt");
 GUEST_CODE(no64, 64, ".byte 0x06; hlt");
 GUEST_CODE(cr4_pae, 64, "xor %eax,%eax; mov %rax,%cr4; hlt");
-GUEST_CODE(efer_bits, 64, "mov $0xc0000080,%ecx; xor %edx,%edx;"
+GUEST_CODE(efer_bits, 64,
+           "mov $0xc0000080,%ecx; xor %edx,%edx;"
            "mov $0x10000,%eax; wrmsr; hlt");
-GUEST_CODE(lstar_noncanon, 64, "mov $0xc0000082,%ecx; mov $0x8000,%edx;"
+GUEST_CODE(lstar_noncanon, 64,
+           "mov $0xc0000082,%ecx; mov $0x8000,%edx;"
            "wrmsr; hlt");
 GUEST_CODE(cr8_high, 64, "mov $16,%eax; mov %rax,%cr8; hlt");
 GUEST_CODE(int_high, 64, "int $0xf0; hlt");
@@ -42,8 +44,10 @@ static const struct {
     int error;
     uint64_t rip;
 } faults[] = {
-#define ROW(name, vector, error, rip)                                        \
-    { #name, name##_start, name##_end, vector, error, rip }
+#define ROW(name, vector, error, rip)                       \
+    {                                                       \
+#name, name##_start, name##_end, vector, error, rip \
+    }
     ROW(divide, EXC_DE, -1, GUEST_CODE_AT + 2),
     ROW(noncanon, EXC_GP, 0, GUEST_CODE_AT + 10),
     ROW(noncanon_ss, EXC_SS, 0, GUEST_CODE_AT + 10),
@@ -105,22 +109,22 @@ TEST(exception_from_level_3)
     CHECK_EQ(guest_stack(g, 1), SEL_CODE3);
     CHECK_EQ(guest_stack(g, 3), GUEST_STACK3);
     CHECK_EQ(guest_stack(g, 4), SEL_DATA3);
-    CHECK_EQ(g->st->seg[SEG_SS].selector, 0);   /* null, RPL 0 */
+    CHECK_EQ(g->st->seg[SEG_SS].selector, 0); /* null, RPL 0 */
     guest_destroy(g);
 }
 
-/* --- system calls ------------------------------------------------------------------ */
+/* --- system calls -------------------------------------------------------- */
 
 GUEST_CODE(call, 64, "mov $1,%eax; syscall; mov $2,%ebx; ud2");
-GUEST_CODE(serve, 64, "mov %rcx,%rsi; mov %r11,%rdi; mov %cs,%edx;"
+GUEST_CODE(serve, 64,
+           "mov %rcx,%rsi; mov %r11,%rdi; mov %cs,%edx;"
            "rex.w sysret");
 TEST(syscall_and_sysret)
 {
     struct guest *g = start(GUEST_BYTES(call));
 
     guest_load(g, 0x18000, GUEST_BYTES(serve));
-    g->st->star = (uint64_t)SEL_CODE0 << 32 | (uint64_t)(SEL_DATA3 - 11)
-                  << 48;
+    g->st->star = (uint64_t)SEL_CODE0 << 32 | (uint64_t)(SEL_DATA3 - 11) << 48;
     g->st->lstar = 0x18000;
     g->st->sfmask = FL_IF | FL_DF;
     g->st->rflags |= FL_IF | FL_DF;
@@ -151,7 +155,8 @@ TEST(swapgs_swaps)
     guest_destroy(g);
 }
 
-GUEST_CODE(bases, 64, "mov $0x30000,%eax; wrgsbase %rax; mov %gs:0,%rbx;"
+GUEST_CODE(bases, 64,
+           "mov $0x30000,%eax; wrgsbase %rax; mov %gs:0,%rbx;"
            "rdgsbase %rcx; mov $0x800000000000,%rax; wrfsbase %rax; hlt");
 TEST(fsgsbase_instructions)
 {
@@ -166,17 +171,18 @@ TEST(fsgsbase_instructions)
     guest_destroy(g);
 }
 
-GUEST_CODE(to_compat, 64, "sub $8,%rsp; movl $0x10020,(%rsp);"
+GUEST_CODE(to_compat, 64,
+           "sub $8,%rsp; movl $0x10020,(%rsp);"
            "movl $0x68,4(%rsp); lretl");
-GUEST_CODE(compat, 32, "mov $0xffffffff,%eax; inc %eax; push %eax;"
+GUEST_CODE(compat, 32,
+           "mov $0xffffffff,%eax; inc %eax; push %eax;"
            "ljmp $0x08,$0x10040");
 GUEST_CODE(back_in_64, 64, "mov $-1,%rbx; hlt");
 TEST(compatibility_mode_and_back)
 {
     struct guest *g = start(GUEST_BYTES(to_compat));
 
-    guest_set_descriptor(g, SEL_FREE, guest_descriptor(0, 0xfffff, 0x9b,
-                                                       0xc));
+    guest_set_descriptor(g, SEL_FREE, guest_descriptor(0, 0xfffff, 0x9b, 0xc));
     /* the far return takes 4-byte operands without REX.W */
     guest_load(g, 0x10020, GUEST_BYTES(compat));
     guest_load(g, 0x10040, GUEST_BYTES(back_in_64));
@@ -187,9 +193,10 @@ TEST(compatibility_mode_and_back)
     guest_destroy(g);
 }
 
-/* --- paging -------------------------------------------------------------------------- */
+/* --- paging -------------------------------------------------------------- */
 
-GUEST_CODE(read_user, 64, "mov 0x30000,%eax; stac; mov 0x30000,%ebx; clac;"
+GUEST_CODE(read_user, 64,
+           "mov 0x30000,%eax; stac; mov 0x30000,%ebx; clac;"
            "mov 0x30000,%ecx; hlt");
 TEST(smap_guards_user_pages)
 {
@@ -246,7 +253,8 @@ TEST(two_mib_pages_get_their_bits)
     guest_destroy(g);
 }
 
-GUEST_CODE(drop_large, 64, "mov 0x212340,%eax; movl $0x000083,0x6008;"
+GUEST_CODE(drop_large, 64,
+           "mov 0x212340,%eax; movl $0x000083,0x6008;"
            "invlpg 0x200000; mov 0x212340,%ebx; hlt");
 TEST(invlpg_drops_all_of_a_large_page)
 {
@@ -264,9 +272,9 @@ TEST(invlpg_drops_all_of_a_large_page)
 GUEST_CODE(pcid, 64,
            "mov $0x4001,%eax; mov %rax,%cr3; mov 0x30000,%esi;"
            "mov $0x200002,%eax; mov %rax,%cr3; mov 0x30000,%edi;"
-           "movl $0x34003,0x7180;"          /* change the first's table */
+           "movl $0x34003,0x7180;" /* change the first's table */
            "mov $0x8000000000004001,%rax; mov %rax,%cr3;"
-           "mov 0x30000,%r8d;"              /* may still be the old one */
+           "mov 0x30000,%r8d;" /* may still be the old one */
            "mov $0x4001,%eax; mov %rax,%cr3; mov 0x30000,%r9d; hlt");
 TEST(pcid_keeps_address_spaces_apart)
 {
@@ -291,7 +299,8 @@ TEST(pcid_keeps_address_spaces_apart)
     guest_destroy(g);
 }
 
-GUEST_CODE(global, 64, "mov 0x30000,%ebx; movl $0x31003,0x7180;"
+GUEST_CODE(global, 64,
+           "mov 0x30000,%ebx; movl $0x31003,0x7180;"
            "mov %cr3,%rax; mov %rax,%cr3; mov 0x30000,%ecx;"
            "mov %cr4,%rax; xor $0x80,%rax; mov %rax,%cr4;"
            "mov 0x30000,%edx; hlt");
@@ -311,7 +320,8 @@ TEST(global_pages_survive_cr3)
     guest_destroy(g);
 }
 
-GUEST_CODE(invpcid, 64, "mov 0x30000,%ebx; movl $0x31003,0x7180;"
+GUEST_CODE(invpcid, 64,
+           "mov 0x30000,%ebx; movl $0x31003,0x7180;"
            "mov $0,%eax; mov $0x20000,%esi; invpcid (%rsi),%rax;"
            "mov 0x30000,%ecx; mov $9,%eax; invpcid (%rsi),%rax");
 TEST(invpcid_types)
@@ -327,7 +337,7 @@ TEST(invpcid_types)
     guest_destroy(g);
 }
 
-/* --- interrupts and shadows --------------------------------------------------------------- */
+/* --- interrupts and shadows ---------------------------------------------- */
 
 GUEST_CODE(sti_hlt, 64, "sti; inc %eax; inc %ebx; hlt");
 TEST(sti_lets_one_instruction_pass)
@@ -373,9 +383,10 @@ TEST(nmi_is_blocked_until_iret)
     guest_destroy(g);
 }
 
-/* --- images ----------------------------------------------------------------------------------- */
+/* --- images -------------------------------------------------------------- */
 
-GUEST_CODE(fxsave, 64, "fld1; fldpi; movq %rax,%xmm3; fxsave 0x20000;"
+GUEST_CODE(fxsave, 64,
+           "fld1; fldpi; movq %rax,%xmm3; fxsave 0x20000;"
            "fninit; xorps %xmm3,%xmm3; fxrstor 0x20000; fxsave 0x20200;"
            "fxsave 0x20008; hlt");
 TEST(fxsave_image_round_trip)
@@ -383,16 +394,17 @@ TEST(fxsave_image_round_trip)
     struct guest *g = start(GUEST_BYTES(fxsave));
 
     g->st->gpr[RAX] = 0x1122334455667788;
-    guest_expect(g, EXC_GP);                    /* not aligned */
-    CHECK_EQ(g->ram[0x20004], 0xc0);            /* two registers in use */
-    CHECK_EQ(guest_read64(g, 0x20020), 0xc90fdaa22168c235);    /* pi */
+    guest_expect(g, EXC_GP);         /* not aligned */
+    CHECK_EQ(g->ram[0x20004], 0xc0); /* two registers in use */
+    CHECK_EQ(guest_read64(g, 0x20020), 0xc90fdaa22168c235); /* pi */
     CHECK_EQ(guest_read64(g, 0x20000 + 160 + 48), 0x1122334455667788);
     CHECK_EQ(guest_read32(g, 0x20018), 0x1f80);
     CHECK_MEM_EQ(g->ram + 0x20000, g->ram + 0x20200, 416);
     guest_destroy(g);
 }
 
-GUEST_CODE(xsave, 64, "xor %ecx,%ecx; xor %edx,%edx; mov $7,%eax; xsetbv;"
+GUEST_CODE(xsave, 64,
+           "xor %ecx,%ecx; xor %edx,%edx; mov $7,%eax; xsetbv;"
            "vpcmpeqd %ymm2,%ymm2,%ymm2; mov $7,%eax; xsave 0x20000;"
            "vzeroall; xrstor 0x20000; mov $4,%eax; xsavec 0x21000;"
            "movl $8,0x20208; xrstor 0x20000");
@@ -404,7 +416,7 @@ TEST(xsave_image_with_avx)
         SKIP("this host has no AVX");
     g->st->cr4 |= CR4_OSXSAVE;
     guest_settle(g);
-    guest_expect(g, EXC_GP);                    /* XCOMP_BV not zero */
+    guest_expect(g, EXC_GP); /* XCOMP_BV not zero */
     CHECK_EQ(guest_read64(g, 0x20200) & 6, 6);
     CHECK_EQ(guest_read64(g, 0x20000 + 576 + 32), ~0ull);
     CHECK_EQ(guest_read64(g, 0x21200), 4);
@@ -413,9 +425,10 @@ TEST(xsave_image_with_avx)
     guest_destroy(g);
 }
 
-/* --- MSRs, CPUID ---------------------------------------------------------------------------------- */
+/* --- MSRs, CPUID --------------------------------------------------------- */
 
-GUEST_CODE(cpuid, 64, "xor %eax,%eax; cpuid; mov %ebx,0x20000;"
+GUEST_CODE(cpuid, 64,
+           "xor %eax,%eax; cpuid; mov %ebx,0x20000;"
            "mov %edx,0x20004; mov %ecx,0x20008; mov $1,%eax; cpuid;"
            "mov %ecx,%esi; mov %edx,%edi; hlt");
 TEST(cpuid_tells_the_model)
@@ -424,23 +437,27 @@ TEST(cpuid_tells_the_model)
 
     guest_protected(g, false);
     /* the same bytes in 32-bit mode, but for the addresses */
-    guest_load(g, GUEST_CODE_AT, (const uint8_t *)
-               "\x31\xc0\x0f\xa2\x89\x1d\x00\x00\x02\x00\xb8\x01\x00\x00\x00"
-               "\x0f\xa2\xf4", 18);
+    guest_load(
+        g, GUEST_CODE_AT,
+        (const uint8_t
+             *)"\x31\xc0\x0f\xa2\x89\x1d\x00\x00\x02\x00\xb8\x01\x00\x00\x00"
+               "\x0f\xa2\xf4",
+        18);
     CHECK_EQ(guest_run(g, 100), ACCEL_HALTED);
-    CHECK_EQ(guest_read32(g, GUEST_DATA), 0x756e6547);  /* "Genu" */
+    CHECK_EQ(guest_read32(g, GUEST_DATA), 0x756e6547); /* "Genu" */
     CHECK_EQ(g->st->gpr[RAX], 0x52c);
-    CHECK_EQ(g->st->gpr[RDX] & 1u << 15, 0);            /* no CMOV */
+    CHECK_EQ(g->st->gpr[RDX] & 1u << 15, 0); /* no CMOV */
     guest_destroy(g);
     g = start(GUEST_BYTES(cpuid));
     CHECK_EQ(guest_run(g, 100), ACCEL_HALTED);
     CHECK_MEM_EQ(g->ram + GUEST_DATA, "AuthenticAMD", 12);
-    CHECK_EQ(g->st->gpr[RSI] >> 27 & 1, 0);             /* OSXSAVE */
-    CHECK_EQ(g->st->gpr[RSI] >> 31 & 1, 1);             /* hypervisor */
+    CHECK_EQ(g->st->gpr[RSI] >> 27 & 1, 0); /* OSXSAVE */
+    CHECK_EQ(g->st->gpr[RSI] >> 31 & 1, 1); /* hypervisor */
     guest_destroy(g);
 }
 
-GUEST_CODE(tsc, 64, "rdtsc; mov %eax,%esi; mov $0x10,%ecx;"
+GUEST_CODE(tsc, 64,
+           "rdtsc; mov %eax,%esi; mov $0x10,%ecx;"
            "mov $0x12345678,%eax; mov $9,%edx; wrmsr; rdtsc;"
            "mov $0x3b,%ecx; mov %rdx,%rdi; rdmsr; hlt");
 TEST(tsc_can_be_written_and_adjust_follows)

@@ -18,7 +18,7 @@ static struct guest *start(const uint8_t *code, size_t n)
     return g;
 }
 
-/* --- exceptions and error codes ------------------------------------------------ */
+/* --- exceptions and error codes ------------------------------------------ */
 
 GUEST_CODE(divide, 32, "xor %ecx,%ecx; div %ecx; hlt");
 GUEST_CODE(undefined, 32, "nop; ud2");
@@ -53,11 +53,13 @@ static const struct {
     const uint8_t *code;
     const uint8_t *end;
     unsigned vector;
-    int error;                  /* -1: none is pushed */
-    uint32_t eip;               /* pushed, relative to GUEST_CODE_AT */
+    int error;    /* -1: none is pushed */
+    uint32_t eip; /* pushed, relative to GUEST_CODE_AT */
 } faults[] = {
-#define ROW(name, vector, error, eip)                                        \
-    { #name, name##_start, name##_end, vector, error, eip }
+#define ROW(name, vector, error, eip)                       \
+    {                                                       \
+#name, name##_start, name##_end, vector, error, eip \
+    }
     ROW(divide, EXC_DE, -1, 2),
     ROW(undefined, EXC_UD, -1, 1),
     ROW(bound, EXC_BR, -1, 5),
@@ -94,9 +96,9 @@ TEST_P(exception_pushes_code_and_address, faults)
     unsigned n = 0;
 
     test_note("%s", row->name);
-    guest_write32(g, GUEST_DATA, 10);           /* bounds 10..20 */
+    guest_write32(g, GUEST_DATA, 10); /* bounds 10..20 */
     guest_write32(g, GUEST_DATA + 4, 20);
-    guest_gate(g, 0x30, SEL_CODE0, 0, 0x0e);    /* not present */
+    guest_gate(g, 0x30, SEL_CODE0, 0, 0x0e); /* not present */
     guest_expect(g, row->vector);
     if (row->error >= 0)
         CHECK_EQ(guest_stack(g, n++), row->error);
@@ -117,7 +119,7 @@ TEST(page_fault_sets_cr2_and_rf)
     guest_destroy(g);
 }
 
-/* --- level 3 ---------------------------------------------------------------------- */
+/* --- level 3 ------------------------------------------------------------- */
 
 GUEST_CODE(user_cli, 32, "cli; hlt");
 GUEST_CODE(user_hlt, 32, "hlt");
@@ -134,16 +136,14 @@ static const struct {
     unsigned vector;
     int error;
 } user_faults[] = {
-#define ROW(name, vector, error)                                             \
-    { #name, name##_start, name##_end, vector, error }
-    ROW(user_cli, EXC_GP, 0),
-    ROW(user_hlt, EXC_GP, 0),
-    ROW(user_in, EXC_GP, 0),
-    ROW(user_int, EXC_GP, 0x40 * 8 + 2),
-    ROW(user_mem, EXC_PF, 5),
-    ROW(user_wr, EXC_PF, 7),
-    ROW(user_cr, EXC_GP, 0),
-    ROW(user_ds, EXC_GP, 0x10),
+#define ROW(name, vector, error)                       \
+    {                                                  \
+#name, name##_start, name##_end, vector, error \
+    }
+    ROW(user_cli, EXC_GP, 0), ROW(user_hlt, EXC_GP, 0),
+    ROW(user_in, EXC_GP, 0),  ROW(user_int, EXC_GP, 0x40 * 8 + 2),
+    ROW(user_mem, EXC_PF, 5), ROW(user_wr, EXC_PF, 7),
+    ROW(user_cr, EXC_GP, 0),  ROW(user_ds, EXC_GP, 0x10),
 #undef ROW
 };
 
@@ -152,8 +152,8 @@ TEST_P(level_3_is_refused, user_faults)
     struct guest *g = start(row->code, (size_t)(row->end - row->code));
 
     test_note("%s", row->name);
-    guest_write32(g, GUEST_PT + 0x21 * 4, 0x21000 | 3);     /* supervisor */
-    guest_write32(g, GUEST_PT + 0x22 * 4, 0x22000 | 5);     /* read-only */
+    guest_write32(g, GUEST_PT + 0x21 * 4, 0x21000 | 3); /* supervisor */
+    guest_write32(g, GUEST_PT + 0x22 * 4, 0x22000 | 5); /* read-only */
     guest_user(g);
     guest_expect(g, row->vector);
     CHECK_EQ(g->st->gpr[RSP], GUEST_STACK0 - 24);
@@ -172,7 +172,7 @@ TEST(port_map_of_the_tss_is_obeyed)
     struct guest *g = start(GUEST_BYTES(allowed_in));
 
     memset(g->ram + GUEST_TSS + 0x68, 0xff, 32);
-    g->ram[GUEST_TSS + 0x68 + 0x10] = 0xfe;             /* 80h only */
+    g->ram[GUEST_TSS + 0x68 + 0x10] = 0xfe; /* 80h only */
     guest_user(g);
     guest_expect(g, EXC_GP);
     CHECK_EQ(guest_stack(g, 1), GUEST_CODE_AT + 2);
@@ -195,7 +195,7 @@ TEST(interrupt_from_level_3_and_iret)
     guest_destroy(g);
 }
 
-/* --- double and triple faults ------------------------------------------------------ */
+/* --- double and triple faults -------------------------------------------- */
 
 GUEST_CODE(fault_chain, 32, "mov $0x1000,%eax; mov %ax,%ds; hlt");
 TEST(not_present_gate_of_gp_is_a_double_fault)
@@ -222,9 +222,9 @@ TEST(page_fault_while_delivering_gp_is_delivered)
 {
     struct guest *g = start(GUEST_BYTES(fault_chain));
 
-    g->st->gpr[RSP] = 0x800010;                 /* stack not mapped */
-    guest_gate(g, EXC_PF, SEL_TSS2, 0, 0x85);   /* would fault again: DF */
-    guest_gate(g, EXC_DF, SEL_TSS2, 0, 0x85);   /* by task gate */
+    g->st->gpr[RSP] = 0x800010;               /* stack not mapped */
+    guest_gate(g, EXC_PF, SEL_TSS2, 0, 0x85); /* would fault again: DF */
+    guest_gate(g, EXC_DF, SEL_TSS2, 0, 0x85); /* by task gate */
     guest_write32(g, GUEST_TSS2 + 0x1c, GUEST_PD);
     guest_write32(g, GUEST_TSS2 + 0x20, GUEST_HANDLERS + EXC_PF);
     guest_write32(g, GUEST_TSS2 + 0x38, GUEST_IST1);
@@ -237,7 +237,7 @@ TEST(page_fault_while_delivering_gp_is_delivered)
     guest_destroy(g);
 }
 
-/* --- single step, breakpoints, shadows ------------------------------------------------ */
+/* --- single step, breakpoints, shadows ----------------------------------- */
 
 GUEST_CODE(step, 32, "pushf; orl $0x100,(%esp); popf; nop; nop; hlt");
 TEST(trap_flag_traps_after_the_next_instruction)
@@ -252,7 +252,8 @@ TEST(trap_flag_traps_after_the_next_instruction)
     guest_destroy(g);
 }
 
-GUEST_CODE(step_ss, 32, "mov %ss,%ecx; pushf; orl $0x100,(%esp); popf;"
+GUEST_CODE(step_ss, 32,
+           "mov %ss,%ecx; pushf; orl $0x100,(%esp); popf;"
            "mov %cx,%ss; nop; hlt");
 TEST(mov_ss_holds_back_the_step_trap)
 {
@@ -263,7 +264,8 @@ TEST(mov_ss_holds_back_the_step_trap)
     guest_destroy(g);
 }
 
-GUEST_CODE(step_rep, 32, "mov $3,%ecx; mov $0x20000,%edi; pushf;"
+GUEST_CODE(step_rep, 32,
+           "mov $3,%ecx; mov $0x20000,%edi; pushf;"
            "orl $0x100,(%esp); popf; rep stosb; hlt");
 TEST(rep_traps_after_each_iteration)
 {
@@ -271,11 +273,12 @@ TEST(rep_traps_after_each_iteration)
 
     guest_expect(g, EXC_DB);
     CHECK_EQ(g->st->gpr[RCX], 2);
-    CHECK_EQ(guest_stack(g, 0), GUEST_CODE_AT + 19);    /* again */
+    CHECK_EQ(guest_stack(g, 0), GUEST_CODE_AT + 19); /* again */
     guest_destroy(g);
 }
 
-GUEST_CODE(breakpoint, 32, "mov $0x10011,%eax; mov %eax,%dr0;"
+GUEST_CODE(breakpoint, 32,
+           "mov $0x10011,%eax; mov %eax,%dr0;"
            "mov $1,%eax; mov %eax,%dr7; nop; nop; hlt");
 TEST(instruction_breakpoint_is_a_fault)
 {
@@ -287,7 +290,8 @@ TEST(instruction_breakpoint_is_a_fault)
     guest_destroy(g);
 }
 
-GUEST_CODE(watchpoint, 32, "mov $0x20004,%eax; mov %eax,%dr1;"
+GUEST_CODE(watchpoint, 32,
+           "mov $0x20004,%eax; mov %eax,%dr1;"
            "mov $0x00d00004,%eax; mov %eax,%dr7; mov %eax,0x20000;"
            "mov %eax,0x20006; nop; hlt");
 TEST(data_breakpoint_is_a_trap)
@@ -313,9 +317,10 @@ TEST(general_detect_guards_debug_registers)
     guest_destroy(g);
 }
 
-/* --- segments --------------------------------------------------------------------------- */
+/* --- segments ------------------------------------------------------------ */
 
-GUEST_CODE(expand_down, 32, "mov $0x68,%eax; mov %ax,%es; mov %es:0x2000,%ebx;"
+GUEST_CODE(expand_down, 32,
+           "mov $0x68,%eax; mov %ax,%es; mov %es:0x2000,%ebx;"
            "mov %es:0x0fff,%ebx; hlt");
 TEST(expand_down_segments_end_where_they_begin)
 {
@@ -328,7 +333,8 @@ TEST(expand_down_segments_end_where_they_begin)
     guest_destroy(g);
 }
 
-GUEST_CODE(limit, 32, "mov $0x68,%eax; mov %ax,%es; mov %es:0xffc,%ebx;"
+GUEST_CODE(limit, 32,
+           "mov $0x68,%eax; mov %ax,%es; mov %es:0xffc,%ebx;"
            "mov %es:0xffd,%ebx; hlt");
 TEST(the_limit_holds_for_every_byte)
 {
@@ -354,14 +360,15 @@ TEST(loading_a_segment_sets_accessed)
     guest_destroy(g);
 }
 
-GUEST_CODE(ldt, 32, "mov $0x40,%eax; lldt %ax; mov $0x0c,%eax; mov %ax,%es;"
+GUEST_CODE(ldt, 32,
+           "mov $0x40,%eax; lldt %ax; mov $0x0c,%eax; mov %ax,%es;"
            "mov %es:0,%ebx; sldt %ecx; hlt");
 TEST(segments_come_from_the_ldt)
 {
     struct guest *g = start(GUEST_BYTES(ldt));
 
-    guest_write64(g, GUEST_LDT + 8, guest_descriptor(GUEST_DATA, 0xff, 0x93,
-                                                     4));
+    guest_write64(g, GUEST_LDT + 8,
+                  guest_descriptor(GUEST_DATA, 0xff, 0x93, 4));
     guest_write32(g, GUEST_DATA, 99);
     CHECK_EQ(guest_run(g, 100), ACCEL_HALTED);
     CHECK_EQ(g->st->gpr[RBX], 99);
@@ -369,7 +376,8 @@ TEST(segments_come_from_the_ldt)
     guest_destroy(g);
 }
 
-GUEST_CODE(questions, 32, "mov $0x70,%eax; lar %ax,%ebx; lsl %ax,%ecx;"
+GUEST_CODE(questions, 32,
+           "mov $0x70,%eax; lar %ax,%ebx; lsl %ax,%ecx;"
            "mov $0x78,%eax; verr %ax; setz %dl; mov $8,%eax; verw %ax;"
            "setz %dh; mov $0x1000,%eax; lsl %ax,%esi; setz %ah; hlt");
 TEST(lar_lsl_verr_verw_tell)
@@ -380,21 +388,22 @@ TEST(lar_lsl_verr_verw_tell)
     CHECK_EQ(g->st->gpr[RBX], 0x00cf9f00);
     CHECK_EQ(g->st->gpr[RCX], 0xffffffff);
     CHECK_EQ(g->st->gpr[RDX] & 0xffff, 1);
-    CHECK_EQ(g->st->gpr[RAX], 0);               /* no such selector */
+    CHECK_EQ(g->st->gpr[RAX], 0); /* no such selector */
     guest_destroy(g);
 }
 
-/* --- call gates ---------------------------------------------------------------------------- */
+/* --- call gates ---------------------------------------------------------- */
 
 static void call_gate(struct guest *g, unsigned params, unsigned type)
 {
     guest_set_descriptor(g, SEL_GATE,
                          0x8000 | (uint64_t)SEL_CODE0 << 16 |
-                         (uint64_t)params << 32 | (uint64_t)type << 40 |
-                         (uint64_t)1 << 48);    /* 0x18000 */
+                             (uint64_t)params << 32 | (uint64_t)type << 40 |
+                             (uint64_t)1 << 48); /* 0x18000 */
 }
 
-GUEST_CODE(gate_call, 32, "push $0x11; push $0x22; lcall $0x5b,$0;"
+GUEST_CODE(gate_call, 32,
+           "push $0x11; push $0x22; lcall $0x5b,$0;"
            "mov $5,%edi; int $0x40");
 GUEST_CODE(gate_body, 32, "mov 8(%esp),%eax; mov 12(%esp),%ebx; lret $8");
 TEST(call_gate_switches_stacks_and_copies_parameters)
@@ -409,7 +418,7 @@ TEST(call_gate_switches_stacks_and_copies_parameters)
     CHECK_EQ(g->st->gpr[RAX], 0x22);
     CHECK_EQ(g->st->gpr[RBX], 0x11);
     CHECK_EQ(g->st->gpr[RDI], 5);
-    CHECK_EQ(guest_stack(g, 3), GUEST_STACK3);  /* RET 8 dropped both */
+    CHECK_EQ(guest_stack(g, 3), GUEST_STACK3); /* RET 8 dropped both */
     CHECK_EQ(guest_stack(g, 1), SEL_CODE3);
     guest_destroy(g);
 }
@@ -418,7 +427,7 @@ TEST(call_gate_of_a_lower_level_is_refused)
 {
     struct guest *g = start(GUEST_BYTES(gate_call));
 
-    call_gate(g, 2, 0x8c);                      /* DPL 0 */
+    call_gate(g, 2, 0x8c); /* DPL 0 */
     guest_user(g);
     guest_expect(g, EXC_GP);
     CHECK_EQ(guest_stack(g, 0), 0x58);
@@ -439,7 +448,7 @@ TEST(conforming_code_keeps_the_level)
     guest_destroy(g);
 }
 
-/* --- tasks ------------------------------------------------------------------------------------ */
+/* --- tasks --------------------------------------------------------------- */
 
 static void make_task(struct guest *g, uint32_t eip, uint32_t eflags)
 {
@@ -448,7 +457,7 @@ static void make_task(struct guest *g, uint32_t eip, uint32_t eflags)
     guest_write32(g, GUEST_TSS2 + 0x24, eflags);
     for (unsigned n = 0; n < 8; n++)
         guest_write32(g, GUEST_TSS2 + 0x28 + n * 4, 0x100 + n);
-    guest_write32(g, GUEST_TSS2 + 0x38, GUEST_IST1);        /* ESP */
+    guest_write32(g, GUEST_TSS2 + 0x38, GUEST_IST1); /* ESP */
     for (unsigned n = 0; n < 6; n++)
         guest_write32(g, GUEST_TSS2 + 0x48 + n * 4,
                       n == 1 ? SEL_CODE0 : SEL_DATA0);
@@ -463,15 +472,15 @@ TEST(task_call_and_iret_back)
 
     guest_load(g, 0x18000, GUEST_BYTES(task_body));
     make_task(g, 0x18000, 2);
-    guest_write32(g, GUEST_TSS + 0x1c, GUEST_PD);       /* never saved */
+    guest_write32(g, GUEST_TSS + 0x1c, GUEST_PD); /* never saved */
     CHECK_EQ(guest_run(g, 100), ACCEL_HALTED);
     CHECK_EQ(g->st->gpr[RAX], 1);
     CHECK_EQ(g->st->gpr[RBX], 2);
     CHECK_EQ(g->st->tr.selector, SEL_TSS);
     CHECK_EQ(g->st->cr0 & CR0_TS, CR0_TS);
-    CHECK_EQ(guest_read32(g, GUEST_TSS2) & 0xffff, SEL_TSS);    /* link */
-    CHECK_EQ(guest_read32(g, GUEST_TSS2 + 0x30), 0x100);    /* saved EDX */
-    CHECK_EQ(g->ram[GUEST_GDT + SEL_TSS2 + 5], 0x89);       /* not busy */
+    CHECK_EQ(guest_read32(g, GUEST_TSS2) & 0xffff, SEL_TSS); /* link */
+    CHECK_EQ(guest_read32(g, GUEST_TSS2 + 0x30), 0x100);     /* saved EDX */
+    CHECK_EQ(g->ram[GUEST_GDT + SEL_TSS2 + 5], 0x89);        /* not busy */
     CHECK_EQ(g->ram[GUEST_GDT + SEL_TSS + 5], 0x8b);
     guest_destroy(g);
 }
@@ -498,7 +507,7 @@ TEST(task_with_a_bad_segment_faults_in_the_new_task)
     struct guest *g = start(GUEST_BYTES(task_jump));
 
     make_task(g, 0x18000, 2);
-    guest_write32(g, GUEST_TSS2 + 0x54, 0x1000);        /* DS */
+    guest_write32(g, GUEST_TSS2 + 0x54, 0x1000); /* DS */
     guest_expect(g, EXC_TS);
     CHECK_EQ(guest_stack(g, 0), 0x1000);
     CHECK_EQ(guest_stack(g, 1), 0x18000);
@@ -516,7 +525,7 @@ TEST(busy_task_is_refused)
     guest_destroy(g);
 }
 
-/* --- paging ------------------------------------------------------------------------------------ */
+/* --- paging -------------------------------------------------------------- */
 
 GUEST_CODE(ad_bits, 32, "mov 0x30000,%eax; mov %eax,0x31000; hlt");
 TEST(accessed_and_dirty_bits)
@@ -544,7 +553,8 @@ TEST(a_read_entry_does_not_let_a_first_write_pass)
     guest_destroy(g);
 }
 
-GUEST_CODE(wp, 32, "mov %eax,0x30000; mov %cr0,%eax; or $0x10000,%eax;"
+GUEST_CODE(wp, 32,
+           "mov %eax,0x30000; mov %cr0,%eax; or $0x10000,%eax;"
            "mov %eax,%cr0; mov %eax,0x30000; hlt");
 TEST(write_protect_binds_the_supervisor)
 {
@@ -557,20 +567,22 @@ TEST(write_protect_binds_the_supervisor)
     guest_destroy(g);
 }
 
-GUEST_CODE(large, 32, "mov %cr4,%eax; or $0x10,%eax; mov %eax,%cr4;"
+GUEST_CODE(large, 32,
+           "mov %cr4,%eax; or $0x10,%eax; mov %eax,%cr4;"
            "mov 0x412340,%eax; hlt");
 TEST(four_mib_pages)
 {
     struct guest *g = start(GUEST_BYTES(large));
 
-    guest_write32(g, GUEST_PD + 4, 0x83);       /* 4 MiB at 0 */
+    guest_write32(g, GUEST_PD + 4, 0x83); /* 4 MiB at 0 */
     guest_write32(g, 0x12340, 0x5555);
     CHECK_EQ(guest_run(g, 100), ACCEL_HALTED);
     CHECK_EQ(g->st->gpr[RAX], 0x5555);
     guest_destroy(g);
 }
 
-GUEST_CODE(stale, 32, "mov 0x30000,%eax; movl $0x31003,0x70c0;"
+GUEST_CODE(stale, 32,
+           "mov 0x30000,%eax; movl $0x31003,0x70c0;"
            "mov 0x30000,%ebx; invlpg 0x30000; mov 0x30000,%ecx;"
            "movl $0x32003,0x70c0; mov %cr3,%eax; mov %eax,%cr3;"
            "mov 0x30000,%edx; hlt");
@@ -587,19 +599,20 @@ TEST(invlpg_and_cr3_drop_translations)
     guest_destroy(g);
 }
 
-GUEST_CODE(crossing, 32, "movl $0x11223344,0x30ffe; mov 0x30ffe,%eax;"
+GUEST_CODE(crossing, 32,
+           "movl $0x11223344,0x30ffe; mov 0x30ffe,%eax;"
            "movl $5,0x31ffe; hlt");
 TEST(accesses_cross_pages_or_fault_whole)
 {
     struct guest *g = start(GUEST_BYTES(crossing));
 
-    guest_write32(g, GUEST_PT + 0x31 * 4, 0x35003);     /* not in order */
+    guest_write32(g, GUEST_PT + 0x31 * 4, 0x35003); /* not in order */
     guest_write32(g, GUEST_PT + 0x32 * 4, 0);
     guest_expect(g, EXC_PF);
     CHECK_EQ(g->st->gpr[RAX], 0x11223344);
     CHECK_EQ(guest_read32(g, 0x35000) & 0xffff, 0x1122);
     CHECK_EQ(g->st->cr2, 0x32000);
-    CHECK_EQ(guest_read32(g, 0x35ffc) >> 16, 0);        /* nothing written */
+    CHECK_EQ(guest_read32(g, 0x35ffc) >> 16, 0); /* nothing written */
     guest_destroy(g);
 }
 
@@ -629,7 +642,7 @@ TEST(fetch_fault_in_the_second_page)
     guest_destroy(g);
 }
 
-/* --- code that changes ----------------------------------------------------------------------------- */
+/* --- code that changes --------------------------------------------------- */
 
 GUEST_CODE(smc_ahead, 32, "movb $0x42,0x10008; nop; inc %ecx; hlt");
 TEST(a_store_into_the_running_block_counts_at_once)
@@ -642,7 +655,8 @@ TEST(a_store_into_the_running_block_counts_at_once)
     guest_destroy(g);
 }
 
-GUEST_CODE(smc_loop, 32, "mov $10,%ecx; 1: addl $1,%ebx; incb 0x10007;"
+GUEST_CODE(smc_loop, 32,
+           "mov $10,%ecx; 1: addl $1,%ebx; incb 0x10007;"
            "dec %ecx; jnz 1b; hlt");
 TEST(a_loop_that_rewrites_its_own_operand)
 {
@@ -653,7 +667,8 @@ TEST(a_loop_that_rewrites_its_own_operand)
     guest_destroy(g);
 }
 
-GUEST_CODE(smc_data, 32, "mov $100000,%ecx; 1: incl 0x10800; dec %ecx;"
+GUEST_CODE(smc_data, 32,
+           "mov $100000,%ecx; 1: incl 0x10800; dec %ecx;"
            "jnz 1b; hlt");
 TEST(data_beside_code_does_not_void_it)
 {
@@ -665,7 +680,8 @@ TEST(data_beside_code_does_not_void_it)
     guest_destroy(g);
 }
 
-GUEST_CODE(smc_rep, 32, "call 1f; mov $0x10020,%edi; mov $0x90,%al;"
+GUEST_CODE(smc_rep, 32,
+           "call 1f; mov $0x10020,%edi; mov $0x90,%al;"
            "mov $2,%ecx; rep stosb; call 1f; hlt;"
            ".skip 0x20-(.-smc_rep_start); 1: inc %ebx;"
            "inc %ebx; ret");
@@ -678,7 +694,8 @@ TEST(string_stores_void_code_too)
     guest_destroy(g);
 }
 
-GUEST_CODE(smc_cold, 32, "mov $0x30000,%edi; movb $0xc3,(%edi); call *%edi;"
+GUEST_CODE(smc_cold, 32,
+           "mov $0x30000,%edi; movb $0xc3,(%edi); call *%edi;"
            "mov $1000,%ecx; 1: incl (%edi); dec %ecx; jnz 1b;"
            "movb $0xc3,(%edi); call *%edi; movw $0xc343,(%edi);"
            "call *%edi; hlt");
@@ -702,7 +719,7 @@ TEST(dma_into_code_voids_it)
     guest_destroy(g);
 }
 
-/* --- virtual-8086 mode ------------------------------------------------------------------------------- */
+/* --- virtual-8086 mode --------------------------------------------------- */
 
 /* Enters V86 at 1000:0000 (GUEST_CODE_AT) with a given EFLAGS. */
 static struct guest *start_v86(const uint8_t *code, size_t n, uint32_t flags)
@@ -712,7 +729,9 @@ static struct guest *start_v86(const uint8_t *code, size_t n, uint32_t flags)
     g->st->rflags = flags | FL_VM | FL_ONE;
     for (unsigned k = 0; k < SEG_COUNT; k++)
         g->st->seg[k] = (struct x86_segment){
-            .selector = 0x1000, .base = 0x10000, .limit = 0xffff,
+            .selector = 0x1000,
+            .base = 0x10000,
+            .limit = 0xffff,
             .attr = 0xf3,
         };
     g->st->rip = 0;
@@ -733,8 +752,8 @@ TEST(v86_traps_cli_below_iopl_3)
     CHECK_EQ(guest_stack(g, 1), 2);
     CHECK_EQ(guest_stack(g, 2), 0x1000);
     CHECK_EQ(guest_stack(g, 3) & FL_VM, FL_VM);
-    CHECK_EQ(guest_stack(g, 6), 0x1000);        /* ES */
-    CHECK_EQ(guest_stack(g, 9), 0x1000);        /* GS */
+    CHECK_EQ(guest_stack(g, 6), 0x1000); /* ES */
+    CHECK_EQ(guest_stack(g, 9), 0x1000); /* GS */
     CHECK_EQ(g->st->seg[SEG_DS].selector, 0);
     CHECK_EQ(g->st->rflags & FL_VM, 0);
     guest_destroy(g);
@@ -756,8 +775,8 @@ TEST(iret_enters_v86)
 {
     struct guest *g = start(GUEST_BYTES(v86_iret));
     static const uint32_t frame[] = {
-        0x10, 0x1000, FL_VM | FL_ONE, 0x7ff0, 0x1111, 0x2222, 0x3333, 0x4444,
-        0x5555,
+        0x10,   0x1000, FL_VM | FL_ONE, 0x7ff0, 0x1111,
+        0x2222, 0x3333, 0x4444,         0x5555,
     };
 
     memcpy(g->ram + 0x9000, frame, sizeof frame);
@@ -766,7 +785,7 @@ TEST(iret_enters_v86)
     guest_expect(g, EXC_UD);
     CHECK_EQ(guest_stack(g, 0), 0x10);
     CHECK_EQ(guest_stack(g, 3), 0x7ff0);
-    CHECK_EQ(guest_stack(g, 4), 0x1111);        /* SS */
+    CHECK_EQ(guest_stack(g, 4), 0x1111); /* SS */
     CHECK_EQ(guest_stack(g, 5), 0x2222);
     CHECK_EQ(guest_stack(g, 8), 0x5555);
     guest_destroy(g);

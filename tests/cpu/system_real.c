@@ -127,7 +127,8 @@ TEST(big_real_mode_keeps_the_limit)
 GUEST_CODE(to_prot, 16,
            "cli; lgdtl %cs:0x100; mov %cr0,%eax; or $1,%al; mov %eax,%cr0;"
            "ljmpl $8,$0x10040");
-GUEST_CODE(in_prot, 32, "mov $0x10,%eax; mov %ax,%ss; mov $0x9000,%esp;"
+GUEST_CODE(in_prot, 32,
+           "mov $0x10,%eax; mov %ax,%ss; mov $0x9000,%esp;"
            "push %cs; pop %ebx; hlt");
 TEST(into_protected_mode)
 {
@@ -140,8 +141,7 @@ TEST(into_protected_mode)
     guest_write32(g, GUEST_CODE_AT + 0x104, 0x0003);
     CHECK_EQ(guest_run(g, 100), ACCEL_HALTED);
     CHECK_EQ(g->st->gpr[RBX], 8);
-    CHECK_EQ(g->cpu->mode & (MODE_CODE | MODE_REAL | MODE_USER),
-             MODE_CODE32);
+    CHECK_EQ(g->cpu->mode & (MODE_CODE | MODE_REAL | MODE_USER), MODE_CODE32);
     guest_destroy(g);
 }
 
@@ -169,7 +169,8 @@ TEST(the_stack_pointer_wraps_at_64_kib)
     guest_destroy(g);
 }
 
-GUEST_CODE(rep_out, 16, "mov $4,%cx; xor %si,%si; mov $0x80,%dx; cld;"
+GUEST_CODE(rep_out, 16,
+           "mov $4,%cx; xor %si,%si; mov $0x80,%dx; cld;"
            "rep outsb; mov $3,%cx; mov $0x100,%di; rep insb; hlt");
 TEST(string_io_counts_down)
 {

@@ -11,7 +11,7 @@
 #include "tests/cpu/guest.h"
 #include "tests/lib/test.h"
 
-/* --- registers ---------------------------------------------------------------- */
+/* --- registers ----------------------------------------------------------- */
 
 static struct guest *start(unsigned cpus, const uint8_t *code, size_t n)
 {
@@ -24,7 +24,8 @@ static struct guest *start(unsigned cpus, const uint8_t *code, size_t n)
 }
 
 GUEST_CODE(spin, 64, "sti; 1: jmp 1b");
-GUEST_CODE(mmio, 64, "mov $0xfee00000,%ebx; mov 0x20(%rbx),%esi;"
+GUEST_CODE(mmio, 64,
+           "mov $0xfee00000,%ebx; mov 0x20(%rbx),%esi;"
            "mov 0x30(%rbx),%edi; movl $0x30,0x80(%rbx); mov 0xa0(%rbx),%ecx;"
            "mov %cr8,%rdx; hlt");
 TEST(registers_through_memory)
@@ -102,7 +103,7 @@ TEST(lint0_passes_the_pic)
     g->vm.pic_opaque = &g->vm;
     lapic_mmio_write(g->cpu->lapic, APIC_LVT_LINT0 << 4, 0x10700, 4);
     vcpu_intr_line(&g->vm, true);
-    CHECK_EQ(guest_run(g, 100), ACCEL_BUDGET);          /* masked */
+    CHECK_EQ(guest_run(g, 100), ACCEL_BUDGET); /* masked */
     lapic_mmio_write(g->cpu->lapic, APIC_LVT_LINT0 << 4, 0x700, 4);
     guest_expect(g, 0x2c);
     guest_destroy(g);
@@ -112,14 +113,14 @@ TEST(lint0_passes_the_pic)
 static const struct {
     uint32_t dfr, dest;
     bool logical;
-    unsigned reached;           /* a bit for each */
+    unsigned reached; /* a bit for each */
 } dests[] = {
     { 0xffffffff, 2, false, 0x04 },
     { 0xffffffff, 0xff, false, 0xff },
-    { 0xffffffff, 0x05, true, 0x05 },   /* flat: LDR is 1 << n */
+    { 0xffffffff, 0x05, true, 0x05 }, /* flat: LDR is 1 << n */
     { 0xffffffff, 0xff, true, 0xff },
-    { 0x0fffffff, 0x13, true, 0x30 },   /* cluster 1, members 0, 1 */
-    { 0x0fffffff, 0xf1, true, 0x11 },   /* all clusters, member 0 */
+    { 0x0fffffff, 0x13, true, 0x30 }, /* cluster 1, members 0, 1 */
+    { 0x0fffffff, 0xf1, true, 0x11 }, /* all clusters, member 0 */
 };
 
 TEST_P(destinations, dests)
@@ -149,8 +150,8 @@ TEST(lowest_priority_picks_one)
 
     for (unsigned n = 0; n < 2; n++) {
         lapic_mmio_write(g->vm.vcpus[n]->lapic, APIC_SVR << 4, 0x1ff, 4);
-        lapic_mmio_write(g->vm.vcpus[n]->lapic, APIC_LDR << 4,
-                         1u << (24 + n), 4);
+        lapic_mmio_write(g->vm.vcpus[n]->lapic, APIC_LDR << 4, 1u << (24 + n),
+                         4);
     }
     lapic_cr8_write(g->vm.vcpus[0]->lapic, 3);
     apic_deliver(&g->vm, 3, true, APIC_LOWEST, 0x60, false);
@@ -171,16 +172,16 @@ TEST(x2apic_registers_are_msrs)
     CHECK_EQ(v, 0);
     CHECK(lapic_msr_read(a, 0x80d, &v));
     CHECK_EQ(v, 1);
-    CHECK_EQ(lapic_msr_write(a, 0x80d, 1), false);      /* LDR: read-only */
-    CHECK_EQ(lapic_msr_write(a, 0x80b, 1), false);      /* EOI takes 0 */
-    CHECK(lapic_msr_write(a, 0x83f, 0x55));             /* self IPI */
+    CHECK_EQ(lapic_msr_write(a, 0x80d, 1), false); /* LDR: read-only */
+    CHECK_EQ(lapic_msr_write(a, 0x80b, 1), false); /* EOI takes 0 */
+    CHECK(lapic_msr_write(a, 0x83f, 0x55));        /* self IPI */
     CHECK_EQ(lapic_has_interrupt(g->cpu), true);
     CHECK_EQ(lapic_base_write(g->cpu, 0xfee00800), false);
     CHECK(lapic_base_write(g->cpu, 0xfee00000));
     guest_destroy(g);
 }
 
-/* --- timer, in virtual time --------------------------------------------------------- */
+/* --- timer, in virtual time ---------------------------------------------- */
 
 TEST(timer_one_shot_periodic_and_deadline)
 {
@@ -188,7 +189,7 @@ TEST(timer_one_shot_periodic_and_deadline)
     struct lapic *a = g->cpu->lapic;
 
     lapic_mmio_write(a, APIC_LVT_TIMER << 4, 0x40, 4);
-    lapic_mmio_write(a, APIC_TIMER_DIV << 4, 0xb, 4);   /* by 1 */
+    lapic_mmio_write(a, APIC_TIMER_DIV << 4, 0xb, 4); /* by 1 */
     lapic_mmio_write(a, APIC_TIMER_INIT << 4, 10000, 4);
     clock_advance(g->vm.clocks, 4000);
     CHECK_EQ(lapic_mmio_read(a, APIC_TIMER_COUNT << 4, 4), 6000);
@@ -199,7 +200,7 @@ TEST(timer_one_shot_periodic_and_deadline)
     lapic_mmio_write(a, APIC_EOI << 4, 0, 4);
 
     lapic_mmio_write(a, APIC_LVT_TIMER << 4, 0x20041, 4);
-    lapic_mmio_write(a, APIC_TIMER_DIV << 4, 0x0, 4);   /* by 2 */
+    lapic_mmio_write(a, APIC_TIMER_DIV << 4, 0x0, 4); /* by 2 */
     lapic_mmio_write(a, APIC_TIMER_INIT << 4, 5000, 4);
     for (unsigned n = 1; n <= 3; n++) {
         clock_advance(g->vm.clocks, 10000 + n * 10000 - 1);
@@ -220,7 +221,7 @@ TEST(timer_one_shot_periodic_and_deadline)
     guest_destroy(g);
 }
 
-/* --- threads --------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------- */
 
 static struct guest *start_threads(const uint8_t *code, size_t n)
 {
@@ -244,10 +245,12 @@ static bool wait_for(struct guest *g, uint32_t at, uint32_t value)
 }
 
 /* Starts the other processor at 8000h, in real mode. */
-GUEST_CODE(boot_other, 64, "mov $0xfee00000,%ebx; movl $0x1000000,0x310(%rbx);"
+GUEST_CODE(boot_other, 64,
+           "mov $0xfee00000,%ebx; movl $0x1000000,0x310(%rbx);"
            "movl $0xc500,0x300(%rbx); movl $0x4608,0x300(%rbx);"
            "1: cmpl $0x1234,0x20000; jne 1b; movl $1,0x20004; hlt");
-GUEST_CODE(other, 16, "mov $0x2000,%ax; mov %ax,%ds; movl $0x1234,0;"
+GUEST_CODE(other, 16,
+           "mov $0x2000,%ax; mov %ax,%ds; movl $0x1234,0;"
            "cli; hlt");
 TEST(init_and_sipi_start_a_processor)
 {
@@ -263,10 +266,11 @@ TEST(init_and_sipi_start_a_processor)
 }
 
 /* One patches the operand that the other executes over and over. */
-GUEST_CODE(patcher, 64, "mov $0xfee00000,%ebx; movl $0x1000000,0x310(%rbx);"
+GUEST_CODE(patcher, 64,
+           "mov $0xfee00000,%ebx; movl $0x1000000,0x310(%rbx);"
            "movl $0xc500,0x300(%rbx); movl $0x4608,0x300(%rbx);"
            "1: cmpl $0,0x20000; je 1b; mov $1,%ecx;"
-           "2: inc %ecx; mov %ecx,0x8009;"      /* its immediate */
+           "2: inc %ecx; mov %ecx,0x8009;" /* its immediate */
            "3: cmp %ecx,0x20000; jne 3b; cmp $2000,%ecx; jne 2b;"
            "movl $1,0x20004; hlt");
 GUEST_CODE(patched, 16, "mov $0x2000,%ax; mov %ax,%ds; 1: movl $1,0; jmp 1b");
@@ -286,11 +290,13 @@ TEST(code_changed_by_another_processor)
 }
 
 /* Both add to one counter with LOCK. */
-GUEST_CODE(count_a, 64, "mov $0xfee00000,%ebx; movl $0x1000000,0x310(%rbx);"
+GUEST_CODE(count_a, 64,
+           "mov $0xfee00000,%ebx; movl $0x1000000,0x310(%rbx);"
            "movl $0xc500,0x300(%rbx); movl $0x4608,0x300(%rbx);"
            "mov $300000,%ecx; 1: lock incl 0x20000; dec %ecx; jnz 1b;"
            "lock incl 0x20004; hlt");
-GUEST_CODE(count_b, 16, "mov $0x2000,%ax; mov %ax,%ds; mov $300000,%ecx;"
+GUEST_CODE(count_b, 16,
+           "mov $0x2000,%ax; mov %ax,%ds; mov $300000,%ecx;"
            "1: lock incl 0; dec %ecx; jnz 1b; lock incl 4; cli; hlt");
 TEST(locked_increments_add_up)
 {
@@ -318,7 +324,7 @@ TEST(stop_start_and_flush_while_running)
     was = guest_read32(g, GUEST_DATA);
     usleep(2000);
     CHECK_EQ(guest_read32(g, GUEST_DATA), was);
-    CHECK_EQ(g->vm.vcpus[1]->insns, 0);         /* still waits for SIPI */
+    CHECK_EQ(g->vm.vcpus[1]->insns, 0); /* still waits for SIPI */
     vcpus_a20(&g->vm, true);
     guest_destroy(g);
 }
@@ -339,7 +345,7 @@ TEST(a_halted_processor_stays_halted_over_stop_and_start)
     guest_destroy(g);
 }
 
-/* --- deterministic turns -------------------------------------------------------------------- */
+/* --- deterministic turns ------------------------------------------------- */
 
 static uint64_t one_run(uint64_t *insns)
 {

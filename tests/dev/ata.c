@@ -32,7 +32,7 @@ static uint32_t task_lba(void)
            (in8(DEVICE) & 15) << 24;
 }
 
-/* --- a disk of any size, whose sectors contain their number --------------- */
+/* --- a disk of any size, whose sectors contain their number -------------- */
 
 static uint64_t written_lba, written_value;
 
@@ -83,7 +83,7 @@ static void power_on_sparse(uint64_t sectors)
     enable_controller();
 }
 
-/* --- presence and reset --------------------------------------------------- */
+/* --- presence and reset -------------------------------------------------- */
 
 static const struct {
     uint8_t select;
@@ -208,7 +208,7 @@ TEST(diagnostic_is_executed_whichever_drive_is_selected)
     check_signature(0, READY, 1, 1, 1, 0, 0, 0xa0);
 }
 
-/* --- IDENTIFY DEVICE ------------------------------------------------------ */
+/* --- IDENTIFY DEVICE ----------------------------------------------------- */
 
 static const struct {
     unsigned word;
@@ -309,7 +309,7 @@ TEST_P(native_max_is_the_last_address, capacities)
     CHECK_EQ(lba, last);
 }
 
-/* --- PIO reads and writes ------------------------------------------------- */
+/* --- PIO reads and writes ------------------------------------------------ */
 
 enum { CHS, LBA28, LBA48 };
 
@@ -511,7 +511,7 @@ TEST(hob_bit_shows_the_previous_register_contents)
     CHECK_EQ(in8(COUNT), 0x34);
 }
 
-/* --- errors --------------------------------------------------------------- */
+/* --- errors -------------------------------------------------------------- */
 
 static const struct {
     uint8_t command;
@@ -650,7 +650,7 @@ TEST_P(read_only_disk_aborts_writes, writes)
     CHECK_EQ(command(0x24), WANTS);
 }
 
-/* --- save and load -------------------------------------------------------- */
+/* --- save and load ------------------------------------------------------- */
 
 TEST(read_goes_on_after_save_and_load)
 {

@@ -18,7 +18,7 @@ static void power_on(void)
     enable_controller();
 }
 
-/* --- other commands ------------------------------------------------------- */
+/* --- other commands ------------------------------------------------------ */
 
 static const struct {
     uint8_t command;
@@ -153,7 +153,7 @@ TEST(buffer_gives_back_what_was_written_to_it)
     CHECK_MEM_EQ(back, data, 512);
 }
 
-/* --- SMART ---------------------------------------------------------------- */
+/* --- SMART --------------------------------------------------------------- */
 
 static uint8_t smart(uint8_t feature)
 {

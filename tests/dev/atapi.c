@@ -101,7 +101,7 @@ static uint8_t simple(struct cdb cdb)
     return status;
 }
 
-/* --- presence ------------------------------------------------------------- */
+/* --- presence ------------------------------------------------------------ */
 
 static void check_signature(void)
 {
@@ -178,7 +178,7 @@ TEST_P(identify_packet_word_says_what_the_drive_is, words)
     CHECK_EQ(in8(STATUS), READY);
 }
 
-/* --- the protocol --------------------------------------------------------- */
+/* --- the protocol -------------------------------------------------------- */
 
 TEST(packet_without_data_ends_with_an_interrupt)
 {
@@ -279,7 +279,7 @@ TEST(packet_takes_no_other_command_meanwhile)
     CHECK_EQ(wait_idle(), READY);
 }
 
-/* --- DMA ------------------------------------------------------------------ */
+/* --- DMA ----------------------------------------------------------------- */
 
 static const uint16_t dma_blocks[] = { 1, 4, 32, 33, 100 };
 
@@ -317,7 +317,7 @@ TEST(reply_comes_by_dma_too)
     CHECK_EQ(in8(BM_STATUS), 0x20 | BM_IRQ);
 }
 
-/* --- errors --------------------------------------------------------------- */
+/* --- errors -------------------------------------------------------------- */
 
 static const struct {
     struct cdb cdb;
@@ -358,7 +358,7 @@ TEST_P(read_error_is_a_medium_error, by_dma)
     CHECK_EQ(sense(), 0x31100);
 }
 
-/* --- device reset --------------------------------------------------------- */
+/* --- device reset -------------------------------------------------------- */
 
 TEST(device_reset_ends_a_read)
 {
@@ -395,7 +395,7 @@ TEST(device_reset_keeps_the_tray_locked)
     CHECK(!bench_change_medium(b, "cd", 0, NULL));
 }
 
-/* --- tray and medium ------------------------------------------------------ */
+/* --- tray and medium ----------------------------------------------------- */
 
 TEST(drive_without_medium_is_not_ready)
 {
@@ -464,7 +464,7 @@ TEST(locked_medium_stays_and_the_guest_hears_of_the_button)
     CHECK_EQ(simple(test_unit_ready), FAILED);
 }
 
-/* --- with a disk on the same cable ---------------------------------------- */
+/* --- with a disk on the same cable --------------------------------------- */
 
 TEST(slave_drive_works_beside_a_disk)
 {
@@ -489,7 +489,7 @@ TEST(slave_drive_works_beside_a_disk)
     CHECK_MEM_EQ(data, disk + 9 * 512, 512);
 }
 
-/* --- save and load -------------------------------------------------------- */
+/* --- save and load ------------------------------------------------------- */
 
 TEST(data_phase_and_sense_survive_save_and_load)
 {

@@ -92,7 +92,7 @@ static uint32_t dma(uint32_t control, uint32_t bytes, uint64_t gpa)
     return get_be(block, 4);
 }
 
-/* --- bytes ---------------------------------------------------------------- */
+/* --- bytes --------------------------------------------------------------- */
 
 static const struct {
     uint16_t key;
@@ -140,7 +140,7 @@ TEST(directory_names_files_with_size_and_key)
     CHECK_EQ(bytes, 1);
 }
 
-/* --- DMA ------------------------------------------------------------------ */
+/* --- DMA ----------------------------------------------------------------- */
 
 TEST(dma_port_says_that_it_exists)
 {

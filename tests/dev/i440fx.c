@@ -28,7 +28,7 @@ static void power_on(void)
     b = bench_create("i440fx", NULL);
 }
 
-/* --- PAM ------------------------------------------------------------------ */
+/* --- PAM ----------------------------------------------------------------- */
 
 static const struct {
     uint32_t gpa, bytes;
@@ -132,7 +132,7 @@ TEST(reset_closes_all_windows)
     CHECK_EQ(get(SMRAM), 0x02);
 }
 
-/* --- SMRAM ---------------------------------------------------------------- */
+/* --- SMRAM --------------------------------------------------------------- */
 
 static const struct {
     uint8_t written;
@@ -193,7 +193,7 @@ TEST(lock_holds_over_save_and_load_and_ends_with_reset)
     CHECK(reads_memory(0xa0000));
 }
 
-/* --- identification ------------------------------------------------------- */
+/* --- identification ------------------------------------------------------ */
 
 static const struct {
     const char *model;

@@ -64,7 +64,7 @@ static bool irq(unsigned n)
     return bench_line(b, "isa", n);
 }
 
-/* --- commands ------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------ */
 
 static const struct {
     uint8_t command;
@@ -149,7 +149,7 @@ TEST_P(byte_comes_back_as_if_from_a_device, loops)
     CHECK(!irq(row->irq));
 }
 
-/* --- status --------------------------------------------------------------- */
+/* --- status -------------------------------------------------------------- */
 
 TEST(status_tells_commands_from_data)
 {
@@ -179,7 +179,7 @@ TEST(keyboard_is_not_locked)
     CHECK_EQ(in8(STATUS) & 0x10, 0x10);
 }
 
-/* --- interrupts ----------------------------------------------------------- */
+/* --- interrupts ---------------------------------------------------------- */
 
 static const struct {
     uint8_t command_byte;
@@ -235,7 +235,7 @@ TEST(enabling_the_interrupt_with_a_full_buffer_raises_it)
     CHECK(irq(1));
 }
 
-/* --- interfaces ----------------------------------------------------------- */
+/* --- interfaces ---------------------------------------------------------- */
 
 TEST(disabled_keyboard_keeps_its_bytes)
 {
@@ -313,7 +313,7 @@ TEST_P(translation_is_switched_in_the_command_byte, translations)
     CHECK_EQ(get(), row->up[1]);
 }
 
-/* --- output port: A20 and reset ------------------------------------------- */
+/* --- output port: A20 and reset ------------------------------------------ */
 
 static const struct {
     uint8_t command;

@@ -111,7 +111,7 @@ static bool ready(void)
     return r;
 }
 
-/* --- channels and pages --------------------------------------------------- */
+/* --- channels and pages -------------------------------------------------- */
 
 static const struct {
     unsigned channel;
@@ -164,7 +164,7 @@ TEST(page_registers_are_sixteen_bytes_of_storage)
         CHECK_EQ(in8(0x80 + i), 0xa0 + i);
 }
 
-/* --- modes ---------------------------------------------------------------- */
+/* --- modes --------------------------------------------------------------- */
 
 /* Four units from address 100h on, count 3. */
 static const struct {
@@ -282,7 +282,7 @@ TEST(autoinitialise_starts_anew_after_terminal_count)
     CHECK_EQ(count_of(1), 6);
 }
 
-/* --- masks, command, status ----------------------------------------------- */
+/* --- masks, command, status ---------------------------------------------- */
 
 TEST(masks_have_their_commands)
 {

@@ -99,7 +99,7 @@ static void check_wave(const char *wave)
     }
 }
 
-/* --- modes ---------------------------------------------------------------- */
+/* --- modes --------------------------------------------------------------- */
 
 /* Clock 0 is the one in which the count was written, or (modes 1 and 5) the
  * first after the trigger. */
@@ -210,7 +210,7 @@ TEST_P(count_of_zero_is_the_largest, largest)
     CHECK(out2());
 }
 
-/* --- gate ----------------------------------------------------------------- */
+/* --- gate ---------------------------------------------------------------- */
 
 /* "Gate Pin Operations Summary": gate falls two clocks after the first count,
  * rises three clocks later.  Waves: from the fall, and from the rise. */
@@ -277,7 +277,7 @@ TEST(gate_low_makes_square_wave_high_in_its_low_half)
     CHECK(out2());
 }
 
-/* --- new counts ----------------------------------------------------------- */
+/* --- new counts ---------------------------------------------------------- */
 
 /* A count of 6 runs since four clocks when `next` is written. */
 static const struct {
@@ -363,7 +363,7 @@ TEST(one_shot_is_triggered_again_by_gate)
     check_wave("LLLLHH");
 }
 
-/* --- reading -------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------- */
 
 static const struct {
     unsigned rw;
@@ -562,7 +562,7 @@ TEST(control_register_cannot_be_read)
     CHECK_EQ(in8(0x43), 0xff);
 }
 
-/* --- IRQ 0 ---------------------------------------------------------------- */
+/* --- IRQ 0 --------------------------------------------------------------- */
 
 static const struct {
     unsigned mode;
@@ -673,7 +673,7 @@ TEST(stopping_counter_0_stops_its_interrupts)
     CHECK(!bench_step_to_timer(b));
 }
 
-/* --- port 61h and the rest ------------------------------------------------ */
+/* --- port 61h and the rest ----------------------------------------------- */
 
 TEST(port_61h_keeps_its_low_four_bits)
 {

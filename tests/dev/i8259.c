@@ -92,7 +92,7 @@ static uint8_t irr(uint16_t chip)
     return in8(chip);
 }
 
-/* --- initialisation ------------------------------------------------------- */
+/* --- initialisation ------------------------------------------------------ */
 
 /* Which ICWs are expected: the next write to the odd port is OCW1. */
 static const struct {
@@ -190,7 +190,7 @@ TEST(line_2_belongs_to_the_slave)
     CHECK_EQ(irr(MASTER), 0);
 }
 
-/* --- edges, masks, spurious requests -------------------------------------- */
+/* --- edges, masks, spurious requests ------------------------------------- */
 
 TEST(edge_line_interrupts_once_until_it_falls)
 {
@@ -272,7 +272,7 @@ TEST(true_interrupt_7_is_in_service)
     CHECK_EQ(isr(MASTER), 0x80);
 }
 
-/* --- priorities ----------------------------------------------------------- */
+/* --- priorities ---------------------------------------------------------- */
 
 /* Rank in the pair: 0, 1, slave 8..15, 3..7. */
 static unsigned rank(unsigned n)
@@ -407,7 +407,7 @@ TEST_P(automatic_eoi_rotates_when_told, aeoi_rotation)
     CHECK_EQ(take(), row->second);
 }
 
-/* --- special modes -------------------------------------------------------- */
+/* --- special modes ------------------------------------------------------- */
 
 TEST(special_mask_lets_lower_priorities_through)
 {
@@ -477,7 +477,7 @@ TEST_P(special_fully_nested_mode_nests_the_slave, nested)
         CHECK_EQ(take(), row->request);
 }
 
-/* --- polling -------------------------------------------------------------- */
+/* --- polling ------------------------------------------------------------- */
 
 static const struct {
     uint16_t chip;
@@ -509,7 +509,7 @@ TEST(poll_is_over_after_one_read)
     CHECK_EQ(in8(MASTER + 1), 0x5a);
 }
 
-/* --- level sense ---------------------------------------------------------- */
+/* --- level sense --------------------------------------------------------- */
 
 static const struct {
     uint16_t written, read;

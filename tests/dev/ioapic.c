@@ -50,7 +50,7 @@ static void line(unsigned n, bool level)
     bench_drive(b, n < 16 ? "isa" : "gsi", n, level);
 }
 
-/* --- registers ------------------------------------------------------------ */
+/* --- registers ----------------------------------------------------------- */
 
 TEST(all_inputs_are_masked_after_reset)
 {
@@ -114,7 +114,7 @@ TEST(entry_has_its_writable_bits)
     }
 }
 
-/* --- delivery ------------------------------------------------------------- */
+/* --- delivery ------------------------------------------------------------ */
 
 static const struct {
     unsigned line, pin;

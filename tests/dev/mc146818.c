@@ -94,7 +94,7 @@ static const char *time_now(void)
     return text;
 }
 
-/* --- time ----------------------------------------------------------------- */
+/* --- time ---------------------------------------------------------------- */
 
 static const struct {
     uint64_t wall;
@@ -241,7 +241,7 @@ TEST(time_can_be_written_while_it_runs)
     CHECK_STR_EQ(time_now(), "2023-06-15 10:45:00");
 }
 
-/* --- SET, divider, update in progress ------------------------------------- */
+/* --- SET, divider, update in progress ------------------------------------ */
 
 TEST(set_stops_the_time)
 {
@@ -328,7 +328,7 @@ TEST(uip_cannot_be_written)
     CHECK_EQ(get(A), 0x26);
 }
 
-/* --- interrupts ----------------------------------------------------------- */
+/* --- interrupts ---------------------------------------------------------- */
 
 static const struct {
     uint8_t enable, flag;
@@ -515,7 +515,7 @@ TEST(new_alarm_is_not_compared_with_the_past)
     CHECK_EQ(get(C) & AF, 0);
 }
 
-/* --- memory --------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------- */
 
 TEST(flag_registers_are_read_only)
 {

@@ -115,7 +115,7 @@ static bool irq(void)
     return bench_line(b, "isa", 4);
 }
 
-/* --- reset ---------------------------------------------------------------- */
+/* --- reset --------------------------------------------------------------- */
 
 /* Table II. */
 static const struct {
@@ -207,7 +207,7 @@ TEST_P(other_side_learns_speed_and_format, formats)
     CHECK_EQ(stops, row->stops);
 }
 
-/* --- sending -------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------- */
 
 TEST(bytes_are_sent)
 {
@@ -262,7 +262,7 @@ TEST(break_bit_sends_a_break)
     CHECK_EQ(breaks, 0);
 }
 
-/* --- THRE interrupt ------------------------------------------------------- */
+/* --- THRE interrupt ------------------------------------------------------ */
 
 TEST(enabling_thre_interrupts_while_the_transmitter_is_empty)
 {
@@ -317,7 +317,7 @@ TEST(each_character_sent_interrupts_anew)
     }
 }
 
-/* --- receiving ------------------------------------------------------------ */
+/* --- receiving ----------------------------------------------------------- */
 
 TEST(characters_are_received_one_by_one)
 {
@@ -436,7 +436,7 @@ TEST(no_timeout_without_fifos)
     CHECK_EQ(in8(IIR), 0x04);
 }
 
-/* --- FIFO control --------------------------------------------------------- */
+/* --- FIFO control -------------------------------------------------------- */
 
 /* FIFO contents after a write to FCR in the state `from`. */
 static const struct {
@@ -467,7 +467,7 @@ TEST(fcr_is_not_programmed_unless_it_enables)
     CHECK(irq());
 }
 
-/* --- interrupt priorities ------------------------------------------------- */
+/* --- interrupt priorities ------------------------------------------------ */
 
 enum {
     SOURCE_LINE = 1,
@@ -576,7 +576,7 @@ TEST_P(out2_gates_the_interrupt_line, gates)
     CHECK_EQ(in8(IIR), 0x04);
 }
 
-/* --- line status ---------------------------------------------------------- */
+/* --- line status --------------------------------------------------------- */
 
 TEST(break_is_a_character_of_zeros_with_its_flag)
 {
@@ -634,7 +634,7 @@ TEST_P(overrun_loses_a_character_and_says_so, overruns)
     CHECK_EQ(in8(LSR) & DR, 0);
 }
 
-/* --- modem ---------------------------------------------------------------- */
+/* --- modem --------------------------------------------------------------- */
 
 /* Section 8.8: levels and deltas after the outside lines change. */
 static const struct {
@@ -695,7 +695,7 @@ TEST_P(modem_control_drives_its_pins, outputs)
     CHECK_EQ(lines_out, row->lines);
 }
 
-/* --- loopback ------------------------------------------------------------- */
+/* --- loopback ------------------------------------------------------------ */
 
 static const struct {
     uint8_t mcr, msr;
@@ -748,7 +748,7 @@ TEST(what_arrives_in_loopback_waits)
     CHECK_EQ(in8(RBR), 'x');
 }
 
-/* --- the rest ------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------ */
 
 static const struct {
     const char *port, *irq;

@@ -30,7 +30,7 @@ static void start_dma(uint8_t cmd, uint32_t lba, uint16_t count)
     out8(COMMAND, cmd);
 }
 
-/* --- PCI ------------------------------------------------------------------ */
+/* --- PCI ----------------------------------------------------------------- */
 
 static const struct {
     uint8_t offset, size;
@@ -94,7 +94,7 @@ TEST(channels_have_their_own_interrupts)
     CHECK(bench_line(b, "isa", 15));
 }
 
-/* --- bus master registers ------------------------------------------------- */
+/* --- bus master registers ------------------------------------------------ */
 
 TEST(bus_master_registers_keep_their_bits)
 {
@@ -147,7 +147,7 @@ TEST(alternate_status_does_not_acknowledge)
     CHECK(!irq14());
 }
 
-/* --- transfers ------------------------------------------------------------ */
+/* --- transfers ----------------------------------------------------------- */
 
 /* Sizes of the table's regions; they follow each other with gaps of 64 KiB. */
 static const struct {

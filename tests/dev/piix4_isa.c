@@ -33,7 +33,7 @@ static uint16_t lines(void)
     return v;
 }
 
-/* --- interrupt routing ---------------------------------------------------- */
+/* --- interrupt routing --------------------------------------------------- */
 
 /* Value of PIRQRC: IRQ that rises, 0 for none ("reserved"). */
 static const struct {
@@ -108,7 +108,7 @@ TEST(asserted_pirq_survives_save_and_load)
     CHECK_EQ(lines(), 1 << 12);
 }
 
-/* --- resets and A20 ------------------------------------------------------- */
+/* --- resets and A20 ------------------------------------------------------ */
 
 static const struct {
     uint8_t first, second;
@@ -170,7 +170,7 @@ TEST(port_92h_gates_a20)
     CHECK(bench_line(b, "a20", 0));
 }
 
-/* --- configuration -------------------------------------------------------- */
+/* --- configuration ------------------------------------------------------- */
 
 static const struct {
     uint8_t offset, size;

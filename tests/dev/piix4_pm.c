@@ -38,7 +38,7 @@ static bool sci(void)
     return bench_line(b, "isa", 9);
 }
 
-/* --- where the registers are ---------------------------------------------- */
+/* --- where the registers are --------------------------------------------- */
 
 TEST(registers_appear_where_the_base_says)
 {
@@ -82,7 +82,7 @@ TEST(place_and_contents_survive_save_and_load)
     CHECK_EQ(in32(TMR), HZ);
 }
 
-/* --- timer ---------------------------------------------------------------- */
+/* --- timer --------------------------------------------------------------- */
 
 static const struct {
     uint64_t ns;
@@ -140,7 +140,7 @@ TEST(overflow_interrupts_when_it_is_enabled)
     CHECK(!bench_step_to_timer(b));
 }
 
-/* --- status, enables, SCI ------------------------------------------------- */
+/* --- status, enables, SCI ------------------------------------------------ */
 
 static const struct {
     uint16_t en, cntrl;
@@ -240,7 +240,7 @@ TEST(odd_word_is_its_two_bytes)
     CHECK_EQ(in32(STS), 0x05000000);
 }
 
-/* --- power ---------------------------------------------------------------- */
+/* --- power --------------------------------------------------------------- */
 
 static const struct {
     uint16_t cntrl;
@@ -279,7 +279,7 @@ TEST(acpi_is_switched_by_the_apm_port)
     CHECK_EQ(in8(0xb3), 0x5a);
 }
 
-/* --- SMBus ---------------------------------------------------------------- */
+/* --- SMBus --------------------------------------------------------------- */
 
 TEST(smbus_has_nobody_who_answers)
 {

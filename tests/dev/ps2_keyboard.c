@@ -54,7 +54,7 @@ static void use_set(uint8_t set)
     CHECK_STR_EQ(reply_to(set), "fa");
 }
 
-/* --- scan codes ----------------------------------------------------------- */
+/* --- scan codes ---------------------------------------------------------- */
 
 /* HID usage; make codes, E0 as 1xx; sets 1, 2, 3. */
 static const struct {
@@ -219,7 +219,7 @@ TEST(pause_is_translated_whole)
     CHECK_STR_EQ(bytes(), "e1 1d 45 e1 9d c5");
 }
 
-/* --- typematic ------------------------------------------------------------ */
+/* --- typematic ----------------------------------------------------------- */
 
 /* Parameter of F3h; -1: the default, 2Bh.  ms; us by the formula of the
  * manual: (8 + bits 2:0) * 2^(bits 4:3) * 4.17 ms. */
@@ -326,7 +326,7 @@ TEST(unknown_usage_sends_nothing)
     CHECK_STR_EQ(bytes(), "");
 }
 
-/* --- commands ------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------ */
 
 static const struct {
     uint8_t command;
@@ -433,7 +433,7 @@ TEST_P(defaults_bring_set_2_back, defaults)
     CHECK_STR_EQ(reply_to(0x00), "fa 02");
 }
 
-/* --- LEDs ----------------------------------------------------------------- */
+/* --- LEDs ---------------------------------------------------------------- */
 
 static const struct {
     uint8_t written;
@@ -458,7 +458,7 @@ TEST_P(indicators_reach_the_host, leds)
     CHECK_EQ(inputs_leds(bench_vm(b)->inputs), 0);
 }
 
-/* --- overrun -------------------------------------------------------------- */
+/* --- overrun ------------------------------------------------------------- */
 
 static const struct {
     uint8_t set;

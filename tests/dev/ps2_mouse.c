@@ -57,7 +57,7 @@ static void enable(void)
     CHECK_STR_EQ(reply_to(0xf4), "fa");
 }
 
-/* --- commands ------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------ */
 
 static const struct {
     uint8_t command;
@@ -152,7 +152,7 @@ TEST(wrap_mode_echoes_all_but_its_end_and_reset)
     CHECK_STR_EQ(reply_to(0xf2), "fa 00");
 }
 
-/* --- packets -------------------------------------------------------------- */
+/* --- packets ------------------------------------------------------------- */
 
 /* dy: down is positive for the host, up on the wire. */
 static const struct {
@@ -215,7 +215,7 @@ TEST(button_released_while_nobody_reads_is_seen)
     CHECK_STR_EQ(bytes(), "08 00 00");
 }
 
-/* --- reporting ------------------------------------------------------------ */
+/* --- reporting ----------------------------------------------------------- */
 
 TEST(disabled_mouse_reports_nothing)
 {
@@ -287,7 +287,7 @@ TEST(command_drops_packets_that_wait)
     CHECK_STR_EQ(reply_to(0xf2), "01 fa 00"); /* one was on its way */
 }
 
-/* --- IntelliMouse --------------------------------------------------------- */
+/* --- IntelliMouse -------------------------------------------------------- */
 
 static const struct {
     uint8_t rates[6];

@@ -52,7 +52,7 @@ static unsigned sense(void)
     return c.reply[2] << 16 | c.reply[12] << 8 | c.reply[13];
 }
 
-/* --- replies -------------------------------------------------------------- */
+/* --- replies ------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -209,7 +209,7 @@ TEST(configuration_length_is_that_of_its_features)
         CHECK_LE(at + 4 + c.reply[at + 3], c.reply_bytes);
 }
 
-/* --- what is left to the transport ---------------------------------------- */
+/* --- what is left to the transport --------------------------------------- */
 
 static const struct {
     struct cdb cdb;
@@ -244,7 +244,7 @@ TEST_P(command_asks_its_transport, actions)
     CHECK_EQ(sense(), 0);
 }
 
-/* --- failures ------------------------------------------------------------- */
+/* --- failures ------------------------------------------------------------ */
 
 static const struct {
     const char *name;
@@ -331,7 +331,7 @@ TEST(transport_may_report_an_error_of_its_own)
     CHECK_EQ(sense(), 0x31100);
 }
 
-/* --- medium changes, lock, tray ------------------------------------------- */
+/* --- medium changes, lock, tray ------------------------------------------ */
 
 TEST(new_medium_is_reported_as_unit_attention_once)
 {
@@ -414,7 +414,7 @@ TEST(open_tray_is_seen_in_the_media_status)
     CHECK_EQ(c.reply[5], 0x02);
 }
 
-/* --- raw sectors ---------------------------------------------------------- */
+/* --- raw sectors --------------------------------------------------------- */
 
 static const struct {
     uint32_t lba;

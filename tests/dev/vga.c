@@ -6,7 +6,7 @@
  */
 #include "tests/dev/vga_ports.h"
 
-/* --- registers ------------------------------------------------------------ */
+/* --- registers ----------------------------------------------------------- */
 
 /* Index port, data ports, and the bits that exist. */
 static const struct {
@@ -107,7 +107,7 @@ TEST(crtc_protection_leaves_only_line_compare_writable)
     CHECK_EQ(in8(0x3d5), 0x5f);
 }
 
-/* --- status --------------------------------------------------------------- */
+/* --- status -------------------------------------------------------------- */
 
 /* In a second: retraces, and how long the display is off. */
 TEST(retrace_comes_70_times_a_second)
@@ -133,7 +133,7 @@ TEST(retrace_comes_70_times_a_second)
     CHECK_LE(blank, 20000 * 2 / 5);
 }
 
-/* --- DAC ------------------------------------------------------------------ */
+/* --- DAC ----------------------------------------------------------------- */
 
 TEST(dac_is_written_and_read_in_triples)
 {
@@ -210,7 +210,7 @@ TEST(pel_mask_reads_back)
     CHECK_EQ(in8(0x3c6), 0x0f);
 }
 
-/* --- VBE ------------------------------------------------------------------ */
+/* --- VBE ----------------------------------------------------------------- */
 
 static const struct {
     uint16_t written, id;

@@ -181,7 +181,7 @@ TEST(wide_accesses_are_their_bytes)
     CHECK_EQ(lfb_plane(0, 0x200), 0x44);
 }
 
-/* --- where the window is -------------------------------------------------- */
+/* --- where the window is ------------------------------------------------- */
 
 /* Graphics register 6, bits 3:2: first and last address, -1: not there. */
 static const struct {
@@ -222,7 +222,7 @@ TEST(memory_is_not_decoded_while_misc_output_says_so)
     CHECK_EQ(bench_read(b, BASE, 1), 0x11);
 }
 
-/* --- chain 4 and odd/even ------------------------------------------------- */
+/* --- chain 4 and odd/even ------------------------------------------------ */
 
 TEST(chain_4_spreads_bytes_over_the_planes)
 {

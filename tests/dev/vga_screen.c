@@ -44,7 +44,7 @@ static const char *shown(unsigned line)
     return out;
 }
 
-/* --- text ----------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 static void text_mode(void)
 {
@@ -246,7 +246,7 @@ TEST(attribute_bit_3_picks_the_second_font)
     CHECK_EQ(bench_pixel(b, 9, 20), color_of(0x3f));
 }
 
-/* --- colours -------------------------------------------------------------- */
+/* --- colours ------------------------------------------------------------- */
 
 TEST(dac_change_shows_without_new_text)
 {
@@ -284,7 +284,7 @@ TEST_P(color_select_completes_the_dac_index, selects)
     CHECK_EQ(bench_pixel(b, 0, 0), color_of(row->index));
 }
 
-/* --- graphics ------------------------------------------------------------- */
+/* --- graphics ------------------------------------------------------------ */
 
 static void graphics_mode(const struct vga_mode *mode)
 {
@@ -440,7 +440,7 @@ TEST(graphics_have_no_text)
     CHECK(bench_screen_text(b) == NULL);
 }
 
-/* --- VBE ------------------------------------------------------------------ */
+/* --- VBE ----------------------------------------------------------------- */
 
 static const struct {
     uint16_t bpp;

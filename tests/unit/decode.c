@@ -43,7 +43,7 @@ static int decode(struct x86_insn *i, const char *hex, unsigned mode)
     return x86_decode(i, bytes, n, mode, &all);
 }
 
-/* --- text ----------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 static const struct {
     unsigned mode;
@@ -119,7 +119,7 @@ TEST(text_is_cut_to_the_buffer)
     CHECK_STR_EQ(text, "mov    ");
 }
 
-/* --- branches ------------------------------------------------------------- */
+/* --- branches ------------------------------------------------------------ */
 
 static const struct {
     unsigned mode;
@@ -144,7 +144,7 @@ TEST_P(branch_has_size_and_displacement, branches)
     CHECK(i.flags & X86_I_END);
 }
 
-/* --- what is undefined ---------------------------------------------------- */
+/* --- what is undefined --------------------------------------------------- */
 
 static const struct {
     unsigned mode;
@@ -186,7 +186,7 @@ TEST_P(undefined_instruction_raises_ud, undefined)
     CHECK(i.flags & X86_I_END);
 }
 
-/* --- ends ----------------------------------------------------------------- */
+/* --- ends ---------------------------------------------------------------- */
 
 TEST(fifteen_bytes_are_the_most)
 {
@@ -232,7 +232,7 @@ TEST(cut_instruction_asks_for_more)
     }
 }
 
-/* --- features ------------------------------------------------------------- */
+/* --- features ------------------------------------------------------------ */
 
 TEST(absent_feature_gives_way_to_the_older_instruction)
 {
@@ -257,7 +257,7 @@ TEST(absent_feature_is_undefined)
     CHECK(i.fn == h_ud);
 }
 
-/* --- operands ------------------------------------------------------------- */
+/* --- operands ------------------------------------------------------------ */
 
 TEST(stack_bases_use_the_stack_segment)
 {

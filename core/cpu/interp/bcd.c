@@ -95,8 +95,10 @@ void h_aam(struct vcpu *cpu, const struct x86_insn *i)
     uint8_t al = (uint8_t)cpu->st.gpr[RAX], base = (uint8_t)i->imm;
 
     if (!base)
-        cpu_raise(cpu, EXC_DE);
+        cpu_raise(cpu, EXC_DE); /* does not return */
+    /* cppcheck-suppress zerodivcond */
     set_ax(cpu, (uint16_t)(al / base << 8 | al % base));
+    /* cppcheck-suppress zerodivcond */
     flags_put(cpu, FL_ARITH, result_flags(al % base));
 }
 

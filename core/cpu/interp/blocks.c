@@ -73,8 +73,8 @@ void blocks_flush(struct vcpu *cpu)
 
 static unsigned hash_of(const uint8_t *host, unsigned mode)
 {
-    uint64_t h = ((uintptr_t)host ^ (uintptr_t)mode << 40) *
-                 0x9e3779b97f4a7c15ull;
+    uint64_t h =
+        ((uintptr_t)host ^ (uintptr_t)mode << 40) * 0x9e3779b97f4a7c15ull;
 
     return h >> (64 - HASH_BITS);
 }
@@ -214,8 +214,8 @@ static struct block *block_new(struct vcpu *cpu, const uint8_t *host,
         avail = BLOCK_BYTES;
     /* another processor may change them while they are decoded */
     memcpy(code, host, avail);
-    b->count = (uint8_t)decode_run(cpu, b->insn, BLOCK_INSNS, code, avail,
-                                   &bytes);
+    b->count =
+        (uint8_t)decode_run(cpu, b->insn, BLOCK_INSNS, code, avail, &bytes);
     if (!b->count)
         return NULL;
     b->gen_now = &mem->code_gen[page];

@@ -23,27 +23,27 @@
 #define BLOCK_INSNS 32
 
 struct block {
-    const uint32_t *gen_now;    /* the page's code_gen */
-    uint32_t gen;               /* ... when the bytes were read */
+    const uint32_t *gen_now; /* the page's code_gen */
+    uint32_t gen;            /* ... when the bytes were read */
     uint16_t bytes;
     uint8_t count;
     uint8_t mode;
-    bool dead;                  /* some instructions were made h_stale */
-    struct block *succ[2];      /* likely successors ... */
-    uint64_t succ_lin[2];       /* ... valid for this linear address */
-    uint64_t succ_key[2];       /* ... and vcpu.key */
+    bool dead;             /* some instructions were made h_stale */
+    struct block *succ[2]; /* likely successors ... */
+    uint64_t succ_lin[2];  /* ... valid for this linear address */
+    uint64_t succ_key[2];  /* ... and vcpu.key */
     uint8_t succ_next;
     const uint8_t *host;
     struct block *hash_next;
     struct memory *mem;
     uint64_t mem_page;
-    uint8_t *code;              /* copy of the bytes, for re-validation */
-    struct jit_block *jit;      /* translations, one for each rip */
-    uint8_t runs;               /* until it is worth one */
+    uint8_t *code;         /* copy of the bytes, for re-validation */
+    struct jit_block *jit; /* translations, one for each rip */
+    uint8_t runs;          /* until it is worth one */
     struct x86_insn insn[];
 };
 
-bool blocks_init(struct vcpu *cpu);     /* false: no memory */
+bool blocks_init(struct vcpu *cpu); /* false: no memory */
 void blocks_finish(struct vcpu *cpu);
 void blocks_flush(struct vcpu *cpu);
 

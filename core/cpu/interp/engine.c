@@ -19,13 +19,16 @@
 #include "sched/vcpu.h"
 #include "vm/error.h"
 
-#define JIT_HOT 3               /* runs of a block before it is translated */
+#define JIT_HOT 3 /* runs of a block before it is translated */
 
-/* --- traces ---------------------------------------------------------------------- */
+/* --- traces -------------------------------------------------------------- */
 
-static const struct { const char *name; unsigned bit; } trace_names[] = {
+static const struct {
+    const char *name;
+    unsigned bit;
+} trace_names[] = {
     { "exc", TRACE_EXC }, { "insn", TRACE_INSN }, { "mode", TRACE_MODE },
-    { "msr", TRACE_MSR }, { "io", TRACE_IO }, { "apic", TRACE_APIC },
+    { "msr", TRACE_MSR }, { "io", TRACE_IO },     { "apic", TRACE_APIC },
 };
 
 bool interp_trace(struct vm *vm, const char *text, FILE *log)
@@ -60,18 +63,18 @@ void cpu_trace(struct vcpu *cpu, unsigned what, const char *fmt, ...)
     va_start(ap, fmt);
     text = g_strdup_vprintf(fmt, ap);
     va_end(ap);
-    fprintf(engine_of(cpu)->log, "cpu%u %" G_GUINT64_FORMAT
-            " %04x:%" G_GINT64_MODIFIER "x %s\n", cpu->index, cpu->insns,
-            st->seg[SEG_CS].selector, st->rip, text);
+    fprintf(engine_of(cpu)->log,
+            "cpu%u %" G_GUINT64_FORMAT " %04x:%" G_GINT64_MODIFIER "x %s\n",
+            cpu->index, cpu->insns, st->seg[SEG_CS].selector, st->rip, text);
     if (what != TRACE_EXC)
         return;
-    fprintf(engine_of(cpu)->log, "    ss:sp %04x:%" G_GINT64_MODIFIER
-            "x fl %" G_GINT64_MODIFIER "x cr0 %" G_GINT64_MODIFIER
-            "x cr2 %" G_GINT64_MODIFIER "x ax %" G_GINT64_MODIFIER
-            "x bx %" G_GINT64_MODIFIER "x cx %" G_GINT64_MODIFIER
-            "x dx %" G_GINT64_MODIFIER "x\n", st->seg[SEG_SS].selector,
-            st->gpr[RSP], st->rflags, st->cr0, st->cr2, st->gpr[RAX],
-            st->gpr[RBX], st->gpr[RCX], st->gpr[RDX]);
+    fprintf(engine_of(cpu)->log,
+            "    ss:sp %04x:%" G_GINT64_MODIFIER "x fl %" G_GINT64_MODIFIER
+            "x cr0 %" G_GINT64_MODIFIER "x cr2 %" G_GINT64_MODIFIER
+            "x ax %" G_GINT64_MODIFIER "x bx %" G_GINT64_MODIFIER
+            "x cx %" G_GINT64_MODIFIER "x dx %" G_GINT64_MODIFIER "x\n",
+            st->seg[SEG_SS].selector, st->gpr[RSP], st->rflags, st->cr0,
+            st->cr2, st->gpr[RAX], st->gpr[RBX], st->gpr[RCX], st->gpr[RDX]);
 }
 
 void trace_insn(struct vcpu *cpu, const struct x86_insn *i)
@@ -80,12 +83,13 @@ void trace_insn(struct vcpu *cpu, const struct x86_insn *i)
 
     x86_disasm(text, sizeof text, i, cpu->st.rip + i->len,
                cpu->mode & (MODE_CODE | MODE_REAL));
-    cpu_trace(cpu, TRACE_INSN, "%-32s ax %" G_GINT64_MODIFIER "x cx %"
-              G_GINT64_MODIFIER "x dx %" G_GINT64_MODIFIER "x bx %"
-              G_GINT64_MODIFIER "x sp %" G_GINT64_MODIFIER "x bp %"
-              G_GINT64_MODIFIER "x si %" G_GINT64_MODIFIER "x di %"
-              G_GINT64_MODIFIER "x fl %" G_GINT64_MODIFIER "x", text,
-              cpu->st.gpr[RAX], cpu->st.gpr[RCX], cpu->st.gpr[RDX],
+    cpu_trace(cpu, TRACE_INSN,
+              "%-32s ax %" G_GINT64_MODIFIER "x cx %" G_GINT64_MODIFIER
+              "x dx %" G_GINT64_MODIFIER "x bx %" G_GINT64_MODIFIER
+              "x sp %" G_GINT64_MODIFIER "x bp %" G_GINT64_MODIFIER
+              "x si %" G_GINT64_MODIFIER "x di %" G_GINT64_MODIFIER
+              "x fl %" G_GINT64_MODIFIER "x",
+              text, cpu->st.gpr[RAX], cpu->st.gpr[RCX], cpu->st.gpr[RDX],
               cpu->st.gpr[RBX], cpu->st.gpr[RSP], cpu->st.gpr[RBP],
               cpu->st.gpr[RSI], cpu->st.gpr[RDI], cpu->st.rflags);
 }
@@ -101,7 +105,7 @@ void cpu_report(struct vcpu *cpu, const char *fmt, ...)
     log_warn("cpu", "cpu %u: %s", cpu->index, text);
 }
 
-/* --- the engine ------------------------------------------------------------------- */
+/* --- the engine ---------------------------------------------------------- */
 
 static bool interp_vm_create(struct vm *vm, GError **error)
 {
@@ -137,12 +141,14 @@ static bool interp_vcpu_create(struct vcpu *cpu, GError **error)
     if (!mmu_init(cpu) || !blocks_init(cpu)) {
         interp_vcpu_destroy(cpu);
         vm_fail(error, VM_ERROR_RUN, "no memory for the caches of processor %u",
-                 cpu->index);
+                cpu->index);
         return false;
     }
     if (cpu->vm->jit && !jit_init(cpu, cpu->vm->deterministic, JIT_HOT))
-        log_warn("cpu", "cpu %u: no translation, it is not allowed to map "
-                 "code", cpu->index);
+        log_warn("cpu",
+                 "cpu %u: no translation, it is not allowed to map "
+                 "code",
+                 cpu->index);
     mode_update(cpu);
     return true;
 }
@@ -174,14 +180,18 @@ static char *interp_describe(struct vm *vm)
 
     for (unsigned n = 0; n < vm->vcpu_count; n++) {
         const struct vcpu *c = vm->vcpus[n];
-        const struct { const char *name; uint64_t value; } rows[] = {
+        const struct {
+            const char *name;
+            uint64_t value;
+        } rows[] = {
             { "instructions", c->insns },
             { "blocks decoded", c->n_blocks_decoded },
             { "tlb fills", c->n_tlb_fills },
             { "tlb flushes", c->n_tlb_flushes },
             { "exceptions", c->n_exceptions },
             { "interrupts", c->n_interrupts },
-            { "mmio accesses", c->n_mmio }, { "port accesses", c->n_pio },
+            { "mmio accesses", c->n_mmio },
+            { "port accesses", c->n_pio },
             { "stores into code", c->n_code_hits },
             { "halts", c->n_halts },
         };

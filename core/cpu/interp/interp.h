@@ -28,8 +28,7 @@
 /* --- exceptions ---------------------------------------------------------- */
 
 _Noreturn void cpu_raise(struct vcpu *cpu, unsigned vector);
-_Noreturn void cpu_raise_err(struct vcpu *cpu, unsigned vector,
-                             uint32_t error);
+_Noreturn void cpu_raise_err(struct vcpu *cpu, unsigned vector, uint32_t error);
 _Noreturn void cpu_gp0(struct vcpu *cpu);
 _Noreturn void cpu_ud(struct vcpu *cpu);
 
@@ -149,8 +148,7 @@ static inline uint8_t *tlb_hit_r(struct vcpu *cpu, unsigned seg, uint64_t off,
 {
     const struct seg_fast *s = &cpu->fast[seg];
     uint64_t lin = s->base + off;
-    const struct tlb_entry *e =
-        &cpu->tlb->e[ACCESS_READ][TLB_INDEX(lin)];
+    const struct tlb_entry *e = &cpu->tlb->e[ACCESS_READ][TLB_INDEX(lin)];
     uint64_t d = lin ^ e->tag;
 
     if (likely(d <= PAGE_BYTES - n && off + n <= s->read_end))
@@ -163,8 +161,7 @@ static inline uint8_t *tlb_hit_w(struct vcpu *cpu, unsigned seg, uint64_t off,
 {
     const struct seg_fast *s = &cpu->fast[seg];
     uint64_t lin = s->base + off;
-    const struct tlb_entry *e =
-        &cpu->tlb->e[ACCESS_WRITE][TLB_INDEX(lin)];
+    const struct tlb_entry *e = &cpu->tlb->e[ACCESS_WRITE][TLB_INDEX(lin)];
     uint64_t d = lin ^ e->tag;
 
     if (likely(d <= PAGE_BYTES - n && off + n <= s->write_end))
@@ -183,10 +180,10 @@ typedef uint64_t guest64 __attribute__((aligned(1), may_alias));
 
 static inline uint64_t host_ld(const uint8_t *p, unsigned n)
 {
-    return n == 8 ? *(const volatile guest64 *)p
-         : n == 4 ? *(const volatile guest32 *)p
-         : n == 2 ? *(const volatile guest16 *)p
-                  : *(const volatile guest8 *)p;
+    return n == 8   ? *(const volatile guest64 *)p
+           : n == 4 ? *(const volatile guest32 *)p
+           : n == 2 ? *(const volatile guest16 *)p
+                    : *(const volatile guest8 *)p;
 }
 
 static inline void host_st(uint8_t *p, uint64_t value, unsigned n)
@@ -201,34 +198,34 @@ static inline void host_st(uint8_t *p, uint64_t value, unsigned n)
         *(volatile guest8 *)p = (uint8_t)value;
 }
 
-#define INTERP_MEMORY(bits)                                                  \
-    static inline uint##bits##_t ld##bits(struct vcpu *cpu, unsigned seg,    \
-                                          uint64_t off)                      \
-    {                                                                        \
-        uint8_t *p = tlb_hit_r(cpu, seg, off, bits / 8);                     \
-                                                                             \
-        if (likely(p != NULL))                                               \
-            return *(volatile guest##bits *)p;                               \
-        return (uint##bits##_t)ld_slow(cpu, seg, off, bits / 8);             \
-    }                                                                        \
-    static inline uint##bits##_t ld##bits##w(struct vcpu *cpu, unsigned seg, \
-                                             uint64_t off)                   \
-    {                                                                        \
-        uint8_t *p = tlb_hit_w(cpu, seg, off, bits / 8);                     \
-                                                                             \
-        if (likely(p != NULL))                                               \
-            return *(volatile guest##bits *)p;                               \
-        return (uint##bits##_t)ldw_slow(cpu, seg, off, bits / 8);            \
-    }                                                                        \
-    static inline void st##bits(struct vcpu *cpu, unsigned seg,              \
-                                uint64_t off, uint##bits##_t value)          \
-    {                                                                        \
-        uint8_t *p = tlb_hit_w(cpu, seg, off, bits / 8);                     \
-                                                                             \
-        if (likely(p != NULL))                                               \
-            *(volatile guest##bits *)p = value;                              \
-        else                                                                 \
-            st_slow(cpu, seg, off, value, bits / 8);                         \
+#define INTERP_MEMORY(bits)                                                   \
+    static inline uint##bits##_t ld##bits(struct vcpu *cpu, unsigned seg,     \
+                                          uint64_t off)                       \
+    {                                                                         \
+        uint8_t *p = tlb_hit_r(cpu, seg, off, bits / 8);                      \
+                                                                              \
+        if (likely(p != NULL))                                                \
+            return *(volatile guest##bits *)p;                                \
+        return (uint##bits##_t)ld_slow(cpu, seg, off, bits / 8);              \
+    }                                                                         \
+    static inline uint##bits##_t ld##bits##w(struct vcpu *cpu, unsigned seg,  \
+                                             uint64_t off)                    \
+    {                                                                         \
+        uint8_t *p = tlb_hit_w(cpu, seg, off, bits / 8);                      \
+                                                                              \
+        if (likely(p != NULL))                                                \
+            return *(volatile guest##bits *)p;                                \
+        return (uint##bits##_t)ldw_slow(cpu, seg, off, bits / 8);             \
+    }                                                                         \
+    static inline void st##bits(struct vcpu *cpu, unsigned seg, uint64_t off, \
+                                uint##bits##_t value)                         \
+    {                                                                         \
+        uint8_t *p = tlb_hit_w(cpu, seg, off, bits / 8);                      \
+                                                                              \
+        if (likely(p != NULL))                                                \
+            *(volatile guest##bits *)p = value;                               \
+        else                                                                  \
+            st_slow(cpu, seg, off, value, bits / 8);                          \
     }
 INTERP_MEMORY(8)
 INTERP_MEMORY(16)
@@ -240,8 +237,10 @@ INTERP_MEMORY(64)
 static inline uint64_t ld_n(struct vcpu *cpu, unsigned seg, uint64_t off,
                             unsigned n)
 {
-    return n == 8 ? ld64(cpu, seg, off) : n == 4 ? ld32(cpu, seg, off)
-         : n == 2 ? ld16(cpu, seg, off) : ld8(cpu, seg, off);
+    return n == 8   ? ld64(cpu, seg, off)
+           : n == 4 ? ld32(cpu, seg, off)
+           : n == 2 ? ld16(cpu, seg, off)
+                    : ld8(cpu, seg, off);
 }
 
 static inline void st_n(struct vcpu *cpu, unsigned seg, uint64_t off,
@@ -304,8 +303,9 @@ static inline uint64_t sp_get(struct vcpu *cpu)
 
 static inline uint64_t sp_trim(struct vcpu *cpu, uint64_t sp)
 {
-    return cpu->sp_size == 8 ? sp
-         : cpu->sp_size == 4 ? (uint32_t)sp : (uint16_t)sp;
+    return cpu->sp_size == 8   ? sp
+           : cpu->sp_size == 4 ? (uint32_t)sp
+                               : (uint16_t)sp;
 }
 
 static inline void sp_set(struct vcpu *cpu, uint64_t sp)
@@ -314,21 +314,21 @@ static inline void sp_set(struct vcpu *cpu, uint64_t sp)
     reg_set(cpu, RSP, cpu->sp_size, sp);
 }
 
-#define INTERP_STACK(bits)                                                   \
-    static inline void push##bits(struct vcpu *cpu, uint##bits##_t value)    \
-    {                                                                        \
-        uint64_t sp = sp_trim(cpu, cpu->st.gpr[RSP] - bits / 8);             \
-                                                                             \
-        st##bits(cpu, SEG_SS, sp, value);                                    \
-        sp_set(cpu, sp);                                                     \
-    }                                                                        \
-    static inline uint##bits##_t pop##bits(struct vcpu *cpu)                 \
-    {                                                                        \
-        uint64_t sp = sp_get(cpu);                                           \
-        uint##bits##_t value = ld##bits(cpu, SEG_SS, sp);                    \
-                                                                             \
-        sp_set(cpu, sp + bits / 8);                                          \
-        return value;                                                        \
+#define INTERP_STACK(bits)                                                \
+    static inline void push##bits(struct vcpu *cpu, uint##bits##_t value) \
+    {                                                                     \
+        uint64_t sp = sp_trim(cpu, cpu->st.gpr[RSP] - bits / 8);          \
+                                                                          \
+        st##bits(cpu, SEG_SS, sp, value);                                 \
+        sp_set(cpu, sp);                                                  \
+    }                                                                     \
+    static inline uint##bits##_t pop##bits(struct vcpu *cpu)              \
+    {                                                                     \
+        uint64_t sp = sp_get(cpu);                                        \
+        uint##bits##_t value = ld##bits(cpu, SEG_SS, sp);                 \
+                                                                          \
+        sp_set(cpu, sp + bits / 8);                                       \
+        return value;                                                     \
     }
 INTERP_STACK(16)
 INTERP_STACK(32)

@@ -27,14 +27,14 @@
 #include "sched/vcpu.h"
 
 _Static_assert(offsetof(struct x86_state, gpr) == 0 &&
-               offsetof(struct x86_state, rip) == X86_RIP * 8,
+                   offsetof(struct x86_state, rip) == X86_RIP * 8,
                "ea() takes rip for register 16");
 _Static_assert(offsetof(struct vcpu, st) == 0, "st is first");
 
 /* What attend() found: go on, or leave run(). */
 #define GO_ON -1
 
-/* --- finding the next block ----------------------------------------------- */
+/* --- finding the next block ---------------------------------------------- */
 
 static void chain(struct vcpu *cpu, struct block *from, uint64_t lin,
                   struct block *to)
@@ -48,11 +48,12 @@ static void chain(struct vcpu *cpu, struct block *from, uint64_t lin,
 }
 
 /* NULL: something has to be attended first. */
-static __attribute__((noinline)) struct block *
-find_block(struct vcpu *cpu, struct block *from, uint64_t lin)
+static __attribute__((noinline)) struct block *find_block(struct vcpu *cpu,
+                                                          struct block *from,
+                                                          uint64_t lin)
 {
-    struct jump_entry *j = &cpu->jumps[(lin ^ lin >> JUMP_BITS) &
-                                       ((1u << JUMP_BITS) - 1)];
+    struct jump_entry *j =
+        &cpu->jumps[(lin ^ lin >> JUMP_BITS) & ((1u << JUMP_BITS) - 1)];
     struct block *b;
 
     if (j->lin == lin && j->key == cpu->key && block_is_valid(j->block)) {
@@ -65,7 +66,7 @@ find_block(struct vcpu *cpu, struct block *from, uint64_t lin)
     cpu->fetching = true;
     b = blocks_find(cpu, cpu->long_mode ? lin : (uint32_t)lin);
     cpu->fetching = false;
-    from = cpu->cur;            /* NULL after a flush of all blocks */
+    from = cpu->cur; /* NULL after a flush of all blocks */
     if (!b || !block_is_valid(b))
         return b;
     *j = (struct jump_entry){ lin, cpu->key, b };
@@ -166,7 +167,7 @@ static void step(struct vcpu *cpu)
         cpu->db_pending |= DB_STEP;
 }
 
-/* --- between blocks -------------------------------------------------------- */
+/* --- between blocks ------------------------------------------------------ */
 
 static void clear_request(struct vcpu *cpu, uint32_t req)
 {
@@ -213,7 +214,7 @@ static void take_interrupt(struct vcpu *cpu)
         cpu->st.movss_shadow) {
         cpu->intr_waiting = lapic_has_interrupt(cpu);
         if (cpu->intr_waiting && (cpu->st.rflags & FL_IF))
-            cpu_attend(cpu, REQ_INTR);  /* only the shadow is in the way */
+            cpu_attend(cpu, REQ_INTR); /* only the shadow is in the way */
         return;
     }
     vector = lapic_ack(cpu);
@@ -270,8 +271,7 @@ static int attend(struct vcpu *cpu)
         take_interrupt(cpu);
     if (cpu->st.activity != X86_RUNNING) {
         clear_request(cpu, REQ_SLOW);
-        return cpu->st.activity == X86_SHUTDOWN ? ACCEL_SHUTDOWN
-                                                : ACCEL_HALTED;
+        return cpu->st.activity == X86_SHUTDOWN ? ACCEL_SHUTDOWN : ACCEL_HALTED;
     }
     if (req & REQ_SLOW) {
         if (!needs_steps(cpu))
@@ -284,7 +284,7 @@ static int attend(struct vcpu *cpu)
     return GO_ON;
 }
 
-/* --- the loop -------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------ */
 
 static enum accel_exit run_blocks(struct vcpu *cpu)
 {
@@ -338,7 +338,7 @@ static enum accel_exit run_blocks(struct vcpu *cpu)
 }
 
 enum accel_exit interp_run(struct vcpu *cpu, uint64_t budget,
-                                  uint64_t *executed)
+                           uint64_t *executed)
 {
     enum accel_exit exit;
 
@@ -355,7 +355,7 @@ enum accel_exit interp_run(struct vcpu *cpu, uint64_t budget,
         cpu->st.activity = X86_SHUTDOWN;
         cpu_attend(cpu, REQ_SLOW);
     }
-    cpu->vec_live = 0;          /* saved before anything could be raised */
+    cpu->vec_live = 0; /* saved before anything could be raised */
     exit = run_blocks(cpu);
     if (cpu->late_count)
         code_late_check(cpu);

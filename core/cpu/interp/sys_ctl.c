@@ -12,7 +12,7 @@
 #include "irq/lapic.h"
 #include "sched/vcpu.h"
 
-/* --- control registers -------------------------------------------------------- */
+/* --- control registers --------------------------------------------------- */
 
 static void enter_long_mode(struct vcpu *cpu, bool on)
 {
@@ -26,11 +26,9 @@ static void check_paging_on(struct vcpu *cpu)
 {
     bool lme = cpu->st.efer & EFER_LME;
 
-    if (lme && (!(cpu->st.cr4 & CR4_PAE) ||
-                (cpu->st.seg[SEG_CS].attr & SEG_L)))
+    if (lme && (!(cpu->st.cr4 & CR4_PAE) || (cpu->st.seg[SEG_CS].attr & SEG_L)))
         cpu_gp0(cpu);
-    if (!lme && (cpu->st.cr4 & CR4_PAE) &&
-        !mmu_load_pdptrs(cpu, cpu->st.cr3))
+    if (!lme && (cpu->st.cr4 & CR4_PAE) && !mmu_load_pdptrs(cpu, cpu->st.cr3))
         cpu_gp0(cpu);
 }
 
@@ -46,8 +44,7 @@ void cr0_write(struct vcpu *cpu, uint64_t value)
     changed = old ^ value;
     if (changed & value & CR0_PG)
         check_paging_on(cpu);
-    if ((changed & old & CR0_PG) &&
-        ((cpu->st.cr4 & CR4_PCIDE) || cpu->code64))
+    if ((changed & old & CR0_PG) && ((cpu->st.cr4 & CR4_PCIDE) || cpu->code64))
         cpu_gp0(cpu);
     /* with PAE paging these reload the PDPTRs (SDM 3A 4.4.1) */
     if ((value & CR0_PG) && (changed & (CR0_CD | CR0_NW)) &&
@@ -88,14 +85,24 @@ void cr3_write(struct vcpu *cpu, uint64_t value)
 static uint64_t cr4_allowed(const struct vcpu *cpu)
 {
     const struct x86_features *f = &cpu->model->features;
-    static const struct { uint32_t bit; uint16_t feature; } bits[] = {
-        { CR4_VME | CR4_PVI, X86_F_vme }, { CR4_TSD, X86_F_tsc },
-        { CR4_DE, X86_F_de }, { CR4_PSE, X86_F_pse }, { CR4_PAE, X86_F_pae },
-        { CR4_MCE, X86_F_mce }, { CR4_PGE, X86_F_pge },
+    static const struct {
+        uint32_t bit;
+        uint16_t feature;
+    } bits[] = {
+        { CR4_VME | CR4_PVI, X86_F_vme },
+        { CR4_TSD, X86_F_tsc },
+        { CR4_DE, X86_F_de },
+        { CR4_PSE, X86_F_pse },
+        { CR4_PAE, X86_F_pae },
+        { CR4_MCE, X86_F_mce },
+        { CR4_PGE, X86_F_pge },
         { CR4_OSFXSR | CR4_OSXMMEXCPT, X86_F_fxsr },
-        { CR4_UMIP, X86_F_umip }, { CR4_FSGSBASE, X86_F_fsgsbase },
-        { CR4_PCIDE, X86_F_pcid }, { CR4_OSXSAVE, X86_F_xsave },
-        { CR4_SMEP, X86_F_smep }, { CR4_SMAP, X86_F_smap },
+        { CR4_UMIP, X86_F_umip },
+        { CR4_FSGSBASE, X86_F_fsgsbase },
+        { CR4_PCIDE, X86_F_pcid },
+        { CR4_OSXSAVE, X86_F_xsave },
+        { CR4_SMEP, X86_F_smep },
+        { CR4_SMAP, X86_F_smap },
     };
     uint64_t allowed = x86_has(f, X86_F_mmx) ? CR4_PCE : 0;
 
@@ -123,8 +130,8 @@ void cr4_write(struct vcpu *cpu, uint64_t value)
     CPU_TRACE(cpu, TRACE_MODE, "cr4 %llx -> %llx", (unsigned long long)old,
               (unsigned long long)value);
     cpu->st.cr4 = value;
-    if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_PCIDE | CR4_SMEP |
-                   CR4_SMAP))
+    if (changed &
+        (CR4_PAE | CR4_PGE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_SMAP))
         mmu_flush_all(cpu);
     if (changed & CR4_PCIDE)
         mmu_cr3_written(cpu, false);
@@ -186,7 +193,7 @@ void h_clts(struct vcpu *cpu, const struct x86_insn *i)
     mode_deny(cpu);
 }
 
-/* --- debug registers ------------------------------------------------------------ */
+/* --- debug registers ----------------------------------------------------- */
 
 static unsigned debug_number(struct vcpu *cpu, unsigned n)
 {
@@ -196,7 +203,7 @@ static unsigned debug_number(struct vcpu *cpu, unsigned n)
         n += 2;
     }
     check_cpl0(cpu);
-    if (cpu->st.dr[7] & 0x2000) {       /* GD */
+    if (cpu->st.dr[7] & 0x2000) { /* GD */
         cpu->st.dr[6] |= DB_ACCESS;
         cpu_raise(cpu, EXC_DB);
     }
@@ -227,7 +234,7 @@ void h_mov_DR(struct vcpu *cpu, const struct x86_insn *i)
     mode_debug(cpu);
 }
 
-/* --- TLB, caches ------------------------------------------------------------------ */
+/* --- TLB, caches --------------------------------------------------------- */
 
 void h_invlpg(struct vcpu *cpu, const struct x86_insn *i)
 {
@@ -275,7 +282,7 @@ void h_fence(struct vcpu *cpu, const struct x86_insn *i)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* --- flags -------------------------------------------------------------------------- */
+/* --- flags --------------------------------------------------------------- */
 
 void h_pushf(struct vcpu *cpu, const struct x86_insn *i)
 {
@@ -316,7 +323,7 @@ void h_popf(struct vcpu *cpu, const struct x86_insn *i)
     if (i->osz == 2)
         mask &= 0xffff;
     sp_set(cpu, sp_get(cpu) + i->osz);
-    mode_set_flags(cpu, fl, mask | FL_RF);      /* RF becomes 0 */
+    mode_set_flags(cpu, fl, mask | FL_RF); /* RF becomes 0 */
     cpu->st.rflags &= ~(uint64_t)FL_RF;
 }
 
@@ -365,7 +372,7 @@ void h_stac(struct vcpu *cpu, const struct x86_insn *i)
     mode_set_flags(cpu, FL_AC, FL_AC);
 }
 
-/* --- halting ------------------------------------------------------------------------- */
+/* --- halting ------------------------------------------------------------- */
 
 void h_hlt(struct vcpu *cpu, const struct x86_insn *i)
 {

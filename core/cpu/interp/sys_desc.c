@@ -8,7 +8,7 @@
 #include "cpu/mode.h"
 #include "cpu/segment.h"
 
-/* --- questions ------------------------------------------------------------ */
+/* --- questions ----------------------------------------------------------- */
 
 static uint16_t read_sel(struct vcpu *cpu, const struct x86_insn *i)
 {
@@ -31,14 +31,14 @@ static bool may_see(struct vcpu *cpu, uint16_t sel, uint64_t d)
 static bool is_known_system(struct vcpu *cpu, unsigned type, bool with_gates)
 {
     switch (type) {
-    case SYS_LDT: case SYS_TSS32: case SYS_TSS32_BUSY:
-        return true;
-    case SYS_TSS16: case SYS_TSS16_BUSY:
-        return !cpu->long_mode;
-    case SYS_CALL32:
-        return with_gates;
-    case SYS_CALL16: case SYS_TASK_GATE:
-        return with_gates && !cpu->long_mode;
+    case SYS_LDT:
+    case SYS_TSS32:
+    case SYS_TSS32_BUSY: return true;
+    case SYS_TSS16:
+    case SYS_TSS16_BUSY: return !cpu->long_mode;
+    case SYS_CALL32: return with_gates;
+    case SYS_CALL16:
+    case SYS_TASK_GATE: return with_gates && !cpu->long_mode;
     }
     return false;
 }
@@ -81,8 +81,8 @@ void h_verr(struct vcpu *cpu, const struct x86_insn *i)
     uint64_t d;
 
     set_zf(cpu, !sel_is_null(sel) && desc_read(cpu, sel, &d, NULL) &&
-                desc_is_code_or_data(d) && may_see(cpu, sel, d) &&
-                (!desc_is_code(d) || (d >> 41 & 1)));
+                    desc_is_code_or_data(d) && may_see(cpu, sel, d) &&
+                    (!desc_is_code(d) || (d >> 41 & 1)));
 }
 
 void h_verw(struct vcpu *cpu, const struct x86_insn *i)
@@ -91,7 +91,7 @@ void h_verw(struct vcpu *cpu, const struct x86_insn *i)
     uint64_t d;
 
     set_zf(cpu, !sel_is_null(sel) && desc_read(cpu, sel, &d, NULL) &&
-                desc_is_writable(d) && may_see(cpu, sel, d));
+                    desc_is_writable(d) && may_see(cpu, sel, d));
 }
 
 void h_arpl_r(struct vcpu *cpu, const struct x86_insn *i)
@@ -116,13 +116,13 @@ void h_arpl_m(struct vcpu *cpu, const struct x86_insn *i)
     if (!is_protected(cpu))
         cpu_ud(cpu);
     at = ea(cpu, i);
-    dst = ld16(cpu, i->seg, at);        /* written to when it changes only */
+    dst = ld16(cpu, i->seg, at); /* written to when it changes only */
     if ((dst & 3u) < rpl)
         st16(cpu, i->seg, at, (uint16_t)((dst & ~3u) | rpl));
     set_zf(cpu, (dst & 3u) < rpl);
 }
 
-/* --- tables ----------------------------------------------------------------- */
+/* --- tables -------------------------------------------------------------- */
 
 static void check_umip(struct vcpu *cpu)
 {

@@ -10,7 +10,7 @@
 #include "cpu/mode.h"
 #include "cpu/segment.h"
 
-/* --- segment registers ---------------------------------------------------- */
+/* --- segment registers --------------------------------------------------- */
 
 /* Opcodes 06 0E 16 1E, 0F A0, 0F A8: bits 3..5 are the register. */
 void h_push_seg(struct vcpu *cpu, const struct x86_insn *i)
@@ -74,8 +74,9 @@ void h_mov_SwE_m(struct vcpu *cpu, const struct x86_insn *i)
 /* LES, LDS, LSS, LFS, LGS */
 void h_load_far(struct vcpu *cpu, const struct x86_insn *i)
 {
-    unsigned seg = i->opcode == 0xc4 ? SEG_ES : i->opcode == 0xc5 ? SEG_DS
-                 : i->opcode & 7;
+    unsigned seg = i->opcode == 0xc4   ? SEG_ES
+                   : i->opcode == 0xc5 ? SEG_DS
+                                       : i->opcode & 7;
     uint64_t at = ea(cpu, i);
     uint64_t off = ld_n(cpu, i->seg, at, i->osz);
     uint16_t sel = ld16(cpu, i->seg, at + i->osz);
@@ -84,7 +85,7 @@ void h_load_far(struct vcpu *cpu, const struct x86_insn *i)
     reg_set(cpu, i->reg, i->osz, off);
 }
 
-/* --- far control flow ------------------------------------------------------ */
+/* --- far control flow ---------------------------------------------------- */
 
 void h_call_far_A(struct vcpu *cpu, const struct x86_insn *i)
 {
@@ -136,7 +137,7 @@ void h_iret(struct vcpu *cpu, const struct x86_insn *i)
     iret(cpu, i->osz);
 }
 
-/* --- software interrupts ---------------------------------------------------- */
+/* --- software interrupts ------------------------------------------------- */
 
 /*
  * SDM 3B 20.3: in virtual-8086 mode with VME, an INT n whose bit in the
@@ -156,7 +157,8 @@ static bool redirected(struct vcpu *cpu, unsigned vector)
     if (map < 32 || map - 32 + vector / 8 > tr->limit)
         return false;
     if (lin_ld(cpu, tr->base + map - 32 + vector / 8, 1, TLB_SUPER) >>
-        vector % 8 & 1)
+            vector % 8 &
+        1)
         return false;
     target = (uint32_t)lin_ld(cpu, vector * 4, 4, TLB_USER);
     if (iopl(cpu) < 3) {
@@ -235,13 +237,13 @@ void h_gp0(struct vcpu *cpu, const struct x86_insn *i)
     cpu_gp0(cpu);
 }
 
-/* --- fast system calls ------------------------------------------------------- */
+/* --- fast system calls --------------------------------------------------- */
 
-static void flat_code(struct vcpu *cpu, unsigned sel, unsigned cpl,
-                      bool is_64)
+static void flat_code(struct vcpu *cpu, unsigned sel, unsigned cpl, bool is_64)
 {
     cpu->st.seg[SEG_CS] = (struct x86_segment){
-        .selector = (uint16_t)((sel & ~3u) | cpl), .limit = 0xffffffffu,
+        .selector = (uint16_t)((sel & ~3u) | cpl),
+        .limit = 0xffffffffu,
         .attr = (uint16_t)(0x9b | cpl << SEG_DPL_SHIFT | SEG_G |
                            (is_64 ? SEG_L : SEG_DB)),
     };
@@ -250,7 +252,8 @@ static void flat_code(struct vcpu *cpu, unsigned sel, unsigned cpl,
 static void flat_stack(struct vcpu *cpu, unsigned sel, unsigned cpl)
 {
     cpu->st.seg[SEG_SS] = (struct x86_segment){
-        .selector = (uint16_t)((sel & ~3u) | cpl), .limit = 0xffffffffu,
+        .selector = (uint16_t)((sel & ~3u) | cpl),
+        .limit = 0xffffffffu,
         .attr = (uint16_t)(0x93 | cpl << SEG_DPL_SHIFT | SEG_G | SEG_DB),
     };
 }
@@ -316,10 +319,9 @@ void h_sysenter(struct vcpu *cpu, const struct x86_insn *i)
     mode_set_flags(cpu, 0, FL_VM | FL_IF | FL_RF);
     flat_code(cpu, sel, 0, cpu->long_mode);
     flat_stack(cpu, sel + 8, 0);
-    st->gpr[RSP] = cpu->long_mode ? st->sysenter_esp
-                                  : (uint32_t)st->sysenter_esp;
-    st->rip = cpu->long_mode ? st->sysenter_eip
-                             : (uint32_t)st->sysenter_eip;
+    st->gpr[RSP] =
+        cpu->long_mode ? st->sysenter_esp : (uint32_t)st->sysenter_esp;
+    st->rip = cpu->long_mode ? st->sysenter_eip : (uint32_t)st->sysenter_eip;
     mode_segments(cpu);
 }
 

@@ -20,8 +20,7 @@ void h_cpuid(struct vcpu *cpu, const struct x86_insn *i)
 {
     struct cpuid_result r;
 
-    cpuid_read(cpu, (uint32_t)cpu->st.gpr[RAX], (uint32_t)cpu->st.gpr[RCX],
-               &r);
+    cpuid_read(cpu, (uint32_t)cpu->st.gpr[RAX], (uint32_t)cpu->st.gpr[RCX], &r);
     cpu->st.gpr[RAX] = r.eax;
     cpu->st.gpr[RBX] = r.ebx;
     cpu->st.gpr[RCX] = r.ecx;
@@ -96,11 +95,10 @@ void h_rdrand(struct vcpu *cpu, const struct x86_insn *i)
     if (!ok)
         v = 0;
     reg_set(cpu, i->rm, i->osz, v);
-    cpu->st.rflags = (cpu->st.rflags & ~(uint64_t)FL_ARITH) |
-                     (ok ? FL_CF : 0);
+    cpu->st.rflags = (cpu->st.rflags & ~(uint64_t)FL_ARITH) | (ok ? FL_CF : 0);
 }
 
-/* --- FS and GS bases ------------------------------------------------------------ */
+/* --- FS and GS bases ----------------------------------------------------- */
 
 static void check_fsgsbase(struct vcpu *cpu)
 {
@@ -120,8 +118,7 @@ void h_rdgsbase(struct vcpu *cpu, const struct x86_insn *i)
     reg_set(cpu, i->rm, i->osz, cpu->st.seg[SEG_GS].base);
 }
 
-static void write_base(struct vcpu *cpu, const struct x86_insn *i,
-                       unsigned seg)
+static void write_base(struct vcpu *cpu, const struct x86_insn *i, unsigned seg)
 {
     uint64_t v = reg_get(cpu, i->rm, i->osz);
 
@@ -152,7 +149,7 @@ void h_swapgs(struct vcpu *cpu, const struct x86_insn *i)
     cpu->st.kernel_gs_base = base;
 }
 
-/* --- what is not known ------------------------------------------------------------ */
+/* --- what is not known --------------------------------------------------- */
 
 /* The bytes are read again: the decoded form does not keep them. */
 void report_undefined(struct vcpu *cpu, const struct x86_insn *i)

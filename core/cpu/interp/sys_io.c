@@ -16,7 +16,7 @@ static void check_map(struct vcpu *cpu, uint16_t port, unsigned n)
     const struct x86_segment *tr = &cpu->st.tr;
     uint32_t map, bits;
 
-    if (!(tr->attr & 8) || tr->limit < 0x67)    /* needs a 32-bit TSS */
+    if (!(tr->attr & 8) || tr->limit < 0x67) /* needs a 32-bit TSS */
         cpu_gp0(cpu);
     map = (uint32_t)lin_ld(cpu, tr->base + 0x66, 2, TLB_SUPER);
     if (map + port / 8 + 1 > tr->limit)
@@ -96,22 +96,22 @@ static void out(struct vcpu *cpu, const struct x86_insn *i, uint16_t port,
         port_out(cpu, port, (uint32_t)cpu->st.gpr[RAX], n);
 }
 
-#define IO_HANDLERS(bits, n)                                                 \
-    void h_in_I_##bits(struct vcpu *cpu, const struct x86_insn *i)           \
-    {                                                                        \
-        in(cpu, i, (uint8_t)i->imm, n);                                      \
-    }                                                                        \
-    void h_in_D_##bits(struct vcpu *cpu, const struct x86_insn *i)           \
-    {                                                                        \
-        in(cpu, i, (uint16_t)cpu->st.gpr[RDX], n);                           \
-    }                                                                        \
-    void h_out_I_##bits(struct vcpu *cpu, const struct x86_insn *i)          \
-    {                                                                        \
-        out(cpu, i, (uint8_t)i->imm, n);                                     \
-    }                                                                        \
-    void h_out_D_##bits(struct vcpu *cpu, const struct x86_insn *i)          \
-    {                                                                        \
-        out(cpu, i, (uint16_t)cpu->st.gpr[RDX], n);                          \
+#define IO_HANDLERS(bits, n)                                        \
+    void h_in_I_##bits(struct vcpu *cpu, const struct x86_insn *i)  \
+    {                                                               \
+        in(cpu, i, (uint8_t)i->imm, n);                             \
+    }                                                               \
+    void h_in_D_##bits(struct vcpu *cpu, const struct x86_insn *i)  \
+    {                                                               \
+        in(cpu, i, (uint16_t)cpu->st.gpr[RDX], n);                  \
+    }                                                               \
+    void h_out_I_##bits(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                               \
+        out(cpu, i, (uint8_t)i->imm, n);                            \
+    }                                                               \
+    void h_out_D_##bits(struct vcpu *cpu, const struct x86_insn *i) \
+    {                                                               \
+        out(cpu, i, (uint16_t)cpu->st.gpr[RDX], n);                 \
     }
 IO_HANDLERS(8, 1)
 IO_HANDLERS(16, 2)
@@ -119,7 +119,7 @@ IO_HANDLERS(32, 4)
 IO_HANDLERS(64, 4)
 #undef IO_HANDLERS
 
-/* --- strings ---------------------------------------------------------------- */
+/* --- strings ------------------------------------------------------------- */
 
 static void advance(struct vcpu *cpu, const struct x86_insn *i, unsigned reg,
                     unsigned n)

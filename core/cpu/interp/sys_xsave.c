@@ -14,14 +14,14 @@
 #include "cpu/interp/vec.h"
 #include "cpu/interp/x87.h"
 
-#define XC_X87 1u
-#define XC_SSE 2u
-#define XC_AVX 4u
+#define XC_X87      1u
+#define XC_SSE      2u
+#define XC_AVX      4u
 #define MXCSR_RESET 0x1f80u
 #define COMPACT     (1ull << 63)
 
 struct image {
-    uint8_t b[832];             /* legacy 512, header 64, AVX 256 */
+    uint8_t b[832]; /* legacy 512, header 64, AVX 256 */
 };
 #define HEADER 512
 #define AVX    576
@@ -50,7 +50,7 @@ unsigned xsave_bytes(uint64_t components)
     return components & XC_AVX ? AVX + 256 : AVX;
 }
 
-/* --- components to and from an image ------------------------------------------ */
+/* --- components to and from an image ------------------------------------- */
 
 static void save_x87(struct vcpu *cpu, const struct x86_insn *i,
                      struct image *m)
@@ -172,10 +172,10 @@ static uint64_t in_use(const struct vcpu *cpu)
     return bits;
 }
 
-/* --- FXSAVE -------------------------------------------------------------------- */
+/* --- FXSAVE -------------------------------------------------------------- */
 
-static void check_image(struct vcpu *cpu, const struct x86_insn *i,
-                        uint64_t at, unsigned align)
+static void check_image(struct vcpu *cpu, const struct x86_insn *i, uint64_t at,
+                        unsigned align)
 {
     if ((cpu->fast[i->seg].base + at) & (align - 1))
         cpu_gp0(cpu);
@@ -192,7 +192,7 @@ void h_fxsave(struct vcpu *cpu, const struct x86_insn *i)
     /* The last byte first, as processors do: which page is missing shows. */
     probe_write(cpu, i->seg, ea_trunc(i, at + 511), 1);
     probe_write(cpu, i->seg, at, 512);
-    ld_bytes(cpu, i->seg, at, &m, 512);         /* what is reserved stays */
+    ld_bytes(cpu, i->seg, at, &m, 512); /* what is reserved stays */
     save_x87(cpu, i, &m);
     put(&m, 24, cpu->st.mxcsr, 4);
     put(&m, 28, mxcsr_valid(cpu), 4);
@@ -217,7 +217,7 @@ void h_fxrstor(struct vcpu *cpu, const struct x86_insn *i)
     load_sse(cpu, &m);
 }
 
-/* --- XSAVE ---------------------------------------------------------------------- */
+/* --- XSAVE --------------------------------------------------------------- */
 
 static uint64_t requested(struct vcpu *cpu)
 {
@@ -225,8 +225,7 @@ static uint64_t requested(struct vcpu *cpu)
         cpu_ud(cpu);
     if (cpu->st.cr0 & CR0_TS)
         cpu_raise(cpu, EXC_NM);
-    return ((uint32_t)cpu->st.gpr[RAX] | cpu->st.gpr[RDX] << 32) &
-           cpu->st.xcr0;
+    return ((uint32_t)cpu->st.gpr[RAX] | cpu->st.gpr[RDX] << 32) & cpu->st.xcr0;
 }
 
 /* `parts`: components to write; bv: what the header says about them. */
@@ -254,8 +253,7 @@ static void xsave(struct vcpu *cpu, const struct x86_insn *i, uint64_t rfbm,
         put(&m, HEADER, rfbm & in_use(cpu), 8);
         put(&m, HEADER + 8, rfbm | COMPACT, 8);
     } else {
-        put(&m, HEADER, (get(&m, HEADER, 8) & ~rfbm) | (rfbm & in_use(cpu)),
-            8);
+        put(&m, HEADER, (get(&m, HEADER, 8) & ~rfbm) | (rfbm & in_use(cpu)), 8);
     }
     st_bytes(cpu, i->seg, at, &m, bytes);
 }
@@ -310,8 +308,8 @@ void h_xrstor(struct vcpu *cpu, const struct x86_insn *i)
         cpu_gp0(cpu);
     if (rfbm & bv & XC_AVX)
         ld_bytes(cpu, i->seg, at + AVX, m.b + AVX, 256);
-    loads_mxcsr = comp & COMPACT ? rfbm & bv & XC_SSE
-                                 : rfbm & (XC_SSE | XC_AVX);
+    loads_mxcsr =
+        comp & COMPACT ? rfbm & bv & XC_SSE : rfbm & (XC_SSE | XC_AVX);
     if (loads_mxcsr && (get(&m, 24, 4) & ~(uint64_t)mxcsr_valid(cpu)))
         cpu_gp0(cpu);
     if (rfbm & bv & XC_X87)
@@ -332,7 +330,7 @@ void h_xrstor(struct vcpu *cpu, const struct x86_insn *i)
         init_vector(cpu, 1);
 }
 
-/* --- XCR0 ------------------------------------------------------------------------ */
+/* --- XCR0 ---------------------------------------------------------------- */
 
 void h_xgetbv(struct vcpu *cpu, const struct x86_insn *i)
 {

@@ -217,7 +217,7 @@ HANDLER_OF(x87_st10)
     native_st(cpu, i, 10);
 }
 
-/* --- control -------------------------------------------------------------- */
+/* --- control ------------------------------------------------------------- */
 
 /* FWAIT heeds CR0.TS only together with MP, and not EM. */
 HANDLER_OF(fwait)
@@ -281,7 +281,7 @@ HANDLER_OF(fnstsw_ax)
     reg_set(cpu, RAX, 2, cpu->st.x87.sw);
 }
 
-/* --- environment ---------------------------------------------------------- */
+/* --- environment --------------------------------------------------------- */
 
 /*
  * Four layouts (SDM volume 1, figures 8-9 to 8-12): 16 or 32 bits by the

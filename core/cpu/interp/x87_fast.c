@@ -17,7 +17,7 @@ static inline void c1_clear(struct vcpu *cpu)
     cpu->st.x87.sw &= (uint16_t)~X87_SW_C1;
 }
 
-/* --- arithmetic ----------------------------------------------------------- */
+/* --- arithmetic ---------------------------------------------------------- */
 
 #define ARITH_MEM(name, insn, bits)                           \
     HANDLER_OF(name)                                          \
@@ -206,7 +206,7 @@ HANDLER_OF(fabs)
     c1_clear(cpu);
 }
 
-/* --- comparison ----------------------------------------------------------- */
+/* --- comparison ---------------------------------------------------------- */
 
 static inline void pop_n(struct vcpu *cpu, unsigned n)
 {
@@ -348,7 +348,7 @@ COMPARE_FLAGS(fcomip, "fcomi", 1)
 COMPARE_FLAGS(fucomi, "fucomi", 0)
 COMPARE_FLAGS(fucomip, "fucomi", 1)
 
-/* --- loads ---------------------------------------------------------------- */
+/* --- loads --------------------------------------------------------------- */
 
 static inline void ext_set(uint8_t *r, unsigned sign_exponent,
                            uint64_t mantissa)
@@ -490,7 +490,7 @@ HANDLER_OF(fldz)
     load_constant(cpu, i, 0, 0);
 }
 
-/* --- stores --------------------------------------------------------------- */
+/* --- stores -------------------------------------------------------------- */
 
 #define STORE_MEM(name, insn, bits, pops)                     \
     HANDLER_OF(name)                                          \
@@ -603,7 +603,7 @@ HANDLER_OF(fxch)
     c1_clear(cpu);
 }
 
-/* --- FCMOVcc -------------------------------------------------------------- */
+/* --- FCMOVcc ------------------------------------------------------------- */
 
 static void move_if(struct vcpu *cpu, const struct x86_insn *i, bool taken)
 {
