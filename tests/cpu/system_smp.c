@@ -276,13 +276,15 @@ GUEST_CODE(patcher, 64,
 GUEST_CODE(patched, 16, "mov $0x2000,%ax; mov %ax,%ds; 1: movl $1,0; jmp 1b");
 TEST(code_changed_by_another_processor)
 {
+    static const uint8_t address[] = { 0x09, 0x80, 0x00, 0x00 };
     struct guest *g = start_threads(GUEST_BYTES(patcher));
+    uint8_t *place;
 
     /* b8 00 20, 8e d8, 66 c7 06 00 00 IMM32 at 800Ah */
     guest_load(g, 0x8000, GUEST_BYTES(patched));
-    for (size_t n = 0; n + 4 < (size_t)(patcher_end - patcher_start); n++)
-        if (!memcmp(g->ram + GUEST_CODE_AT + n, "\x09\x80\x00\x00", 4))
-            g->ram[GUEST_CODE_AT + n] = 0x0a;
+    place = memmem(g->ram + GUEST_CODE_AT, 4096, address, sizeof address);
+    CHECK(place != NULL);
+    *place = 0x0a;
     vcpus_start(&g->vm);
     CHECK(wait_for(g, GUEST_DATA + 4, 1));
     vcpus_stop(&g->vm);
