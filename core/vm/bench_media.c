@@ -216,7 +216,8 @@ size_t bench_received(struct bench *b, const char *name, void *data, size_t max)
     struct bench_end *end = end_named(b, name);
     guint n = (guint)MIN(max, (size_t)end->written->len);
 
-    memcpy(data, end->written->data, n);
+    if (n)
+        memcpy(data, end->written->data, n);
     g_byte_array_remove_range(end->written, 0, n);
     return n;
 }

@@ -390,7 +390,7 @@ TEST_P(sectors_are_written_in_blocks_with_an_interrupt_after_each, transfers)
 {
     unsigned most = row->multiple ? row->multiple : 1;
     uint32_t done = 0, bytes = row->count * 512;
-    uint8_t *data = malloc(bytes), *before = malloc(1024);
+    uint8_t *data = malloc(bytes), before[512];
     uint8_t *at;
 
     power_on();
@@ -417,6 +417,7 @@ TEST_P(sectors_are_written_in_blocks_with_an_interrupt_after_each, transfers)
     CHECK_MEM_EQ(at, data, bytes);
     if (row->lba)
         CHECK_MEM_EQ(at - 512, before, 512);
+    free(data);
 }
 
 static const unsigned data_widths[] = { 1, 2, 4 };
