@@ -197,6 +197,16 @@ void code_late_check(struct vcpu *cpu)
     cpu->late_count = 0;
 }
 
+void code_mark_more(struct memory *mem, uint64_t page, unsigned offset,
+                    unsigned n)
+{
+    uint64_t bits = line_bits(offset, n);
+
+    if ((__atomic_load_n(&mem->code_lines[page], __ATOMIC_SEQ_CST) & bits) !=
+        bits)
+        __atomic_fetch_or(&mem->code_lines[page], bits, __ATOMIC_SEQ_CST);
+}
+
 bool code_mark(struct vcpu *cpu, struct memory *mem, uint64_t page,
                unsigned offset, unsigned n)
 {

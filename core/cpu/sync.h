@@ -88,4 +88,8 @@ void code_written_late(struct vcpu *cpu, struct memory *mem, uint64_t page,
 bool code_mark(struct vcpu *cpu, struct memory *mem, uint64_t page,
                unsigned offset, unsigned n);
 
+/* The same for more of a page in which the caller has code already. */
+void code_mark_more(struct memory *mem, uint64_t page, unsigned offset,
+                    unsigned n);
+
 #endif

@@ -212,6 +212,8 @@ struct vcpu *flat_create(void)
 bool flat_translate(struct vcpu *cpu, bool exact)
 {
     map_set_engine(vm.map, sync_invalidate, sync_code_hit, &vm);
+    blocks_flush(cpu);
+    jit_finish(cpu);
     return jit_init(cpu, exact, 0);
 }
 

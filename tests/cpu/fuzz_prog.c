@@ -4,7 +4,8 @@
  *
  *     fuzz_prog [-n PROGRAMS] [-s SEED] [-i INSTRUCTIONS] [-m 32|64] [-j|-J]
  *
- * -j translates, -J with exact flags and counts.
+ * All programs are interpreted, then translated, then translated with exact
+ * flags and counts; -j and -J do only the second and the third.
  *
  * A program that ends differently is made smaller by leaving out
  * instructions, and printed.
@@ -101,22 +102,65 @@ static void fill_memory(struct random *r)
     }
 }
 
+struct options {
+    unsigned programs, size, mode;
+    uint64_t seed;
+};
+
+/* how: 0 interprets; 'j' translates, 'J' exactly */
+static bool run_programs(const struct options *o, int how)
+{
+    static const char *const names[] = { "interpreted", "translated",
+                                         "translated exactly" };
+    const char *name = names[how == 'j' ? 1 : how == 'J' ? 2 : 0];
+    unsigned bad = 0, faults = 0;
+
+    loose_flags = how == 'j';
+    if (how && !flat_translate(cpu, how == 'J')) {
+        printf("ok random programs %s # SKIP not allowed here\n", name);
+        return true;
+    }
+    for (unsigned n = 0; n < o->programs; n++) {
+        struct random r = { o->seed + n };
+        static struct program p;
+        struct native_regs in, ours;
+
+        fill_memory(&r);
+        program_make(&p, o->mode ? o->mode : n & 1 ? 32 : 64, o->size, &r);
+        in = *native_in;
+        enum outcome got = run_both(&p, &in, &ours);
+        faults += native_out->vector >= 0;
+        if (got == SAME)
+            continue;
+        printf("  program -s %llu -n 1 -i %u -m %u ends %s\n",
+               (unsigned long long)(o->seed + n), o->size, p.bits,
+               got == ENDLESS ? "never" : "differently");
+        if (bad++ < 5 && got == DIFFERENT)
+            shrink(&p, &in);
+    }
+    printf("## %u programs of about %u instructions (%u end in an exception), "
+           "%u mismatches\n",
+           o->programs, o->size, faults, bad);
+    printf("%s random programs %s against the host\n",
+           bad ? "not ok" : "ok", name);
+    return !bad;
+}
+
 int main(int argc, char **argv)
 {
-    unsigned programs = 5000, size = 60, bad = 0, faults = 0;
-    uint64_t seed = 1;
-    unsigned mode = 0;
-    int c, jit = 0;
+    struct options o = { .programs = 400, .size = 60, .seed = 1 };
+    int c, how = -1;
     const char *why;
+    bool good;
 
     while ((c = getopt(argc, argv, "n:s:i:m:jJ")) != -1) {
         switch (c) {
-        case 'n': programs = (unsigned)atoi(optarg); break;
-        case 's': seed = strtoull(optarg, NULL, 0); break;
-        case 'i': size = (unsigned)atoi(optarg); break;
+        case 'n': o.programs = (unsigned)atoi(optarg); break;
+        case 's': o.seed = strtoull(optarg, NULL, 0); break;
+        case 'i': o.size = (unsigned)atoi(optarg); break;
         case 'j':
-        case 'J': jit = c; break;
-        case 'm': mode = (unsigned)atoi(optarg); break;
+        case 'J': how = c; break;
+        case 'm': o.mode = (unsigned)atoi(optarg); break;
         default:
             fprintf(stderr, "usage: fuzz_prog [-n PROGRAMS] [-s SEED] "
                             "[-i INSTRUCTIONS] [-m 32|64] [-j|-J]\n");
@@ -130,33 +174,10 @@ int main(int argc, char **argv)
     }
     cpu = flat_create();
     compare_init();
-    loose_flags = jit == 'j';
-    if (jit && !flat_translate(cpu, jit == 'J')) {
-        printf("ok random programs translated # SKIP not allowed here\n");
-        return 0;
-    }
-
-    for (unsigned n = 0; n < programs; n++) {
-        struct random r = { seed + n };
-        static struct program p;
-        struct native_regs in, ours;
-
-        fill_memory(&r);
-        program_make(&p, mode ? mode : n & 1 ? 32 : 64, size, &r);
-        in = *native_in;
-        enum outcome got = run_both(&p, &in, &ours);
-        faults += native_out->vector >= 0;
-        if (got == SAME)
-            continue;
-        printf("  program -s %llu -n 1 -i %u -m %u ends %s\n",
-               (unsigned long long)(seed + n), size, p.bits,
-               got == ENDLESS ? "never" : "differently");
-        if (bad++ < 5 && got == DIFFERENT)
-            shrink(&p, &in);
-    }
-    printf("## %u programs of about %u instructions (%u end in an exception), "
-           "%u mismatches\n",
-           programs, size, faults, bad);
-    printf("%s random programs against the host\n", bad ? "not ok" : "ok");
-    return bad != 0;
+    if (how > 0)
+        return !run_programs(&o, how);
+    good = run_programs(&o, 0);
+    good &= run_programs(&o, 'j');
+    good &= run_programs(&o, 'J');
+    return !good;
 }

@@ -10,15 +10,15 @@
 
 /* What the row's operands come to. */
 struct shape {
-    const struct x86_operand *mem;      /* the operand in memory */
+    const struct x86_operand *mem; /* the operand in memory */
     bool vec;
-    bool high;                  /* AH, CH, DH, BH is used */
+    bool high; /* AH, CH, DH, BH is used */
     bool ok;
-    uint8_t gpr[3];             /* general registers used: reg, rm, vvvv */
+    uint8_t gpr[3]; /* general registers used: reg, rm, vvvv */
     bool has_reg, has_rm, has_vvvv;
     uint8_t imm_bytes;
     uint64_t imm;
-    uint32_t avoid;             /* host registers that are used, as bits */
+    uint32_t avoid; /* host registers that are used, as bits */
 };
 
 static bool is_high(const struct x86_insn *i, const struct x86_operand *op,
@@ -32,7 +32,8 @@ static unsigned imm_bytes(const struct x86_insn *i,
                           const struct x86_operand *op)
 {
     switch (op->size) {
-    case X86_SZ_B: case X86_SZ_BS: return 1;
+    case X86_SZ_B:
+    case X86_SZ_BS: return 1;
     case X86_SZ_W: return 2;
     case X86_SZ_Z: return i->osz == 2 ? 2 : 4;
     case X86_SZ_V: return i->osz;
@@ -46,9 +47,12 @@ static void take_operand(struct shape *s, const struct x86_insn *i,
     bool mem = i->flags & X86_I_MEM;
 
     switch (op->kind) {
-    case X86_OP_NONE: case X86_OP_ONE:
-        break;
-    case X86_OP_E: case X86_OP_R: case X86_OP_Z: case X86_OP_M:
+    case X86_OP_NONE:
+    case X86_OP_ONE: break;
+    case X86_OP_E:
+    case X86_OP_R:
+    case X86_OP_Z:
+    case X86_OP_M:
         if (mem) {
             s->mem = op;
         } else {
@@ -60,20 +64,18 @@ static void take_operand(struct shape *s, const struct x86_insn *i,
         s->has_reg = true;
         s->high |= is_high(i, op, i->reg);
         break;
-    case X86_OP_B:
-        s->has_vvvv = true;
-        break;
+    case X86_OP_B: s->has_vvvv = true; break;
     case X86_OP_I:
         s->imm_bytes = (uint8_t)imm_bytes(i, op);
         s->imm = i->imm;
         s->ok &= s->imm_bytes != 0;
         break;
-    case X86_OP_GPR:            /* AL, CL, DX, rAX are where they should be */
+    case X86_OP_GPR: /* AL, CL, DX, rAX are where they should be */
         s->ok &= op->reg != RSP;
         break;
-    case X86_OP_V: case X86_OP_H: case X86_OP_U:
-        s->vec = true;
-        break;
+    case X86_OP_V:
+    case X86_OP_H:
+    case X86_OP_U: s->vec = true; break;
     case X86_OP_W:
         s->vec = true;
         if (mem)
@@ -84,8 +86,7 @@ static void take_operand(struct shape *s, const struct x86_insn *i,
         s->imm_bytes = 1;
         s->imm = (uint64_t)i->is4 << 4;
         break;
-    default:
-        s->ok = false;
+    default: s->ok = false;
     }
 }
 
@@ -102,8 +103,8 @@ static struct shape shape_of(const struct x86_insn *i,
 /* Reads its first operand only. */
 static bool is_read_only(const struct x86_row *row)
 {
-    static const char *const names[] = { "cmp", "test", "bt", "mul", "imul",
-                                         "div", "idiv" };
+    static const char *const names[] = { "cmp",  "test", "bt",  "mul",
+                                         "imul", "div",  "idiv" };
 
     for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++)
         if (!strcmp(row->mnemonic, names[n]))
@@ -128,25 +129,32 @@ static struct host_insn host_form(const struct tr *t, const struct shape *s)
     const struct x86_row *row = t->row;
     bool mandatory = row->prefix == X86_PFX_66;
     struct host_insn h = {
-        .vex = row->vex, .map = row->map, .op = row->opcode,
+        .vex = row->vex,
+        .map = row->map,
+        .op = row->opcode,
         .lock = i->flags & X86_I_LOCK,
         .rex = i->flags & X86_I_REX,
-        .w = implied_w(t, s), .l = row->l == 1,
-        .vvvv = i->vvvv, .plus_r = row->plus_r,
+        .w = implied_w(t, s),
+        .l = row->l == 1,
+        .vvvv = i->vvvv,
+        .plus_r = row->plus_r,
         .bare = !row->has_modrm && !row->plus_r,
-        .reg = i->modrm >> 3 & 7, .rm = i->rm,
-        .imm_bytes = s->imm_bytes, .imm = s->imm,
+        .reg = i->modrm >> 3 & 7,
+        .rm = i->rm,
+        .imm_bytes = s->imm_bytes,
+        .imm = s->imm,
     };
 
     h.p66 = mandatory || (!row->vex && !s->vec && i->osz == 2);
-    h.rep = row->prefix == X86_PFX_F3 ? 0xf3
-          : row->prefix == X86_PFX_F2 ? 0xf2 : 0;
+    h.rep = row->prefix == X86_PFX_F3   ? 0xf3
+            : row->prefix == X86_PFX_F2 ? 0xf2
+                                        : 0;
     if (row->ext < 0)
         h.reg = i->reg;
     if (row->map == 0 && row->opcode == 0x82)
-        h.op = 0x80;            /* the same, but not in 64-bit code */
+        h.op = 0x80; /* the same, but not in 64-bit code */
     if (row->plus_r && row->map == 0 && (row->opcode & 0xf0) == 0x40) {
-        h.op = 0xff;            /* INC, DEC: these bytes are REX here */
+        h.op = 0xff; /* INC, DEC: these bytes are REX here */
         h.reg = row->opcode >> 3 & 1;
         h.plus_r = false;
     }
@@ -186,7 +194,7 @@ static bool registers(struct tr *t, struct host_insn *h, const struct shape *s,
         bool known = false;
 
         if (s->high && guest < 8)
-            continue;           /* checked: as encoded */
+            continue; /* checked: as encoded */
         if (host_of[guest] != H_NONE) {
             *field[k] = host_of[guest];
             continue;
@@ -238,9 +246,9 @@ static bool is_possible(const struct tr *t, const struct shape *s)
     if (!s->ok || (i->flags & X86_I_MEM && !s->mem))
         return false;
     if (row->map == 0 && (row->opcode & 0xf8) == 0xd8)
-        return false;           /* x87 */
+        return false; /* x87 */
     if ((row->fl_written | row->fl_read) & ~FL_ARITH)
-        return false;           /* DF is in the state */
+        return false; /* DF is in the state */
     if (s->high && !high_possible(t, s))
         return false;
     return row->jit == X86_JIT_COPY || row->jit == X86_JIT_COPYM;
@@ -332,7 +340,8 @@ static bool lea(struct tr *t)
     if (i->osz == 2) {
         if (dst == H_NONE)
             return false;
-        emit_insn(&t->e, &(struct host_insn){ .p66 = true, .op = 0x8b,
+        emit_insn(&t->e, &(struct host_insn){ .p66 = true,
+                                              .op = 0x8b,
                                               .reg = (uint8_t)dst,
                                               .rm = H_S0 });
     } else if (dst == H_NONE) {
@@ -373,7 +382,7 @@ static void div_guard(struct tr *t, struct stub *s, unsigned by, bool sign)
     bool w = t->i->osz == 8;
 
     flags_lost(t);
-    if (!sign) {                /* fits when the high half is less */
+    if (!sign) { /* fits when the high half is less */
         emit_rr(&t->e, w, 0x3b, H_RDX, by);
         stub_jcc(t, s, CC_AE);
         return;
@@ -440,9 +449,11 @@ static bool moffs(struct tr *t)
     s = stub_slow(t);
     emit_mov_imm(&t->e, H_S0, (uint64_t)i->disp);
     emit_check(t, s, i->seg, i->osz, store, 0);
-    emit_insn(&t->e, &(struct host_insn){
-        .p66 = i->osz == 2, .w = i->osz == 8, .mem = &mem_found,
-        .op = (uint8_t)(store ? 0x88 : 0x8a) | (i->osz > 1) });
+    emit_insn(&t->e, &(struct host_insn){ .p66 = i->osz == 2,
+                                          .w = i->osz == 8,
+                                          .mem = &mem_found,
+                                          .op = (uint8_t)(store ? 0x88 : 0x8a) |
+                                                (i->osz > 1) });
     s->resume = t->e.p;
     return true;
 }
@@ -482,8 +493,7 @@ bool emit_special(struct tr *t)
         return true;
     if (is_vzero(row))
         return t->bits == 64 && vzero(t);
-    if (row->map == 0 && row->has_modrm == 0 &&
-        (row->opcode & 0xfe) == 0xfc)
+    if (row->map == 0 && row->has_modrm == 0 && (row->opcode & 0xfe) == 0xfc)
         return direction(t);
     if (row->map == 0 && (row->opcode & 0xfc) == 0xa0 && !row->vex)
         return moffs(t);

@@ -11,7 +11,7 @@
 #include "cpu/jit/translate.h"
 
 _Static_assert(sizeof(struct jit_jump) == 32 &&
-               offsetof(struct jit_jump, lin) == 0,
+                   offsetof(struct jit_jump, lin) == 0,
                "emitted code knows the layout");
 
 static uint64_t target_of(const struct tr *t)
@@ -58,8 +58,7 @@ void exit_found(struct tr *t)
 
     if (t->live[t->b->count])
         flags_back(t);
-    emit_insn(&t->e, &(struct host_insn){ .op = 0xff, .reg = 4,
-                                          .mem = &code });
+    emit_insn(&t->e, &(struct host_insn){ .op = 0xff, .reg = 4, .mem = &code });
     t->ended = true;
 }
 
@@ -92,9 +91,12 @@ static bool call_known(struct tr *t)
     emit_sp(t, -(int32_t)n);
     emit_check(t, s, SEG_SS, n, true, 0);
     if (n < 8 || (uint64_t)(int32_t)back == back) {
-        emit_insn(&t->e, &(struct host_insn){
-            .p66 = n == 2, .w = n == 8, .op = 0xc7, .mem = &mem_found,
-            .imm = back, .imm_bytes = n == 2 ? 2 : 4 });
+        emit_insn(&t->e, &(struct host_insn){ .p66 = n == 2,
+                                              .w = n == 8,
+                                              .op = 0xc7,
+                                              .mem = &mem_found,
+                                              .imm = back,
+                                              .imm_bytes = n == 2 ? 2 : 4 });
     } else {
         emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
         emit_mov_imm(&t->e, H_S0, back);
@@ -110,8 +112,8 @@ static bool call_known(struct tr *t)
 
 static void zero_extend16(struct tr *t)
 {
-    emit_insn(&t->e, &(struct host_insn){ .map = 1, .op = 0xb7,
-                                          .reg = H_S0, .rm = H_S0 });
+    emit_insn(&t->e, &(struct host_insn){
+                         .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
 }
 
 static void return_to_caller(struct tr *t)
@@ -202,7 +204,7 @@ static bool loop_or_jcxz(struct tr *t)
     if (i->asz == 4)
         emit8(&t->e, 0x67);
     emit8(&t->e, t->row->opcode);
-    emit8(&t->e, 5);            /* over the jump that follows */
+    emit8(&t->e, 5); /* over the jump that follows */
     taken = t->e.p;
     exit_to(t, CC_ALWAYS, t->next);
     if (t->e.p != taken + 5)
@@ -224,15 +226,15 @@ bool emit_branch(struct tr *t)
     if ((op & 0xf0) == 0x70)
         return jump_known(t, (enum host_cc)(op & 15));
     switch (op) {
-    case 0xe0: case 0xe1: case 0xe2: case 0xe3:
-        return loop_or_jcxz(t);
-    case 0xe8:
-        return call_known(t);
-    case 0xe9: case 0xeb:
-        return jump_known(t, CC_ALWAYS);
-    case 0xc2: case 0xc3:
-        return_to_caller(t);
-        return true;
+    case 0xe0:
+    case 0xe1:
+    case 0xe2:
+    case 0xe3: return loop_or_jcxz(t);
+    case 0xe8: return call_known(t);
+    case 0xe9:
+    case 0xeb: return jump_known(t, CC_ALWAYS);
+    case 0xc2:
+    case 0xc3: return_to_caller(t); return true;
     case 0xff:
         if ((t->i->modrm >> 3 & 7) == 2)
             return call_indirect(t);

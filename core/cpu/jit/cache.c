@@ -53,6 +53,16 @@ struct jit_block *cache_lookup(const struct block *b, uint64_t rip)
     return jb;
 }
 
+void cache_drop(struct block *b, struct jit_block *jb)
+{
+    struct jit_block **p = &b->jit;
+
+    while (*p && *p != jb)
+        p = &(*p)->next;
+    if (*p)
+        *p = jb->next;
+}
+
 void *cache_alloc(struct jit *j, size_t n)
 {
     void *p = j->data_at;
@@ -104,8 +114,8 @@ void cache_add(struct vcpu *cpu, struct jit_block *jb)
     j->n_blocks++;
     j->n_insns += jb->b->count;
     if (j->perf)
-        fprintf(j->perf, "%" G_GINT64_MODIFIER "x %x guest-%"
-                G_GINT64_MODIFIER "x\n",
+        fprintf(j->perf,
+                "%" G_GINT64_MODIFIER "x %x guest-%" G_GINT64_MODIFIER "x\n",
                 (uint64_t)(uintptr_t)(jb->code + j->rx), jb->code_bytes,
                 jb->rip);
 }

@@ -17,48 +17,49 @@
 /* More than one block can take, code and data */
 #define JIT_CODE_ROOM 32768u
 #define JIT_DATA_ROOM 16384u
-#define JIT_ENTRY 5             /* bytes of a jump, patched over an entry */
+#define JIT_ENTRY     5 /* bytes of a jump, patched over an entry */
 #define JIT_PAGE_BITS 12
-#define JIT_HITS 16
+#define JIT_HITS      16
 
 /* What jit_slow() takes: the first instruction, how many << 8, and: */
-#define SLOW_END 0x10000u       /* the last one leaves the block */
-#define SLOW_ROW 0x20000u       /* not an access: there is no emitter */
+#define SLOW_END 0x10000u /* the last one leaves the block */
+#define SLOW_ROW 0x20000u /* not an access: there is no emitter */
 
 struct jit_block;
 
 /* A place where code leaves a block for an address known beforehand. */
 struct jit_link {
     uint64_t rip;
-    uint8_t *site;              /* displacement of the jump, or NULL */
-    uint8_t *stub;              /* where it leads while not linked */
+    uint8_t *site; /* displacement of the jump, or NULL */
+    uint8_t *stub; /* where it leads while not linked */
     const struct jit_block *from;
     const struct jit_block *to; /* what `bridge` leads to */
     uint8_t *bridge;
-    uint8_t *bridge_host;       /* the target's page then ... */
-    uint64_t bridge_lin;        /* ... and linear address */
-    bool flags;                 /* live: a bridge has to keep them */
-    bool cross;                 /* the target is in another page */
+    uint8_t *bridge_host; /* the target's page then ... */
+    uint64_t bridge_lin;  /* ... and linear address */
+    bool flags;           /* live: a bridge has to keep them */
+    bool cross;           /* the target is in another page */
 };
 
 struct jit_block {
     struct block *b;
     uint64_t rip;
-    uint8_t *code;              /* entry, in the writable mapping */
-    struct jit_block *next;     /* same block at another rip */
+    uint8_t *code;          /* entry, in the writable mapping */
+    struct jit_block *next; /* same block at another rip */
     struct jit_block *page_next;
-    struct jit_link self;       /* for leaving at the entry */
+    struct jit_link self; /* for leaving at the entry */
+    uint32_t live_out;    /* flags that are right behind it */
     uint8_t *self_stub;
-    uint8_t entry[JIT_ENTRY];   /* what a patched entry had */
+    uint8_t entry[JIT_ENTRY]; /* what a patched entry had */
     bool patched;
     uint8_t mode;
     uint32_t code_bytes;
 };
 
 struct jit {
-    uint8_t *rw;                /* the code buffer, writable ... */
-    ptrdiff_t rx;               /* ... and how far off it runs */
-    uint8_t *start;             /* behind the trampolines */
+    uint8_t *rw;    /* the code buffer, writable ... */
+    ptrdiff_t rx;   /* ... and how far off it runs */
+    uint8_t *start; /* behind the trampolines */
     uint8_t *at, *end;
     uint8_t *data, *data_at, *data_end;
     struct jit_block *page[1u << JIT_PAGE_BITS];
@@ -66,11 +67,11 @@ struct jit {
     unsigned hot;
     bool fsgsbase;
 
-    const uint8_t *enter, *leave, *slow, *finish, *vec_enter;  /* rw */
-    struct jit_link *pending;   /* the way out of the last run */
-    struct jit_block *interpret;/* this block once by the interpreter */
+    const uint8_t *enter, *leave, *slow, *finish, *vec_enter; /* rw */
+    struct jit_link *pending;    /* the way out of the last run */
+    struct jit_block *interpret; /* this block once by the interpreter */
 
-    pthread_mutex_t lock;       /* [any] below */
+    pthread_mutex_t lock; /* [any] below */
     const uint8_t *hit[JIT_HITS];
     unsigned hits;
     bool hit_all;
@@ -78,9 +79,11 @@ struct jit {
     FILE *perf;
     uint64_t n_blocks, n_insns, n_flushes, n_enters, n_links, n_bridges;
     uint64_t n_slow, n_ends, n_end_hits, n_unlinks, n_vec;
-    uint64_t *fallback;         /* by row: handler calls, counted */
+    uint64_t *fallback; /* by row: handler calls, counted */
 };
 
+/* It is not found any more; its entry must lead out. */
+void cache_drop(struct block *b, struct jit_block *jb);
 struct jit_block *cache_lookup(const struct block *b, uint64_t rip);
 /* Room for one more block; false: everything was flushed. */
 bool cache_room(struct vcpu *cpu);

@@ -5,7 +5,7 @@ static void modrm_sib(struct emit *e, unsigned reg, const struct host_mem *m)
 {
     unsigned r = (reg & 7) << 3, mod;
 
-    if (m->base == H_NONE) {    /* [disp32 (+ index)], never RIP-relative */
+    if (m->base == H_NONE) { /* [disp32 (+ index)], never RIP-relative */
         unsigned index = m->index == H_NONE ? 4 : m->index & 7;
 
         emit8(e, r | 4);
@@ -14,7 +14,8 @@ static void modrm_sib(struct emit *e, unsigned reg, const struct host_mem *m)
         return;
     }
     mod = m->disp == 0 && (m->base & 7) != 5 ? 0
-        : m->disp == (int8_t)m->disp ? 1 : 2;
+          : m->disp == (int8_t)m->disp       ? 1
+                                             : 2;
     if (m->index == H_NONE && (m->base & 7) != 4) {
         emit8(e, mod << 6 | r | (m->base & 7));
     } else {
@@ -50,8 +51,9 @@ void emit_insn(struct emit *e, const struct host_insn *i)
     const struct host_mem *m = i->mem;
     unsigned r = i->plus_r || i->bare ? 0 : i->reg >> 3 & 1;
     unsigned x = m && m->index != H_NONE ? m->index >> 3 & 1 : 0;
-    unsigned b = m ? m->base != H_NONE ? m->base >> 3 & 1 : 0
-                   : i->bare ? 0 : i->rm >> 3 & 1;
+    unsigned b = m         ? m->base != H_NONE ? m->base >> 3 & 1 : 0
+                 : i->bare ? 0
+                           : i->rm >> 3 & 1;
 
     if (i->lock)
         emit8(e, 0xf0);
@@ -87,7 +89,8 @@ void emit_insn(struct emit *e, const struct host_insn *i)
 
 void emit_rr(struct emit *e, bool w, unsigned op, unsigned reg, unsigned rm)
 {
-    emit_insn(e, &(struct host_insn){ .w = w, .op = (uint8_t)op,
+    emit_insn(e, &(struct host_insn){ .w = w,
+                                      .op = (uint8_t)op,
                                       .reg = (uint8_t)reg,
                                       .rm = (uint8_t)rm });
 }
@@ -95,16 +98,19 @@ void emit_rr(struct emit *e, bool w, unsigned op, unsigned reg, unsigned rm)
 void emit_rm(struct emit *e, bool w, unsigned op, unsigned reg,
              const struct host_mem *m)
 {
-    emit_insn(e, &(struct host_insn){ .w = w, .op = (uint8_t)op,
-                                      .reg = (uint8_t)reg, .mem = m });
+    emit_insn(e,
+              &(struct host_insn){
+                  .w = w, .op = (uint8_t)op, .reg = (uint8_t)reg, .mem = m });
 }
 
 static struct host_insn alu_imm(bool w, unsigned n, int32_t imm)
 {
     bool small = imm == (int8_t)imm;
 
-    return (struct host_insn){ .w = w, .op = small ? 0x83 : 0x81,
-                               .reg = (uint8_t)n, .imm = (uint32_t)imm,
+    return (struct host_insn){ .w = w,
+                               .op = small ? 0x83 : 0x81,
+                               .reg = (uint8_t)n,
+                               .imm = (uint32_t)imm,
                                .imm_bytes = small ? 1 : 4 };
 }
 
@@ -127,14 +133,16 @@ void emit_mi(struct emit *e, bool w, unsigned n, const struct host_mem *m,
 
 void emit_mov_imm(struct emit *e, unsigned reg, uint64_t v)
 {
-    struct host_insn i = { .op = 0xb8, .plus_r = true, .rm = (uint8_t)reg,
-                           .imm = v, .imm_bytes = 4 };
+    struct host_insn i = {
+        .op = 0xb8, .plus_r = true, .rm = (uint8_t)reg, .imm = v, .imm_bytes = 4
+    };
 
     if ((uint32_t)v == v) {
         emit_insn(e, &i);
     } else if ((uint64_t)(int32_t)v == v) {
-        i = (struct host_insn){ .w = true, .op = 0xc7, .rm = (uint8_t)reg,
-                                .imm = v, .imm_bytes = 4 };
+        i = (struct host_insn){
+            .w = true, .op = 0xc7, .rm = (uint8_t)reg, .imm = v, .imm_bytes = 4
+        };
         emit_insn(e, &i);
     } else {
         i.w = true;
@@ -145,8 +153,11 @@ void emit_mov_imm(struct emit *e, unsigned reg, uint64_t v)
 
 void emit_shift(struct emit *e, bool w, unsigned n, unsigned rm, unsigned by)
 {
-    emit_insn(e, &(struct host_insn){ .w = w, .op = 0xc1, .reg = (uint8_t)n,
-                                      .rm = (uint8_t)rm, .imm = by,
+    emit_insn(e, &(struct host_insn){ .w = w,
+                                      .op = 0xc1,
+                                      .reg = (uint8_t)n,
+                                      .rm = (uint8_t)rm,
+                                      .imm = by,
                                       .imm_bytes = 1 });
 }
 
@@ -168,12 +179,11 @@ void emit_store_imm(struct emit *e, size_t offset, uint32_t imm)
 {
     struct host_mem m = state_mem(offset);
 
-    emit_insn(e, &(struct host_insn){ .op = 0xc7, .mem = &m, .imm = imm,
-                                      .imm_bytes = 4 });
+    emit_insn(e, &(struct host_insn){
+                     .op = 0xc7, .mem = &m, .imm = imm, .imm_bytes = 4 });
 }
 
-void emit_lea(struct emit *e, bool w, unsigned reg, unsigned base,
-              int32_t disp)
+void emit_lea(struct emit *e, bool w, unsigned reg, unsigned base, int32_t disp)
 {
     struct host_mem m = { (uint8_t)base, H_NONE, 0, false, disp };
 

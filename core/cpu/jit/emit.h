@@ -12,7 +12,7 @@
 #include "cpu/jit/target.h"
 
 struct emit {
-    uint8_t *p;                 /* where the next byte goes */
+    uint8_t *p; /* where the next byte goes */
 };
 
 static inline void emit8(struct emit *e, unsigned v)

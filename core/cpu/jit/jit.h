@@ -35,11 +35,11 @@ bool jit_execute(struct vcpu *cpu, struct block *b);
 void jit_code_hit(struct vcpu *cpu, const uint8_t *page);
 /* The same from another thread: the vCPU does it before its next block. */
 void jit_code_hit_later(struct vcpu *cpu, const uint8_t *page); /* [any] */
-void jit_code_hits(struct vcpu *cpu);                   /* REQ_CODE */
+void jit_code_hits(struct vcpu *cpu);                           /* REQ_CODE */
 
 /* Writes /tmp/perf-PID.map lines for code made from now on. */
 void jit_perf_map(struct vcpu *cpu, bool on);
 /* Appends the counters as text. */
-void jit_describe(const struct vcpu *cpu, GString *out);        /* [any] */
+void jit_describe(const struct vcpu *cpu, GString *out); /* [any] */
 
 #endif

@@ -16,8 +16,8 @@
 #include "cpu/interp/interp.h"
 #include "cpu/jit/translate.h"
 
-_Static_assert(sizeof(struct tlb_entry) == 16 &&
-               offsetof(struct tlb, e) == 0, "emitted code knows the layout");
+_Static_assert(sizeof(struct tlb_entry) == 16 && offsetof(struct tlb, e) == 0,
+               "emitted code knows the layout");
 #define INDEX_SHIFT (PAGE_SHIFT - 4)
 #define INDEX_MASK  ((int32_t)(TLB_ENTRIES - 1) << 4)
 
@@ -71,18 +71,18 @@ void emit_ea(struct tr *t)
     }
     emit_rm(&t->e, i->asz == 8, 0x8d, H_S0, &m);
     if (i->asz == 2)
-        emit_insn(&t->e, &(struct host_insn){ .map = 1, .op = 0xb7,
-                                              .reg = H_S0, .rm = H_S0 });
+        emit_insn(&t->e, &(struct host_insn){
+                             .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
 }
 
-static void segment_base(struct tr *t, struct stub *s, unsigned seg,
-                         unsigned n, bool write)
+static void segment_base(struct tr *t, struct stub *s, unsigned seg, unsigned n,
+                         bool write)
 {
     size_t at = offsetof(struct vcpu, fast) + seg * sizeof(struct seg_fast);
     struct host_mem base = state_mem(at + offsetof(struct seg_fast, base));
-    struct host_mem end = state_mem(
-        at + (write ? offsetof(struct seg_fast, write_end)
-                    : offsetof(struct seg_fast, read_end)));
+    struct host_mem end =
+        state_mem(at + (write ? offsetof(struct seg_fast, write_end)
+                              : offsetof(struct seg_fast, read_end)));
 
     if (t->bits == 64) {
         if (seg == SEG_FS || seg == SEG_GS)
@@ -114,7 +114,8 @@ void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
     emit_ri(&t->e, true, ALU_CMP, H_S0, (int32_t)(PAGE_BYTES - n));
     stub_jcc(t, s, CC_A);
     if (align > 1) {
-        emit_insn(&t->e, &(struct host_insn){ .op = 0xf7, .rm = H_S0,
+        emit_insn(&t->e, &(struct host_insn){ .op = 0xf7,
+                                              .rm = H_S0,
                                               .imm = align - 1,
                                               .imm_bytes = 4 });
         stub_jcc(t, s, CC_NE);
@@ -128,8 +129,8 @@ void emit_sp(struct tr *t, int32_t delta)
 {
     emit_lea(&t->e, t->sp_size == 8, H_S0, H_SP, delta);
     if (t->sp_size == 2)
-        emit_insn(&t->e, &(struct host_insn){ .map = 1, .op = 0xb7,
-                                              .reg = H_S0, .rm = H_S0 });
+        emit_insn(&t->e, &(struct host_insn){
+                             .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
 }
 
 void emit_sp_add(struct tr *t, int32_t delta)
@@ -138,8 +139,10 @@ void emit_sp_add(struct tr *t, int32_t delta)
         emit_lea(&t->e, t->sp_size == 8, H_SP, H_SP, delta);
         return;
     }
-    emit_insn(&t->e, &(struct host_insn){ .p66 = true, .op = 0x81,
-                                          .rm = H_SP, .imm_bytes = 2,
+    emit_insn(&t->e, &(struct host_insn){ .p66 = true,
+                                          .op = 0x81,
+                                          .rm = H_SP,
+                                          .imm_bytes = 2,
                                           .imm = (uint16_t)delta });
 }
 
@@ -148,9 +151,11 @@ static void sized(struct tr *t, unsigned op, unsigned reg,
                   const struct host_mem *m, unsigned osz, unsigned imm_bytes,
                   uint64_t imm)
 {
-    emit_insn(&t->e, &(struct host_insn){ .p66 = osz == 2, .w = osz == 8,
+    emit_insn(&t->e, &(struct host_insn){ .p66 = osz == 2,
+                                          .w = osz == 8,
                                           .op = (uint8_t)op,
-                                          .reg = (uint8_t)reg, .mem = m,
+                                          .reg = (uint8_t)reg,
+                                          .mem = m,
                                           .imm_bytes = (uint8_t)imm_bytes,
                                           .imm = imm });
 }
@@ -260,9 +265,8 @@ bool emit_stack(struct tr *t)
     const struct x86_insn *i = t->i;
 
     switch (i->opcode) {
-    case 0x68: case 0x6a:
-        push_imm(t);
-        return true;
+    case 0x68:
+    case 0x6a: push_imm(t); return true;
     case 0xff:
         if (t->row->ext != 6)
             return false;
@@ -271,10 +275,8 @@ bool emit_stack(struct tr *t)
         else
             push_reg(t, i->rm);
         return true;
-    case 0x8f:
-        return !(i->flags & X86_I_MEM) && pop_reg(t, i->rm);
-    case 0xc9:
-        return leave(t);
+    case 0x8f: return !(i->flags & X86_I_MEM) && pop_reg(t, i->rm);
+    case 0xc9: return leave(t);
     }
     if ((i->opcode & 0xf8) == 0x50) {
         push_reg(t, i->rm);

@@ -31,7 +31,7 @@
 #include "cpu/jit/translate.h"
 
 _Static_assert(offsetof(struct vcpu, st.ymm) % 16 == 0 ||
-               sizeof(((struct x86_state *)0)->ymm) == 512,
+                   sizeof(((struct x86_state *)0)->ymm) == 512,
                "16 registers of 32 bytes");
 
 #define HWCAP2_FSGSBASE 2u
@@ -67,8 +67,7 @@ static uint64_t next_code(struct vcpu *cpu)
 }
 
 /* The interpreter does instructions of a block. */
-static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb,
-                         uint32_t what)
+static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
 {
     struct block *b = jb->b;
     unsigned k = what & 0xff, last = k + (what >> 8 & 0xff);
@@ -143,7 +142,7 @@ static void load_registers(struct emit *e)
 {
     emit_load(e, true, H_TLB, offsetof(struct vcpu, tlb));
     emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
-    emit8(e, 0x04);             /* add al, 7f; sahf */
+    emit8(e, 0x04); /* add al, 7f; sahf */
     emit8(e, 0x7f);
     emit8(e, 0x9e);
     for (unsigned n = 0; n < 16; n++)
@@ -156,17 +155,20 @@ static void vec_move(struct emit *e, unsigned op, unsigned reg)
     struct host_mem m = state_mem(offsetof(struct vcpu, st.ymm) + reg * 32);
     bool avx = __builtin_cpu_supports("avx");
 
-    emit_insn(e, &(struct host_insn){ .vex = avx, .l = avx, .map = 1,
+    emit_insn(e, &(struct host_insn){ .vex = avx,
+                                      .l = avx,
+                                      .map = 1,
                                       .op = (uint8_t)op,
-                                      .reg = (uint8_t)reg, .mem = &m });
+                                      .reg = (uint8_t)reg,
+                                      .mem = &m });
 }
 
 static void mxcsr_insn(struct emit *e, unsigned n, size_t at)
 {
     struct host_mem m = state_mem(at);
 
-    emit_insn(e, &(struct host_insn){ .map = 1, .op = 0xae,
-                                      .reg = (uint8_t)n, .mem = &m });
+    emit_insn(e, &(struct host_insn){
+                     .map = 1, .op = 0xae, .reg = (uint8_t)n, .mem = &m });
 }
 
 static void save_vectors(struct emit *e)
@@ -174,7 +176,7 @@ static void save_vectors(struct emit *e)
     for (unsigned n = 0; n < 16; n++)
         vec_move(e, 0x11, n);
     if (__builtin_cpu_supports("avx")) {
-        emit8(e, 0xc5);         /* vzeroupper */
+        emit8(e, 0xc5); /* vzeroupper */
         emit8(e, 0xf8);
         emit8(e, 0x77);
     }
@@ -194,8 +196,9 @@ static uint8_t *if_vec_live(struct emit *e)
 {
     struct host_mem live = state_mem(offsetof(struct vcpu, vec_live));
 
-    emit_insn(e, &(struct host_insn){ .op = 0x80, .reg = ALU_CMP,
-                                      .mem = &live, .imm_bytes = 1 });
+    emit_insn(e,
+              &(struct host_insn){
+                  .op = 0x80, .reg = ALU_CMP, .mem = &live, .imm_bytes = 1 });
     return emit_jcc(e, CC_E);
 }
 
@@ -209,8 +212,8 @@ static const uint8_t pushed[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15 };
 
 static void push_pop(struct emit *e, unsigned op, unsigned reg)
 {
-    emit_insn(e, &(struct host_insn){ .op = (uint8_t)op, .plus_r = true,
-                                      .rm = (uint8_t)reg });
+    emit_insn(e, &(struct host_insn){
+                     .op = (uint8_t)op, .plus_r = true, .rm = (uint8_t)reg });
 }
 
 /* Back to jit_execute() with what is in RAX. */
@@ -334,8 +337,10 @@ static struct jit_block *code_for(struct vcpu *cpu, struct block *b)
 {
     struct jit_block *jb = cache_lookup(b, cpu->st.rip);
 
-    if (jb)
+    if (jb && (!jb->patched || translation_holds(cpu, jb)))
         return jb;
+    if (jb)
+        cache_drop(b, jb);
     if (b->runs < cpu->jit->hot) {
         b->runs++;
         return NULL;
@@ -365,8 +370,8 @@ bool jit_execute(struct vcpu *cpu, struct block *b)
     cpu->jit_flags = flags_pack(cpu);
     cpu->vec_live = 0;
     j->n_enters++;
-    enter = (struct jit_link *(*)(const uint8_t *))(uintptr_t)(j->enter +
-                                                              j->rx);
+    enter =
+        (struct jit_link * (*)(const uint8_t *))(uintptr_t)(j->enter + j->rx);
     link = enter(jb->code + j->rx);
     flags_set(cpu, cpu->jit_flags);
     cpu->vec_live = 0;
@@ -392,8 +397,7 @@ static bool map_buffer(struct jit *j)
         close(fd);
         return false;
     }
-    rw = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-              0);
+    rw = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     rx = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     close(fd);
     j->rw = rw == MAP_FAILED ? NULL : rw;
@@ -502,14 +506,18 @@ void jit_describe(const struct vcpu *cpu, GString *out)
 
     if (!j)
         return;
-    const struct { const char *name; uint64_t value; } rows[] = {
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
         { "blocks translated", j->n_blocks },
         { "instructions translated", j->n_insns },
         { "code bytes", (uint64_t)(j->at - j->rw) },
         { "data bytes", (uint64_t)(j->data_at - j->data) },
         { "flushes", j->n_flushes },
         { "entries from the run loop", j->n_enters },
-        { "links made", j->n_links }, { "bridges made", j->n_bridges },
+        { "links made", j->n_links },
+        { "bridges made", j->n_bridges },
         { "slow accesses and handlers", j->n_slow },
         { "block ends by handler", j->n_ends },
         { "... that went on in code", j->n_end_hits },

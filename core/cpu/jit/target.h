@@ -15,31 +15,59 @@
 #include <stdint.h>
 
 enum host_reg {
-    H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI,
-    H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15,
+    H_RAX,
+    H_RCX,
+    H_RDX,
+    H_RBX,
+    H_RSP,
+    H_RBP,
+    H_RSI,
+    H_RDI,
+    H_R8,
+    H_R9,
+    H_R10,
+    H_R11,
+    H_R12,
+    H_R13,
+    H_R14,
+    H_R15,
     H_NONE = 0xff
 };
 
-#define H_TLB H_R12             /* cpu->tlb */
-#define H_S0  H_R13             /* scratch: offsets, addresses, targets */
-#define H_S1  H_R14             /* scratch: table index, host page */
-#define H_SP  H_R15             /* guest RSP */
+#define H_TLB H_R12 /* cpu->tlb */
+#define H_S0  H_R13 /* scratch: offsets, addresses, targets */
+#define H_S1  H_R14 /* scratch: table index, host page */
+#define H_SP  H_R15 /* guest RSP */
 
 /* Host register of a guest one; H_NONE: it is in the state. */
 static const uint8_t host_of[16] = {
-    H_RAX, H_RCX, H_RDX, H_RBX, H_SP, H_RBP, H_RSI, H_RDI,
-    H_R8, H_R9, H_NONE, H_NONE, H_R10, H_R11, H_NONE, H_NONE,
+    H_RAX, H_RCX, H_RDX,  H_RBX,  H_SP,  H_RBP, H_RSI,  H_RDI,
+    H_R8,  H_R9,  H_NONE, H_NONE, H_R10, H_R11, H_NONE, H_NONE,
 };
 
 enum host_cc {
-    CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A,
-    CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G,
+    CC_O,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G,
     CC_ALWAYS
 };
 
 /* [base + index << scale + disp], in the state when gs */
 struct host_mem {
-    uint8_t base, index;        /* enum host_reg */
+    uint8_t base, index; /* enum host_reg */
     uint8_t scale;
     bool gs;
     int32_t disp;
@@ -48,14 +76,14 @@ struct host_mem {
 /* An instruction to encode. */
 struct host_insn {
     bool p66, lock, w, vex, l;
-    uint8_t rep;                /* F2, F3 or 0 */
-    uint8_t map;                /* 0 none, 1 0F, 2 0F38, 3 0F3A */
+    uint8_t rep; /* F2, F3 or 0 */
+    uint8_t map; /* 0 none, 1 0F, 2 0F38, 3 0F3A */
     uint8_t op;
-    uint8_t reg, rm;            /* numbers; rm unused with mem */
+    uint8_t reg, rm; /* numbers; rm unused with mem */
     uint8_t vvvv;
-    bool rex;                   /* a REX prefix, whatever it holds */
-    bool plus_r;                /* rm is in the opcode, no ModRM */
-    bool bare;                  /* no ModRM at all */
+    bool rex;    /* a REX prefix, whatever it holds */
+    bool plus_r; /* rm is in the opcode, no ModRM */
+    bool bare;   /* no ModRM at all */
     const struct host_mem *mem;
     uint8_t imm_bytes;
     uint64_t imm;

@@ -43,6 +43,7 @@
 #include "cpu/decode.h"
 #include "cpu/interp/interp.h"
 #include "cpu/jit/translate.h"
+#include "cpu/sync.h"
 
 /* --- flags --------------------------------------------------------------- */
 
@@ -90,7 +91,7 @@ void flags_keep(struct tr *t)
     if (!t->live[t->k] || !t->in_host || t->in_state)
         return;
     emit_rr(&t->e, true, 0x8b, H_S0, H_RAX);
-    emit8(&t->e, 0x9f);                             /* lahf */
+    emit8(&t->e, 0x9f); /* lahf */
     emit_insn(&t->e, &(struct host_insn){ .map = 1, .op = 0x90 });
     emit_store(&t->e, false, H_RAX, offsetof(struct vcpu, jit_flags));
     emit_rr(&t->e, true, 0x8b, H_RAX, H_S0);
@@ -106,9 +107,9 @@ static void restore_flags(struct emit *e)
 {
     emit_rr(e, true, 0x8b, H_S0, H_RAX);
     emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
-    emit8(e, 0x04);                                 /* add al, 7f */
+    emit8(e, 0x04); /* add al, 7f */
     emit8(e, 0x7f);
-    emit8(e, 0x9e);                                 /* sahf */
+    emit8(e, 0x9e); /* sahf */
     emit_rr(e, true, 0x8b, H_RAX, H_S0);
 }
 
@@ -124,8 +125,7 @@ bool flags_wanted(const struct tr *t)
     uint32_t kill = kills(t->i);
 
     return !t->in_host &&
-           (reads(t->i) ||
-            (changes(t->i) && (live_after(t) & ~kill)));
+           (reads(t->i) || (changes(t->i) && (live_after(t) & ~kill)));
 }
 
 void flags_done(struct tr *t)
@@ -136,30 +136,41 @@ void flags_done(struct tr *t)
     }
 }
 
-/* What the code at `rip` of the same page reads before it writes it. */
-static uint32_t live_at(const struct tr *t, uint64_t rip)
+/* How far behind a target it is worth looking. */
+#define AHEAD_BYTES 48u
+#define AHEAD_INSNS 8u
+
+/*
+ * What the code at `rip`, `from` being the block's own, reads before it
+ * writes it.  The bytes are made known as code before they are read, so that
+ * a store into them takes back the entries of this page's blocks; then
+ * translation_holds() looks again.
+ */
+static uint32_t live_at(struct vcpu *cpu, const struct block *b, uint64_t from,
+                        uint64_t rip)
 {
     uint32_t open = FL_ARITH, live = 0;
-    uint64_t delta = rip - t->jb->rip;
-    uintptr_t host = (uintptr_t)t->b->host + delta;
+    uintptr_t host = (uintptr_t)b->host + (rip - from);
+    unsigned at = host & (PAGE_BYTES - 1), end = at + AHEAD_BYTES;
 
-    if ((host ^ (uintptr_t)t->b->host) >> PAGE_SHIFT || t->exact)
+    if ((host ^ (uintptr_t)b->host) >> PAGE_SHIFT || cpu->jit->exact)
         return FL_ARITH;
-    for (unsigned n = 0; n < 8 && open; n++) {
-        unsigned avail = PAGE_BYTES - (host & (PAGE_BYTES - 1));
+    if (end > PAGE_BYTES)
+        end = PAGE_BYTES;
+    code_mark_more(b->mem, b->mem_page, at, end - at);
+    for (unsigned n = 0; n < AHEAD_INSNS && open && at < end; n++) {
         struct x86_insn i;
 
-        if (x86_decode(&i, (const uint8_t *)host, avail,
-                       t->b->mode & (MODE_CODE | MODE_REAL),
-                       &t->cpu->model->features) <= 0)
+        if (x86_decode(&i, (const uint8_t *)host, end - at,
+                       b->mode & (MODE_CODE | MODE_REAL),
+                       &cpu->model->features) <= 0)
             break;
         live |= reads(&i) & open;
         open &= ~kills(&i);
         if (i.flags & (X86_I_END | X86_I_REP | X86_I_REPNE))
             break;
         host += i.len;
-        if (!(host & (PAGE_BYTES - 1)))
-            break;
+        at += i.len;
     }
     return live | open;
 }
@@ -170,26 +181,34 @@ static bool is_jcc(const struct x86_row *row)
            row->op[0].kind == X86_OP_J;
 }
 
-static uint32_t live_out(struct tr *t, uint64_t end)
+/* The flags that must be right when the block at rip is left. */
+static uint32_t live_out(struct vcpu *cpu, const struct block *b, uint64_t rip)
 {
-    const struct x86_insn *i = &t->b->insn[t->b->count - 1];
+    const struct x86_insn *i = &b->insn[b->count - 1];
     const struct x86_row *row = &x86_rows[i->row];
+    uint64_t end = rip + b->bytes;
     uint64_t target = jump_trunc(end + i->imm, i->osz);
 
     if (!(i->flags & X86_I_END))
-        return live_at(t, end);
+        return live_at(cpu, b, rip, end);
     if (row->jit != X86_JIT_BRANCH || row->op[0].kind != X86_OP_J)
         return FL_ARITH;
     if (is_jcc(row) || (row->opcode & 0xfc) == 0xe0)
-        return live_at(t, end) | live_at(t, target);
-    return live_at(t, target);
+        return live_at(cpu, b, rip, end) | live_at(cpu, b, rip, target);
+    return live_at(cpu, b, rip, target);
+}
+
+bool translation_holds(struct vcpu *cpu, const struct jit_block *jb)
+{
+    return jb->live_out == FL_ARITH ||
+           !(live_out(cpu, jb->b, jb->rip) & ~jb->live_out);
 }
 
 static void liveness(struct tr *t)
 {
-    uint64_t end = t->jb->rip + t->b->bytes;
-    uint32_t live = live_out(t, end);
+    uint32_t live = live_out(t->cpu, t->b, t->jb->rip);
 
+    t->jb->live_out = live;
     t->live[t->b->count] = live;
     for (unsigned k = t->b->count; k-- > 0;) {
         live = (live & ~kills(&t->b->insn[k])) | reads(&t->b->insn[k]);
@@ -327,9 +346,12 @@ static void vec_check(struct tr *t)
     struct host_mem live = state_mem(offsetof(struct vcpu, vec_live));
     struct stub *s = stub_new(t, STUB_VEC);
 
-    emit_insn(&t->e, &(struct host_insn){
-        .op = 0xf6, .mem = &live, .imm_bytes = 1,
-        .imm = t->vec & DENY_AVX ? VEC_LIVE_AVX : VEC_LIVE_SSE });
+    emit_insn(&t->e,
+              &(struct host_insn){ .op = 0xf6,
+                                   .mem = &live,
+                                   .imm_bytes = 1,
+                                   .imm = t->vec & DENY_AVX ? VEC_LIVE_AVX
+                                                            : VEC_LIVE_SSE });
     stub_jcc(t, s, CC_E);
     s->resume = t->e.p;
 }
@@ -376,15 +398,10 @@ static void one_insn(struct tr *t)
     case X86_JIT_COPYM:
         done = !end && (emit_special(t) || emit_generic(t));
         break;
-    case X86_JIT_BRANCH:
-        done = emit_branch(t);
-        break;
+    case X86_JIT_BRANCH: done = emit_branch(t); break;
     case X86_JIT_SPECIAL:
-    case X86_JIT_CALL:
-        done = !end && emit_special(t);
-        break;
-    default:
-        break;
+    case X86_JIT_CALL: done = !end && emit_special(t); break;
+    default: break;
     }
     if (done)
         return;

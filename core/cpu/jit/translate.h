@@ -13,10 +13,10 @@
 #include "cpu/table.h"
 
 enum stub_kind {
-    STUB_SLOW,                  /* interpret insns, come back */
-    STUB_END,                   /* interpret the last insn, go on elsewhere */
-    STUB_LINK,                  /* leave to link->rip */
-    STUB_VEC,                   /* load the vector registers */
+    STUB_SLOW, /* interpret insns, come back */
+    STUB_END,  /* interpret the last insn, go on elsewhere */
+    STUB_LINK, /* leave to link->rip */
+    STUB_VEC,  /* load the vector registers */
 };
 
 #define STUB_JUMPS 8
@@ -24,10 +24,10 @@ struct stub {
     enum stub_kind kind;
     uint8_t *rel[STUB_JUMPS];
     unsigned rels;
-    unsigned first, count;      /* instructions */
+    unsigned first, count; /* instructions */
     uint8_t *resume;
     struct jit_link *link;
-    bool restore;               /* flags are in the state only */
+    bool restore; /* flags are in the state only */
 };
 #define MAX_STUBS (BLOCK_INSNS * 3 + 8)
 
@@ -37,21 +37,21 @@ struct tr {
     struct jit *jit;
     struct block *b;
     struct jit_block *jb;
-    const struct x86_insn *i;   /* the current instruction ... */
+    const struct x86_insn *i; /* the current instruction ... */
     const struct x86_row *row;
-    unsigned k;                 /* ... its number ... */
-    uint64_t next;              /* ... and rip behind it */
-    unsigned bits;              /* 16, 32, 64 */
+    unsigned k;    /* ... its number ... */
+    uint64_t next; /* ... and rip behind it */
+    unsigned bits; /* 16, 32, 64 */
     unsigned sp_size;
-    unsigned vec;               /* DENY_* that vector rows need clear */
+    unsigned vec; /* DENY_* that vector rows need clear */
     bool flat, exact;
-    bool in_host, in_state;     /* where the flags are */
-    uint32_t live[BLOCK_INSNS + 1];     /* before each; at the end */
+    bool in_host, in_state;         /* where the flags are */
+    uint32_t live[BLOCK_INSNS + 1]; /* before each; at the end */
     uint8_t *slow_tail, *end_tail;
     struct stub stub[MAX_STUBS];
     unsigned stubs;
-    bool ended;                 /* an emitter left the block */
-    unsigned done;              /* instructions it did besides the first */
+    bool ended;    /* an emitter left the block */
+    unsigned done; /* instructions it did besides the first */
 };
 
 static inline size_t gpr_at(unsigned n)
@@ -60,6 +60,9 @@ static inline size_t gpr_at(unsigned n)
 }
 
 struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip);
+/* Code of this page was written, but not the block's own: is what it took
+ * for granted about the code behind it still true? */
+bool translation_holds(struct vcpu *cpu, const struct jit_block *jb);
 
 /* --- flags (translate.c) ------------------------------------------------- */
 
@@ -69,13 +72,13 @@ static inline uint32_t live_after(const struct tr *t)
     return t->live[t->k + 1];
 }
 
-void flags_keep(struct tr *t);          /* before code that destroys them */
-void flags_lost(struct tr *t);          /* ... which is this */
+void flags_keep(struct tr *t); /* before code that destroys them */
+void flags_lost(struct tr *t); /* ... which is this */
 /* Makes them the host's again; uses S0. */
 void flags_back(struct tr *t);
 /* The same if the current instruction needs them; says so. */
 bool flags_wanted(const struct tr *t);
-void flags_done(struct tr *t);          /* after the guest instruction */
+void flags_done(struct tr *t); /* after the guest instruction */
 
 /* --- stubs, fallbacks and exits (translate.c) ------------------------------ */
 
@@ -113,10 +116,10 @@ static const struct host_mem mem_found = { H_S1, H_S0, 0, false, 0 };
 
 /* --- emitters; false: none for this instruction ---------------------------- */
 
-bool emit_generic(struct tr *t);        /* alu.c: copy, copym */
-bool emit_special(struct tr *t);        /* alu.c: lea, div, .. */
-bool emit_stack(struct tr *t);          /* mem.c: push, pop, leave */
-bool emit_branch(struct tr *t);         /* branch.c */
-unsigned vec_needs(const struct x86_insn *i);    /* alu.c: DENY_* */
+bool emit_generic(struct tr *t);              /* alu.c: copy, copym */
+bool emit_special(struct tr *t);              /* alu.c: lea, div, .. */
+bool emit_stack(struct tr *t);                /* mem.c: push, pop, leave */
+bool emit_branch(struct tr *t);               /* branch.c */
+unsigned vec_needs(const struct x86_insn *i); /* alu.c: DENY_* */
 
 #endif
