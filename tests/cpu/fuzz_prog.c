@@ -141,8 +141,8 @@ static bool run_programs(const struct options *o, int how)
     printf("## %u programs of about %u instructions (%u end in an exception), "
            "%u mismatches\n",
            o->programs, o->size, faults, bad);
-    printf("%s random programs %s against the host\n",
-           bad ? "not ok" : "ok", name);
+    printf("%s random programs %s against the host\n", bad ? "not ok" : "ok",
+           name);
     return !bad;
 }
 

@@ -171,6 +171,7 @@ static void with_high(struct tr *t, struct host_insn *h)
     emit_rr(&t->e, true, 0x87, H_S1, m.base);
     h->mem = &m;
     emit_insn(&t->e, h);
+    h->mem = NULL;
     emit_rr(&t->e, true, 0x87, H_S1, m.base);
 }
 
@@ -329,7 +330,7 @@ bool emit_generic(struct tr *t)
     return true;
 }
 
-/* --- the others ------------------------------------------------------------ */
+/* --- the others ---------------------------------------------------------- */
 
 static bool lea(struct tr *t)
 {

@@ -188,7 +188,7 @@ void jit_code_hits(struct vcpu *cpu)
             cache_unlink(j, jb);
 }
 
-/* --- links ---------------------------------------------------------------- */
+/* --- links --------------------------------------------------------------- */
 
 /* Compares [H_TLB + at] with a value; jumps at *rel if it differs. */
 static uint8_t *compare_tlb(struct emit *e, size_t at, uint64_t value)

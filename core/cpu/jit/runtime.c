@@ -38,7 +38,7 @@ _Static_assert(offsetof(struct vcpu, st.ymm) % 16 == 0 ||
 
 enum { SLOW_BACK, SLOW_LEAVE }; /* else a place to go on at */
 
-/* --- the slow path --------------------------------------------------------- */
+/* --- the slow path ------------------------------------------------------- */
 
 static size_t jump_slot(uint64_t lin)
 {
@@ -129,7 +129,7 @@ static uint64_t jit_vec_enter(struct vcpu *cpu, struct jit_link *out,
     return live;
 }
 
-/* --- trampolines ------------------------------------------------------------- */
+/* --- trampolines --------------------------------------------------------- */
 
 static void save_registers(struct emit *e)
 {
@@ -318,7 +318,7 @@ static void emit_vec_enter(struct jit *j, struct emit *e, struct vcpu *cpu)
     emit_jmp_to(e, j->leave);
 }
 
-/* --- running ----------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------- */
 
 static void set_gs(struct vcpu *cpu)
 {
@@ -384,7 +384,7 @@ bool jit_execute(struct vcpu *cpu, struct block *b)
     return true;
 }
 
-/* --- creation ------------------------------------------------------------------ */
+/* --- creation ------------------------------------------------------------ */
 
 static bool map_buffer(struct jit *j)
 {
@@ -479,7 +479,7 @@ void jit_perf_map(struct vcpu *cpu, bool on)
         setvbuf(j->perf, NULL, _IOLBF, 0);
 }
 
-/* --- counters ------------------------------------------------------------------ */
+/* --- counters ------------------------------------------------------------ */
 
 static void describe_fallbacks(const struct jit *j, GString *out)
 {

@@ -288,7 +288,7 @@ static void emit_stub(struct tr *t, struct stub *s)
     }
 }
 
-/* --- fallbacks and exits --------------------------------------------------- */
+/* --- fallbacks and exits ------------------------------------------------- */
 
 void use_handler(struct tr *t)
 {
@@ -315,7 +315,7 @@ void exit_to(struct tr *t, enum host_cc cc, uint64_t rip)
     s->link->site = s->rel[0];
 }
 
-/* --- a block --------------------------------------------------------------- */
+/* --- a block ------------------------------------------------------------- */
 
 /* Does every way out lead forward, to an address known now?  Then a loop
  * must pass through another block. */

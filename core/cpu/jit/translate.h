@@ -80,7 +80,7 @@ void flags_back(struct tr *t);
 bool flags_wanted(const struct tr *t);
 void flags_done(struct tr *t); /* after the guest instruction */
 
-/* --- stubs, fallbacks and exits (translate.c) ------------------------------ */
+/* --- stubs, fallbacks and exits (translate.c) ---------------------------- */
 
 struct stub *stub_new(struct tr *t, enum stub_kind kind);
 void stub_jcc(struct tr *t, struct stub *s, enum host_cc cc);
@@ -114,7 +114,7 @@ void emit_sp(struct tr *t, int32_t delta);
 void emit_sp_add(struct tr *t, int32_t delta);
 static const struct host_mem mem_found = { H_S1, H_S0, 0, false, 0 };
 
-/* --- emitters; false: none for this instruction ---------------------------- */
+/* --- emitters; false: none for this instruction -------------------------- */
 
 bool emit_generic(struct tr *t);              /* alu.c: copy, copym */
 bool emit_special(struct tr *t);              /* alu.c: lea, div, .. */
