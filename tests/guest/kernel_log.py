@@ -29,13 +29,15 @@ EXPECTED = [re.compile(line) for line in (
     # What the processor that is modelled is open to, by its CPUID.
     r'(Spectre V2|RETBleed|MDS|TAA|MMIO Stale Data|SRBDS|L1TF|ITS|VMSCAPE)'
     r' ?:? .*(CPU bug|vulnerable|SMT|WARNING|Vulnerable|eBPF)',
+    # One port read in thousands that takes ten times the shortest, as on any
+    # host with other work to do, makes the kernel take the PM timer instead.
+    r'tsc: Fast TSC calibration failed',
+    r'tsc: Unable to calibrate against PIT',
 )]
 # Measurements that go wrong when the host is late: accepted on a busy one.
 HURRIED = [re.compile(line) for line in (
     r'APIC calibration not consistent with PM-Timer',
-    r'tsc: Fast TSC calibration failed',
-    r'tsc: PIT calibration deviates from PMTIMER',
-    r'tsc: Unable to calibrate against PIT')]
+    r'tsc: PIT calibration deviates from PMTIMER')]
 if VMM == 'qemu':
     # Two processors under TCG disagree about MTRRs and the time.
     EXPECTED += [re.compile(line) for line in (
