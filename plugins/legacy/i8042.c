@@ -8,9 +8,11 @@
  *
  * Modelled: command byte with translation, enables and interrupts, self
  * tests, output port with A20 and reset, auxiliary port, loop-back commands
- * D2h/D3h, password absent (A4h).
+ * D2h/D3h, password absent (A4h), repetition of held keys.
  * Not modelled: timing of serial transfers (bytes arrive at once), parity and
- * time-out errors, the test inputs (E0h reads 0).
+ * time-out errors, the test inputs (E0h reads 0), key types of scan code set 3
+ * (all keys make, break and repeat), the shift codes that a keyboard puts
+ * around its grey keys while Shift or Num Lock is on.
  */
 #include <errno.h>
 #include <stddef.h>
