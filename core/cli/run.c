@@ -87,7 +87,7 @@ static bool parse(struct vm_config *c, int argc, char **argv, GError **error)
 {
     /* The file first: options say more than it, wherever they stand. */
     for (int i = 1; i < argc; i++) {
-        bool known;
+        bool known = true;
         if (argv[i][0] == '-' && argv[i][1] != '-')
             return vm_fail(error, VM_ERROR_CONFIG,
                            "there is no option '%s'; try --help", argv[i]);
@@ -96,6 +96,9 @@ static bool parse(struct vm_config *c, int argc, char **argv, GError **error)
                 return false;
         } else if (!strchr(argv[i], '=')) {
             i += config_takes_value(argv[i] + 2, &known);
+            /* What follows an unknown option is no file of ours. */
+            if (!known)
+                break;
         }
     }
     for (int i = 1; i < argc; i++) {

@@ -30,6 +30,7 @@ cd "$dir" || exit 1
 printf 'name = x\ncolour = red\n' >wrong.conf
 refuses 2 "no option '--colour'" --colour=red
 refuses 2 "no option '-m'" -m 512
+refuses 2 "no option '--colour'" --colour red
 refuses 2 "needs a value" --memory
 refuses 2 "memory '3X'" --memory 3X
 refuses 2 "1M to 1T" --memory 4T
