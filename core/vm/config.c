@@ -335,6 +335,8 @@ static const struct key {
       KEY_SWITCH, AT(deterministic) },
     { "jit", "on|off", "translate guest code to host code", KEY_CALL, 0,
       set_jit },
+    { "perf-map", NULL, "tell `perf report` of translated code", KEY_SWITCH,
+      AT(perf_map) },
     { "rtc-base", "ISO8601", "the clock's time at the start, UTC", KEY_CALL, 0,
       set_rtc_base },
     { "restore", "FILE", "go on with a saved machine", KEY_PATH, AT(restore) },

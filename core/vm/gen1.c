@@ -448,6 +448,7 @@ static bool connect_processors(struct gen1 *g)
     vm->message = send_message;
     vm->message_opaque = vm;
     vm->jit = g->config->jit;
+    vm->perf_map = g->config->perf_map;
     if (!vcpus_create(vm, g->config->cpus, g->config->cpu, g->error))
         return false;
     wire_input_add(vm->wires, "intr", 0, NULL, intr_changed, vm);

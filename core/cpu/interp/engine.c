@@ -149,6 +149,8 @@ static bool interp_vcpu_create(struct vcpu *cpu, GError **error)
                  "cpu %u: no translation, it is not allowed to map "
                  "code",
                  cpu->index);
+    if (cpu->vm->perf_map)
+        jit_perf_map(cpu);
     mode_update(cpu);
     return true;
 }

@@ -37,8 +37,8 @@ void jit_code_hit(struct vcpu *cpu, const uint8_t *page);
 void jit_code_hit_later(struct vcpu *cpu, const uint8_t *page); /* [any] */
 void jit_code_hits(struct vcpu *cpu);                           /* REQ_CODE */
 
-/* Writes /tmp/perf-PID.map lines for code made from now on. */
-void jit_perf_map(struct vcpu *cpu, bool on);
+/* From now on writes a line of /tmp/perf-PID.map for each block made. */
+void jit_perf_map(struct vcpu *cpu);
 /* Appends the counters as text. */
 void jit_describe(const struct vcpu *cpu, GString *out); /* [any] */
 

@@ -20,6 +20,7 @@
  */
 #include <asm/prctl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -465,18 +466,23 @@ void jit_finish(struct vcpu *cpu)
     cpu->jit = NULL;
 }
 
-void jit_perf_map(struct vcpu *cpu, bool on)
+/* The name is the one that perf looks for; whoever made such a file or link
+ * before us does not get our lines. */
+void jit_perf_map(struct vcpu *cpu)
 {
     struct jit *j = cpu->jit;
     g_autofree char *name = g_strdup_printf("/tmp/perf-%d.map", getpid());
+    int fd;
 
     if (!j)
         return;
-    if (j->perf)
-        fclose(j->perf);
-    j->perf = on ? fopen(name, "a") : NULL;
+    fd = open(name, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+              0600);
+    j->perf = fd < 0 ? NULL : fdopen(fd, "a");
     if (j->perf)
         setvbuf(j->perf, NULL, _IOLBF, 0);
+    else if (fd >= 0)
+        close(fd);
 }
 
 /* --- counters ------------------------------------------------------------ */
