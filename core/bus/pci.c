@@ -358,16 +358,6 @@ unsigned pci_function_slot(const struct pci_function *f)
     return f->slot;
 }
 
-unsigned pci_function_number(const struct pci_function *f)
-{
-    return f->number;
-}
-
-const char *pci_function_name(const struct pci_function *f)
-{
-    return f->name;
-}
-
 void pci_function_seal(struct pci_function *f)
 {
     f->at_reset = f->now;

@@ -86,8 +86,6 @@ struct pci_function *pci_function_add(struct pci_bus *bus, const char *name,
 void pci_function_remove(struct pci_function *f);
 
 unsigned pci_function_slot(const struct pci_function *f);
-unsigned pci_function_number(const struct pci_function *f);
-const char *pci_function_name(const struct pci_function *f);
 
 /* width 1, 2 or 4; false when offset + width leaves the 256 bytes. */
 bool pci_function_set(struct pci_function *f, uint32_t offset, uint32_t width,

@@ -262,12 +262,6 @@ void event_deliver(struct vcpu *cpu, unsigned vector, enum event_kind kind,
         .ext = kind != EVENT_SOFT,
     };
 
-    CPU_TRACE(cpu, TRACE_EXC, "%s %02x error %x",
-              kind == EVENT_SOFT       ? "int"
-              : kind == EVENT_EXTERNAL ? "irq"
-              : kind == EVENT_NMI      ? "nmi"
-                                       : "exc",
-              vector, error);
     if (cpu->st.cr0 & CR0_PE)
         deliver_protected(cpu, &e);
     else

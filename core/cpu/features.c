@@ -28,14 +28,6 @@ int x86_feature_by_name(const char *name)
     return -1;
 }
 
-const char *x86_feature_name(unsigned feature)
-{
-    for (unsigned n = 0; n < G_N_ELEMENTS(names); n++)
-        if (names[n].feature == feature)
-            return names[n].name;
-    return NULL;
-}
-
 /* --- what can be had here ------------------------------------------------ */
 
 /* Executed on the host's units, so the host must have them. */
@@ -120,16 +112,6 @@ static const struct {
     { "max", "AuthenticAMD", "Backplane Virtual CPU", NULL, 0x60fb1, 0xd,
       0x80000008u },
 };
-
-const char *const *x86_model_names(void)
-{
-    static const char *const list[] = {
-        "486",       "pentium",   "pentium3", "core2",
-        "x86-64-v2", "x86-64-v3", "max",      NULL,
-    };
-
-    return list;
-}
 
 static void set_by_names(struct x86_features *f, const char *text)
 {

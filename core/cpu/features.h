@@ -85,7 +85,6 @@ static inline void x86_set_feature(struct x86_features *f, unsigned feature,
 
 /* Number of a feature, or -1. */
 int x86_feature_by_name(const char *name);
-const char *x86_feature_name(unsigned feature); /* NULL: unknown */
 
 struct x86_model {
     const char *name;   /* "486" ... "x86-64-v3", "max" */
@@ -102,7 +101,6 @@ struct x86_model {
  * that engine and host can do.
  */
 bool x86_model_find(const char *name, struct x86_model *out);
-const char *const *x86_model_names(void); /* NULL-terminated */
 /* What the software engine can execute on this host. */
 void x86_features_engine(struct x86_features *out);
 /* "model[,+name|,-name]..."; false: *bad is the part not understood

@@ -142,12 +142,6 @@ void mmu_flush_all(struct vcpu *cpu)
     key_update(cpu);
 }
 
-void mmu_flush_current(struct vcpu *cpu, bool global)
-{
-    space_clear(cpu, cpu->cur_space, !global);
-    key_update(cpu);
-}
-
 void mmu_flush_nonglobal(struct vcpu *cpu)
 {
     for (unsigned n = 0; n < TLB_SPACES; n++)

@@ -25,8 +25,6 @@ void mmu_finish(struct vcpu *cpu);
 /* --- flushing ------------------------------------------------------------ */
 
 void mmu_flush_all(struct vcpu *cpu);
-/* of the current address space; global entries stay when !global */
-void mmu_flush_current(struct vcpu *cpu, bool global);
 void mmu_flush_page(struct vcpu *cpu, uint64_t lin); /* INVLPG */
 /* INVPCID type 0; types 1 to 3 are flushes of spaces */
 void mmu_flush_pcid(struct vcpu *cpu, unsigned pcid);

@@ -120,7 +120,6 @@ static bool efer_write(struct vcpu *cpu, uint64_t value)
     if (((value ^ old) & EFER_LME) && (cpu->st.cr0 & CR0_PG))
         return false;
     cpu->st.efer = (value & ~(uint64_t)EFER_LMA) | (old & EFER_LMA);
-    CPU_TRACE(cpu, TRACE_MODE, "efer %llx", (unsigned long long)value);
     if ((value ^ old) & EFER_NXE)
         mmu_flush_all(cpu);
     mode_update(cpu);
@@ -236,7 +235,6 @@ bool msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
     const struct x86_features *f = &cpu->model->features;
     uint64_t *p;
 
-    CPU_TRACE(cpu, TRACE_MSR, "wrmsr %x %llx", msr, (unsigned long long)value);
     switch (msr) {
     case 0x10: return tsc_write(cpu, value);
     case 0x1b:

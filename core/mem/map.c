@@ -377,21 +377,9 @@ void region_set_claims(struct region *r, unsigned claims)
     map_commit(r->map);
 }
 
-struct memory *region_memory(const struct region *r, uint64_t *mem_offset)
-{
-    if (mem_offset)
-        *mem_offset = r->mem_offset;
-    return r->mem;
-}
-
 uint64_t region_gpa(const struct region *r)
 {
     return r->gpa;
-}
-
-uint64_t region_size(const struct region *r)
-{
-    return r->size;
 }
 
 void region_destroy(struct region *r)

@@ -94,9 +94,7 @@ void region_move(struct region *r, uint64_t gpa);
 void region_set_claims(struct region *r, unsigned claims);
 void region_destroy(struct region *r); /* nobody is in its ops */
 /* Where it is; for aliases and for saved state. */
-struct memory *region_memory(const struct region *r, uint64_t *mem_offset);
 uint64_t region_gpa(const struct region *r);
-uint64_t region_size(const struct region *r);
 
 /* Several changes in one invalidation; calls nest. */
 void map_begin(struct map *map);

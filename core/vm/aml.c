@@ -181,12 +181,6 @@ void aml_integer(struct aml *a, uint64_t v)
     }
 }
 
-void aml_string(struct aml *a, const char *s)
-{
-    aml_byte(a, STRING_OP);
-    aml_raw(a, s, strlen(s) + 1);
-}
-
 static unsigned hex(char c)
 {
     return g_ascii_xdigit_value(c);

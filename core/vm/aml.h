@@ -37,7 +37,6 @@ void aml_end(struct aml *a);
 
 void aml_name(struct aml *a, const char *name); /* Name (name, ...) */
 void aml_integer(struct aml *a, uint64_t v);
-void aml_string(struct aml *a, const char *s);
 void aml_eisaid(struct aml *a, const char *id);    /* "PNP0A03" */
 void aml_path(struct aml *a, const char *segment); /* a reference */
 void aml_raw(struct aml *a, const void *bytes, unsigned n);

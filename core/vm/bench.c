@@ -37,7 +37,6 @@ static void line_changed(void *opaque, unsigned number, bool level)
 
     if (watch->bench->quiet)
         return;
-    watch->changes++;
     watch->edges += level;
 }
 
@@ -80,15 +79,6 @@ unsigned bench_edges(struct bench *b, const char *group, unsigned number)
     unsigned n = watch->edges;
 
     watch->edges = 0;
-    return n;
-}
-
-unsigned bench_changes(struct bench *b, const char *group, unsigned number)
-{
-    struct watch *watch = watch_of(b, group, number);
-    unsigned n = watch->changes;
-
-    watch->changes = 0;
     return n;
 }
 
@@ -323,33 +313,6 @@ struct vm *bench_vm(struct bench *b)
     return &b->vm;
 }
 
-static struct device *device_named(struct bench *b, const char *name)
-{
-    struct device *d = NULL;
-
-    if (name)
-        d = device_find(&b->vm, name);
-    else if (b->vm.devices->len)
-        d = b->vm.devices->pdata[0];
-    if (!d)
-        bench_die("there is no device '%s' on the bench", name ? name : "");
-    return d;
-}
-
-void *bench_instance(struct bench *b, const char *name)
-{
-    return device_named(b, name)->self;
-}
-
-const void *bench_query(struct bench *b, const char *name, const char *id,
-                        void **self)
-{
-    struct device *d = device_named(b, name);
-
-    *self = d->self;
-    return d->desc->query ? d->desc->query(d->self, id) : NULL;
-}
-
 /* --- accesses -------------------------------------------------------------*/
 
 uint32_t bench_in(struct bench *b, uint16_t port, unsigned size)
@@ -457,12 +420,6 @@ void bench_start(struct bench *b)
 {
     bench_power_on(b);
     board_start_devices(&b->vm);
-}
-
-void bench_stop(struct bench *b)
-{
-    board_stop_devices(&b->vm);
-    board_drain(&b->vm);
 }
 
 bool bench_press_button(struct bench *b)

@@ -52,11 +52,6 @@ bool bench_try_power_on(struct bench *b, GError **error);
 void bench_destroy(struct bench *b);
 
 struct vm *bench_vm(struct bench *b);
-/* The instance of a device, to look into it; NULL: the first device. */
-void *bench_instance(struct bench *b, const char *name);
-/* An interface the device publishes. */
-const void *bench_query(struct bench *b, const char *name, const char *id,
-                        void **self);
 
 /* --- accesses: as a processor makes them ---------------------------------*/
 
@@ -74,9 +69,8 @@ uint8_t *bench_ram(struct bench *b);
 /* --- signals -------------------------------------------------------------*/
 
 bool bench_line(struct bench *b, const char *group, unsigned number);
-/* Rising edges since the last call, and level changes of both kinds. */
+/* Rising edges since the last call. */
 unsigned bench_edges(struct bench *b, const char *group, unsigned number);
-unsigned bench_changes(struct bench *b, const char *group, unsigned number);
 /* Drives a line from outside: an output that the bench has on it. */
 void bench_drive(struct bench *b, const char *group, unsigned number,
                  bool level);
@@ -110,7 +104,6 @@ void bench_set_wall(struct bench *b, uint64_t ns);
 
 void bench_reset(struct bench *b, uint32_t kind);
 void bench_start(struct bench *b); /* devices' start() */
-void bench_stop(struct bench *b);
 bool bench_press_button(struct bench *b);
 /* What the device asked for since the last call: VM_REQUEST_* of vm.h. */
 unsigned bench_requests(struct bench *b);

@@ -11,7 +11,7 @@ struct watch { /* one line, as the bench hears it */
     struct bench *bench;
     const char *group;
     unsigned number;
-    unsigned edges, changes;
+    unsigned edges;
     struct wire_output *output; /* NULL until the test drives it */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The software engine as accel.h wants it: creation, state, traces.
+ * The software engine as accel.h wants it: creation, state, counters.
  */
 #include "cpu/interp/engine.h"
 
@@ -8,8 +8,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "cpu/decode.h"
-#include "cpu/disasm.h"
 #include "cpu/interp/blocks.h"
 #include "cpu/jit/jit.h"
 #include "cpu/mmu.h"
@@ -20,79 +18,6 @@
 #include "vm/error.h"
 
 #define JIT_HOT 3 /* runs of a block before it is translated */
-
-/* --- traces -------------------------------------------------------------- */
-
-static const struct {
-    const char *name;
-    unsigned bit;
-} trace_names[] = {
-    { "exc", TRACE_EXC }, { "insn", TRACE_INSN }, { "mode", TRACE_MODE },
-    { "msr", TRACE_MSR }, { "io", TRACE_IO },     { "apic", TRACE_APIC },
-};
-
-bool interp_trace(struct vm *vm, const char *text, FILE *log)
-{
-    struct interp_vm *engine = vm->accel_data;
-    g_auto(GStrv) part = g_strsplit(text, ",", -1);
-    unsigned bits = 0;
-
-    for (unsigned n = 0; part[n]; n++) {
-        unsigned k = 0;
-
-        while (k < G_N_ELEMENTS(trace_names) &&
-               strcmp(trace_names[k].name, part[n]))
-            k++;
-        if (k == G_N_ELEMENTS(trace_names))
-            return false;
-        bits |= trace_names[k].bit;
-    }
-    engine->trace = bits;
-    engine->log = log;
-    for (unsigned n = 0; n < vm->vcpu_count; n++)
-        cpu_attend(vm->vcpus[n], REQ_SLOW);
-    return true;
-}
-
-void cpu_trace(struct vcpu *cpu, unsigned what, const char *fmt, ...)
-{
-    const struct x86_state *st = &cpu->st;
-    g_autofree char *text = NULL;
-    va_list ap;
-
-    va_start(ap, fmt);
-    text = g_strdup_vprintf(fmt, ap);
-    va_end(ap);
-    fprintf(engine_of(cpu)->log,
-            "cpu%u %" G_GUINT64_FORMAT " %04x:%" G_GINT64_MODIFIER "x %s\n",
-            cpu->index, cpu->insns, st->seg[SEG_CS].selector, st->rip, text);
-    if (what != TRACE_EXC)
-        return;
-    fprintf(engine_of(cpu)->log,
-            "    ss:sp %04x:%" G_GINT64_MODIFIER "x fl %" G_GINT64_MODIFIER
-            "x cr0 %" G_GINT64_MODIFIER "x cr2 %" G_GINT64_MODIFIER
-            "x ax %" G_GINT64_MODIFIER "x bx %" G_GINT64_MODIFIER
-            "x cx %" G_GINT64_MODIFIER "x dx %" G_GINT64_MODIFIER "x\n",
-            st->seg[SEG_SS].selector, st->gpr[RSP], st->rflags, st->cr0,
-            st->cr2, st->gpr[RAX], st->gpr[RBX], st->gpr[RCX], st->gpr[RDX]);
-}
-
-void trace_insn(struct vcpu *cpu, const struct x86_insn *i)
-{
-    char text[128];
-
-    x86_disasm(text, sizeof text, i, cpu->st.rip + i->len,
-               cpu->mode & (MODE_CODE | MODE_REAL));
-    cpu_trace(cpu, TRACE_INSN,
-              "%-32s ax %" G_GINT64_MODIFIER "x cx %" G_GINT64_MODIFIER
-              "x dx %" G_GINT64_MODIFIER "x bx %" G_GINT64_MODIFIER
-              "x sp %" G_GINT64_MODIFIER "x bp %" G_GINT64_MODIFIER
-              "x si %" G_GINT64_MODIFIER "x di %" G_GINT64_MODIFIER
-              "x fl %" G_GINT64_MODIFIER "x",
-              text, cpu->st.gpr[RAX], cpu->st.gpr[RCX], cpu->st.gpr[RDX],
-              cpu->st.gpr[RBX], cpu->st.gpr[RSP], cpu->st.gpr[RBP],
-              cpu->st.gpr[RSI], cpu->st.gpr[RDI], cpu->st.rflags);
-}
 
 void cpu_report(struct vcpu *cpu, const char *fmt, ...)
 {

@@ -9,18 +9,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "cpu/vcpu.h"
 #include "hwaccel/accel.h"
-
-/* What is written to the trace, by name in interp_trace() */
-#define TRACE_EXC  0x1 /* exceptions and interrupts, with state */
-#define TRACE_INSN 0x2 /* each instruction, disassembled: slow */
-#define TRACE_MODE 0x4 /* changes of mode: CR0, CR4, EFER */
-#define TRACE_MSR  0x8
-#define TRACE_IO   0x10 /* ports */
-#define TRACE_APIC 0x20
 
 struct cpuid_result;
 
@@ -29,28 +20,12 @@ struct interp_vm {
     uint32_t marking;    /* [any] flushes for new code under way */
     /* Leaves 40000000h and up: of the hypervisor interface; NULL: zeros */
     void (*hv_cpuid)(struct vcpu *cpu, uint32_t leaf, struct cpuid_result *r);
-    unsigned trace; /* TRACE_* */
-    FILE *log;
 };
 
 static inline struct interp_vm *engine_of(const struct vcpu *cpu);
 
 enum accel_exit interp_run(struct vcpu *cpu, uint64_t budget,
                            uint64_t *executed);
-void trace_insn(struct vcpu *cpu, const struct x86_insn *i);
-
-/* Turns traces on: names with commas ("exc,msr"), to `log`.  False: a name
- * is not known.  The VM must be stopped. */
-bool interp_trace(struct vm *vm, const char *names, FILE *log);
-
-void cpu_trace(struct vcpu *cpu, unsigned what, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-#define CPU_TRACE(cpu, what, ...)                                \
-    do {                                                         \
-        if (__builtin_expect(engine_of(cpu)->trace & (what), 0)) \
-            cpu_trace(cpu, what, __VA_ARGS__);                   \
-    } while (0)
 
 /* Something about the guest worth a line, once. */
 void cpu_report(struct vcpu *cpu, const char *fmt, ...)

@@ -134,8 +134,7 @@ static void check_breakpoints(struct vcpu *cpu, uint64_t lin)
 static bool needs_steps(struct vcpu *cpu)
 {
     return (cpu->st.rflags & (FL_TF | FL_RF)) || cpu->bp_enabled ||
-           cpu->st.sti_shadow || cpu->st.movss_shadow || cpu->db_pending ||
-           (engine_of(cpu)->trace & TRACE_INSN);
+           cpu->st.sti_shadow || cpu->st.movss_shadow || cpu->db_pending;
 }
 
 /*
@@ -157,8 +156,6 @@ static void step(struct vcpu *cpu)
         return;
     if (rip + b->bytes > cpu->code_end)
         inside_segment(cpu, b);
-    if (engine_of(cpu)->trace & TRACE_INSN)
-        trace_insn(cpu, &b->insn[0]);
     cpu->st.sti_shadow = 0;
     cpu->st.movss_shadow = 0;
     cpu->st.rflags &= ~(uint64_t)FL_RF;

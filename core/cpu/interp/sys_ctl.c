@@ -51,8 +51,6 @@ void cr0_write(struct vcpu *cpu, uint64_t value)
         (cpu->st.cr4 & CR4_PAE) && !cpu->long_mode &&
         !mmu_load_pdptrs(cpu, cpu->st.cr3))
         cpu_gp0(cpu);
-    CPU_TRACE(cpu, TRACE_MODE, "cr0 %llx -> %llx", (unsigned long long)old,
-              (unsigned long long)value);
     cpu->st.cr0 = value;
     if (changed & CR0_PG)
         enter_long_mode(cpu, (value & CR0_PG) && (cpu->st.efer & EFER_LME));
@@ -127,8 +125,6 @@ void cr4_write(struct vcpu *cpu, uint64_t value)
         (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) &&
         !mmu_load_pdptrs(cpu, cpu->st.cr3))
         cpu_gp0(cpu);
-    CPU_TRACE(cpu, TRACE_MODE, "cr4 %llx -> %llx", (unsigned long long)old,
-              (unsigned long long)value);
     cpu->st.cr4 = value;
     if (changed &
         (CR4_PAE | CR4_PGE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_SMAP))

@@ -40,13 +40,11 @@ static uint32_t port_in(struct vcpu *cpu, uint16_t port, unsigned n)
     guest_leave(cpu);
     v = pio_read(cpu->vm->pio, port, n);
     guest_enter(cpu);
-    CPU_TRACE(cpu, TRACE_IO, "in%u %04x = %x", n * 8, port, v);
     return v;
 }
 
 static void port_out(struct vcpu *cpu, uint16_t port, uint32_t v, unsigned n)
 {
-    CPU_TRACE(cpu, TRACE_IO, "out%u %04x = %x", n * 8, port, v);
     cpu->n_pio++;
     guest_leave(cpu);
     pio_write(cpu->vm->pio, port, v, n);

@@ -175,14 +175,6 @@ void emit_store(struct emit *e, bool w, unsigned reg, size_t offset)
     emit_rm(e, w, 0x89, reg, &m);
 }
 
-void emit_store_imm(struct emit *e, size_t offset, uint32_t imm)
-{
-    struct host_mem m = state_mem(offset);
-
-    emit_insn(e, &(struct host_insn){
-                     .op = 0xc7, .mem = &m, .imm = imm, .imm_bytes = 4 });
-}
-
 void emit_lea(struct emit *e, bool w, unsigned reg, unsigned base, int32_t disp)
 {
     struct host_mem m = { (uint8_t)base, H_NONE, 0, false, disp };

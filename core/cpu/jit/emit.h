@@ -55,8 +55,6 @@ static inline struct host_mem state_mem(size_t offset)
 
 void emit_load(struct emit *e, bool w, unsigned reg, size_t offset);
 void emit_store(struct emit *e, bool w, unsigned reg, size_t offset);
-/* mov dword gs:[offset], imm */
-void emit_store_imm(struct emit *e, size_t offset, uint32_t imm);
 void emit_lea(struct emit *e, bool w, unsigned reg, unsigned base,
               int32_t disp);
 
