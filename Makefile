@@ -162,6 +162,8 @@ $(foreach n,$(filter-out long list,$(sort \
 
 bench: all $(bench-names:%=$(B)/tests/bench/%) ## measure speed: name value unit
 	@$(run) bench $(bench-y)
+bench-%: all $(bench-names:%=$(B)/tests/bench/%)
+	@$(run) bench $*
 
 lint: compile_commands.json $(generated) ## check style, C, scripts
 	@S=$(S) B=$(B) CC='$(CC)' $(S)/tools/lint
@@ -223,6 +225,7 @@ help: ## print this list
 	@sed -n 's/^\([a-z_.-]*\):.*## \(.*\)/  \1\t\2/p' $(S)/Makefile | \
 		expand -t 25
 	@echo '  check-NAME lint-NAME   one test or check, or one folder of tests'
+	@echo '  bench-NAME             one benchmark'
 
 .PHONY: all check check-long check-list bench lint format install install-dev \
 	uninstall clean distclean help force compile_commands.json

@@ -298,7 +298,7 @@ class VM:
     def __init__(self, name, memory=256, cpus=1, cpu=None, disks=(),
                  snapshot=False, cdroms=(), kernel=None, initrd=None,
                  append=None, boot=None, rtc_base=None, deterministic=False,
-                 restore=None, options=()):
+                 restore=None, options=(), machine=None):
         self.name = name
         self.memory = memory
         self.cpus = cpus
@@ -318,8 +318,9 @@ class VM:
         self.commands = 0
         # Socket paths are short: not below the build folder.
         self.folder = tempfile.mkdtemp(prefix='bpvm.')
-        backend = QemuMachine if VMM == 'qemu' else BackplaneMachine
-        self.machine = backend(self.folder)
+        if machine is None:
+            machine = QemuMachine if VMM == 'qemu' else BackplaneMachine
+        self.machine = machine(self.folder)
         self.seen = bytearray()
         self.used = 0
         self.closed = False

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest benchmark program on this host, in Backplane and in QEMU.
+
+What all benchmarks that run guests share: build() makes the program and a
+RAM disk with nothing else in it, Native and Guest run it and are asked for
+rows.  See guest/main.c for the questions and answers.
+"""
+
+import gzip
+import os
+import stat
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                '..', 'guest'))
+# pylint: disable=wrong-import-position
+from vmdriver import (BUILD, SOURCE, VM, BackplaneMachine, Failure,
+                      QemuMachine, guest)
+
+CODE = os.path.join(SOURCE, 'tests', 'bench', 'guest')
+OUT = os.path.join(BUILD, 'tests', 'bench')
+PROGRAM = os.path.join(OUT, 'guest-program')
+INITRD = os.path.join(OUT, 'guest-initrd.img')
+KERNEL = 'kernel-amd64'
+
+
+def say(text):
+    """For people: the standard output is for `name value unit`."""
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- the program and its RAM disk -------------------------------------------
+
+def newer(target, sources):
+    return os.path.exists(target) and all(
+        os.path.getmtime(target) > os.path.getmtime(source)
+        for source in sources)
+
+
+def modules():
+    """The disk driver's modules, in the order in which they load."""
+    folder = guest(KERNEL)
+    with open(os.path.join(folder, 'version')) as file:
+        version = file.read().strip()
+    files = []
+    for name in ('ata_piix', 'sd_mod'):
+        said = subprocess.run(
+            ['/sbin/modprobe', '-d', folder, '-S', version,
+             '--show-depends', name], stdout=subprocess.PIPE, text=True,
+            check=True).stdout
+        for line in said.split('\n'):
+            words = line.split()
+            if words[:1] == ['insmod'] and words[1] not in files:
+                files.append(words[1])
+    return files
+
+
+def archive(entries):
+    """A newc archive of (name, mode, data)."""
+    out = bytearray()
+    for number, (name, mode, data) in enumerate(
+            entries + [('TRAILER!!!', 0, b'')]):
+        fields = (number + 1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0,
+                  len(name) + 1, 0)
+        out += b'070701' + b''.join(b'%08x' % field for field in fields)
+        out += name.encode() + b'\0'
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    return bytes(out)
+
+
+def build():
+    """Make the program and the RAM disk, if they are not there already."""
+    os.makedirs(OUT, exist_ok=True)
+    sources = sorted(os.path.join(CODE, name) for name in os.listdir(CODE))
+    if not newer(PROGRAM, sources):
+        subprocess.run(
+            [os.environ.get('CC', 'gcc'), '-std=gnu17', '-O2', '-static',
+             '-pthread', '-Wall', '-Wextra', '-o', PROGRAM] +
+            [name for name in sources if name.endswith('.c')] + ['-lm'],
+            check=True)
+    if newer(INITRD, [PROGRAM, os.path.abspath(__file__)]):
+        return
+    with open(PROGRAM, 'rb') as file:
+        entries = [('init', stat.S_IFREG | 0o755, file.read()),
+                   ('modules', stat.S_IFDIR | 0o755, b'')]
+    for number, name in enumerate(modules()):
+        with open(name, 'rb') as file:
+            entries.append(('modules/%02d.ko' % number,
+                            stat.S_IFREG | 0o644, file.read()))
+    with open(INITRD, 'wb') as file:
+        file.write(gzip.compress(archive(entries), 6, mtime=0))
+
+
+# --- who runs it ------------------------------------------------------------
+
+class Ran:
+    """One run of one row: its seconds and its checksum."""
+
+    def __init__(self, wall, cpu, checksum):
+        self.wall = wall
+        self.cpu = cpu
+        self.checksum = checksum
+
+
+class Native:
+    """The program as a process of this host."""
+
+    name = 'native'
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, bufsize=1, cwd=OUT)
+        return self
+
+    def __exit__(self, *unused):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def rows(self):
+        self.process.stdin.write('list\n')
+        while True:
+            words = self.process.stdout.readline().split()
+            if words[:1] != ['row']:
+                return
+            yield words[1], words[2], int(words[3])
+
+    def ask(self, line):
+        self.process.stdin.write(line + '\n')
+        answer = self.process.stdout.readline().split()
+        if answer[:1] != ['ran']:
+            raise Failure('%s: %s' % (self.name, ' '.join(answer)))
+        return Ran(int(answer[3]) * 1e-9, int(answer[4]) * 1e-9, answer[5])
+
+
+class Jit(BackplaneMachine):
+    def command(self, vm):
+        return super().command(vm) + ['--jit', 'on']
+
+
+class Interpreter(BackplaneMachine):
+    def command(self, vm):
+        return super().command(vm) + ['--jit', 'off']
+
+
+class Tcg(QemuMachine):
+    def command(self, vm):
+        return super().command(vm) + ['-cpu', 'max']
+
+
+class Guest:
+    """The program as the only one in a virtual machine.
+
+    Its CPU time is what the whole emulator has used, seen from outside: it
+    is right whatever the guest's clock does, and other work on the host
+    changes it little.  Its wall time is the guest's, if the host agrees.
+    """
+
+    def __init__(self, name, machine, cpus=1, disks=()):
+        self.name = name
+        self.vm = VM('bench-' + name, machine=machine, memory=512, cpus=cpus,
+                     disks=disks, snapshot=bool(disks),
+                     kernel=guest(KERNEL, 'vmlinuz'), initrd=INITRD,
+                     append='console=ttyS0 quiet')
+
+    def __enter__(self):
+        self.vm.__enter__()
+        try:
+            self.vm.expect('BENCH-READY', 120)
+        except BaseException:
+            say(self.vm.log())
+            self.vm.close()
+            raise
+        # See clock_getcpuclockid(3).
+        self.clock = ~self.vm.process.pid << 3 | 2
+        return self
+
+    def __exit__(self, *unused):
+        self.vm.close()
+
+    def cpu(self):
+        return time.clock_gettime(self.clock)
+
+    def rows(self):
+        self.vm.send('list', '\n')
+        while True:
+            line = self.vm.expect(r'(?m)^(row|end)(.*)\n', 60)
+            if line[1] == 'end':
+                return
+            words = line[2].split()
+            yield words[0], words[1], int(words[2])
+
+    def ask(self, line, timeout=300):
+        wall, cpu = time.monotonic(), self.cpu()
+        self.vm.send(line, '\n')
+        answer = self.vm.expect(r'(?m)^(ran|failed) (.*)\n', timeout)
+        wall, cpu = time.monotonic() - wall, self.cpu() - cpu
+        if answer[1] != 'ran':
+            raise Failure('%s: %s' % (self.name, answer[0].strip()))
+        words = answer[2].split()
+        guest_wall = int(words[2]) * 1e-9
+        if abs(guest_wall - wall) > 0.1 + 0.1 * wall:
+            say('%s: %s took %.3f s by the guest\'s clock but %.3f s by the '
+                'host\'s' % (self.name, words[0], guest_wall, wall))
+            guest_wall = wall
+        return Ran(guest_wall, cpu, words[4])
