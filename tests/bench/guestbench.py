@@ -8,6 +8,7 @@ rows.  See guest/main.c for the questions and answers.
 
 import gzip
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -23,6 +24,8 @@ CODE = os.path.join(SOURCE, 'tests', 'bench', 'guest')
 OUT = os.path.join(BUILD, 'tests', 'bench')
 PROGRAM = os.path.join(OUT, 'guest-program')
 INITRD = os.path.join(OUT, 'guest-initrd.img')
+DISK = os.path.join(OUT, 'guest-disk%s.img')
+DISK_BYTES = 32 << 20
 KERNEL = 'kernel-amd64'
 
 
@@ -77,10 +80,15 @@ def build():
     sources = sorted(os.path.join(CODE, name) for name in os.listdir(CODE))
     if not newer(PROGRAM, sources):
         subprocess.run(
-            [os.environ.get('CC', 'gcc'), '-std=gnu17', '-O2', '-static',
+            [os.environ.get('CC', 'gcc'), '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static',
              '-pthread', '-Wall', '-Wextra', '-o', PROGRAM] +
             [name for name in sources if name.endswith('.c')] + ['-lm'],
             check=True)
+    # Each has its own disk of the same content: machines lock theirs.
+    for who in ('', '-jit', '-interp', '-tcg'):
+        if not os.path.exists(DISK % who):
+            with open(DISK % who, 'wb') as file:
+                file.write(random.Random(1).randbytes(DISK_BYTES))
     if newer(INITRD, [PROGRAM, os.path.abspath(__file__)]):
         return
     with open(PROGRAM, 'rb') as file:
@@ -106,14 +114,16 @@ class Ran:
 
 
 class Native:
-    """The program as a process of this host."""
+    """The program as a process of this host, on one processor like a guest."""
 
     name = 'native'
 
     def __enter__(self):
         self.process = subprocess.Popen(
             [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, bufsize=1, cwd=OUT)
+            text=True, bufsize=1, cwd=OUT,
+            preexec_fn=lambda: os.sched_setaffinity(
+                0, {max(os.sched_getaffinity(0))}))
         return self
 
     def __exit__(self, *unused):

@@ -294,14 +294,180 @@ static uint64_t calls(unsigned n)
     return sum;
 }
 
+/*
+ * Words, numbers and quoted strings of a text, by jumps from state to state:
+ * an indirect jump for each letter, from many places.
+ */
+static uint64_t states(unsigned n)
+{
+    static const char text[] =
+        "let width = 640; let title = \"main \\\" window\"; # a note\n"
+        "while (width > 17) { width = width / 2; call show(title, width); }\n"
+        "if not done then begin x9 = 0x7f + 12.75; end else stop;\n";
+    enum { SPACE, LETTER, DIGIT, QUOTE, ESCAPE, HASH, OTHER, END };
+    uint8_t kind[256];
+    uint64_t words = 0, numbers = 0, strings = 0, marks = 0;
+    const unsigned char *p;
+
+    for (unsigned c = 0; c < 256; c++) {
+        kind[c] = c - 'a' < 26 ? LETTER : c - '0' < 10 ? DIGIT : OTHER;
+        if (c == ' ' || c == '\n')
+            kind[c] = SPACE;
+    }
+    kind['"'] = QUOTE;
+    kind['\\'] = ESCAPE;
+    kind['#'] = HASH;
+    kind[0] = END;
+
+    static const void *const outside[] = {
+        &&outside, &&word, &&number, &&string, &&mark, &&note, &&mark, &&end,
+    };
+    static const void *const in_word[] = {
+        &&outside, &&in_word, &&in_word, &&string,
+        &&mark,    &&note,    &&mark,    &&end,
+    };
+    static const void *const in_number[] = {
+        &&outside, &&in_number, &&in_number, &&string,
+        &&mark,    &&note,      &&in_number, &&end,
+    };
+    static const void *const in_string[] = {
+        &&in_string, &&in_string, &&in_string, &&outside,
+        &&escape,    &&in_string, &&in_string, &&end,
+    };
+again:
+    p = (const unsigned char *)text;
+outside:
+    goto *outside[kind[*p++]];
+word:
+    words++;
+in_word:
+    goto *in_word[kind[*p++]];
+number:
+    numbers++;
+in_number:
+    goto *in_number[kind[*p++]];
+string:
+    strings++;
+in_string:
+    goto *in_string[kind[*p++]];
+escape:
+    p++;
+    goto in_string;
+mark:
+    marks++;
+    goto outside;
+note:
+    while (*p && *p != '\n')
+        p++;
+    goto outside;
+end:
+    if (--n)
+        goto again;
+    return mix(mix(mix(words, numbers), strings), marks);
+}
+
+/* Shapes that only a table of functions tells apart. */
+struct shape {
+    const struct shape_class *class;
+    uint32_t a, b;
+};
+
+struct shape_class {
+    uint32_t (*area)(const struct shape *s);
+    void (*grow)(struct shape *s, uint32_t by);
+};
+
+static uint32_t box_area(const struct shape *s)
+{
+    return s->a * s->b;
+}
+
+static uint32_t wedge_area(const struct shape *s)
+{
+    return s->a * s->b / 2;
+}
+
+static uint32_t disc_area(const struct shape *s)
+{
+    return s->a * s->a * 355u / 113u;
+}
+
+static uint32_t ring_area(const struct shape *s)
+{
+    return (s->a * s->a - s->b * s->b) * 355u / 113u;
+}
+
+static void grow_one(struct shape *s, uint32_t by)
+{
+    s->a += by & 15;
+}
+
+static void grow_both(struct shape *s, uint32_t by)
+{
+    s->a += by & 3;
+    s->b ^= by >> 3;
+}
+
+static uint64_t virtual_calls(unsigned n)
+{
+    static const struct shape_class classes[] = {
+        { box_area, grow_both },
+        { wedge_area, grow_one },
+        { disc_area, grow_one },
+        { ring_area, grow_both },
+    };
+    struct shape shapes[500];
+    uint64_t seed = 13, sum = 0;
+
+    for (unsigned i = 0; i < 500; i++) {
+        shapes[i].class = &classes[next_random(&seed) & 3];
+        shapes[i].a = next_random(&seed) & 1023;
+        shapes[i].b = next_random(&seed) & 1023;
+    }
+    while (n--) {
+        uint32_t total = 0;
+        for (unsigned i = 0; i < 500; i++) {
+            struct shape *s = &shapes[i];
+            total += s->class->area(s);
+            s->class->grow(s, total);
+        }
+        sum = mix(sum, total);
+    }
+    return sum;
+}
+
+/* Counting, reversing and scattering bits, divisions and remainders. */
+static uint64_t bits(unsigned n)
+{
+    uint64_t x = 0x123456789abcdef, sum = 0;
+
+    for (n *= 1000; n; n--) {
+        uint64_t y = x ^ x << 13;
+        y ^= y >> 7;
+        y ^= y << 17;
+        x = y;
+        uint64_t c = y - (y >> 1 & 0x5555555555555555);
+        c = (c & 0x3333333333333333) + (c >> 2 & 0x3333333333333333);
+        c = (c + (c >> 4)) & 0x0f0f0f0f0f0f0f0f;
+        sum += c * 0x0101010101010101 >> 56;
+        sum += (unsigned)__builtin_clzll(y | 1) ^ (unsigned)__builtin_ctzll(y);
+        sum ^= __builtin_bswap64(y) ^ (y << (sum & 63) | y >> (-sum & 63));
+        sum += (uint32_t)y % ((uint32_t)(y >> 32) | 1);
+    }
+    return sum;
+}
+
 const struct row integer_rows[] = {
     { "sieve", "int", sieve, 50, NULL },
     { "crc32", "int", crc32, 11000, NULL },
     { "qsort", "int", sort, 25, NULL },
     { "bignum", "int", bignum, 30000, NULL },
     { "sha256", "int", sha256, 10000, NULL },
-    { "tree", "int", tree, 400, NULL },
+    { "tree", "int", tree, 800, NULL },
     { "interp", "int", interpret, 160, NULL },
     { "calls", "int", calls, 600, NULL },
+    { "states", "int", states, 250000, NULL },
+    { "virtual", "int", virtual_calls, 25000, NULL },
+    { "bits", "int", bits, 20000, NULL },
     { 0 },
 };
