@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-bench-y += interp guest
+bench-y += interp guest boot smp
 bench/interp-objs := tests/cpu/flat.o

@@ -80,8 +80,9 @@ def build():
     sources = sorted(os.path.join(CODE, name) for name in os.listdir(CODE))
     if not newer(PROGRAM, sources):
         subprocess.run(
-            [os.environ.get('CC', 'gcc'), '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static',
-             '-pthread', '-Wall', '-Wextra', '-o', PROGRAM] +
+            [os.environ.get('CC', 'gcc'), '-std=gnu17', '-D_GNU_SOURCE',
+             '-O2', '-static', '-pthread', '-Wall', '-Wextra', '-o',
+             PROGRAM] +
             [name for name in sources if name.endswith('.c')] + ['-lm'],
             check=True)
     # Each has its own disk of the same content: machines lock theirs.
@@ -114,16 +115,22 @@ class Ran:
 
 
 class Native:
-    """The program as a process of this host, on one processor like a guest."""
+    """The program as a process of this host, on as many processors."""
 
     name = 'native'
+
+    def __init__(self, cpus=1):
+        self.cpus = cpus
+
+    def bind(self):
+        some = sorted(os.sched_getaffinity(0))[-self.cpus:]
+        os.sched_setaffinity(0, some)
 
     def __enter__(self):
         self.process = subprocess.Popen(
             [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, bufsize=1, cwd=OUT,
-            preexec_fn=lambda: os.sched_setaffinity(
-                0, {max(os.sched_getaffinity(0))}))
+            preexec_fn=self.bind)
         return self
 
     def __exit__(self, *unused):
@@ -144,6 +151,11 @@ class Native:
         if answer[:1] != ['ran']:
             raise Failure('%s: %s' % (self.name, ' '.join(answer)))
         return Ran(int(answer[3]) * 1e-9, int(answer[4]) * 1e-9, answer[5])
+
+
+def cpu_clock(pid):
+    """The clock of a process's CPU time: see clock_getcpuclockid(3)."""
+    return ~pid << 3 | 2
 
 
 class Jit(BackplaneMachine):
@@ -184,8 +196,7 @@ class Guest:
             say(self.vm.log())
             self.vm.close()
             raise
-        # See clock_getcpuclockid(3).
-        self.clock = ~self.vm.process.pid << 3 | 2
+        self.clock = cpu_clock(self.vm.process.pid)
         return self
 
     def __exit__(self, *unused):
