@@ -43,6 +43,14 @@ void cpu_ud(struct vcpu *cpu)
     cpu_raise(cpu, EXC_UD);
 }
 
+void cpu_fpu_wait(struct vcpu *cpu, unsigned deny)
+{
+    struct x86_x87 *f = x87_here(cpu);
+
+    if ((cpu->deny & deny) | (f->sw & 0x80))
+        cpu_fp_denied(cpu, deny);
+}
+
 void cpu_fp_denied(struct vcpu *cpu, unsigned deny)
 {
     uint64_t cr0 = cpu->st.cr0;

@@ -101,7 +101,7 @@ void mode_deny(struct vcpu *cpu)
     uint64_t cr0 = cpu->st.cr0, cr4 = cpu->st.cr4;
     bool ts = cr0 & CR0_TS, em = cr0 & CR0_EM;
 
-    cpu->deny = 0;
+    cpu->deny &= DENY_AWAY;
     if (ts || em)
         cpu->deny |= DENY_X87 | DENY_MMX;
     if (ts || em || !(cr4 & CR4_OSFXSR))
@@ -109,6 +109,13 @@ void mode_deny(struct vcpu *cpu)
     if (ts || !(cr4 & CR4_OSXSAVE) || (cpu->st.xcr0 & 6) != 6 ||
         !is_protected(cpu))
         cpu->deny |= DENY_AVX;
+    /* what is denied is no more live */
+    if (cpu->deny & DENY_X87)
+        cpu->vec_live &= (uint8_t)~VEC_LIVE_X87;
+    if (cpu->deny & DENY_SSE)
+        cpu->vec_live &= (uint8_t)~VEC_LIVE_SSE;
+    if (cpu->deny & DENY_AVX)
+        cpu->vec_live &= (uint8_t)~VEC_LIVE_AVX;
 }
 
 void mode_segments(struct vcpu *cpu)

@@ -117,6 +117,8 @@ struct phys_entry {
 #define DENY_MMX 0x2
 #define DENY_SSE 0x4
 #define DENY_AVX 0x8
+/* The x87 registers are in the host's unit: x87_from_host() first. */
+#define DENY_AWAY 0x10
 
 /*
  * Mode bits: everything besides bytes and physical address that a decoded
@@ -161,9 +163,15 @@ struct jit_jump {
 };
 #define JIT_JUMP_BITS 12
 
-/* vcpu.vec_live: which guest vector registers are in the host's */
+/*
+ * vcpu.vec_live: which guest registers are in the host's and may be used by
+ * translated code.  The vector registers are there only while it runs; those
+ * of the x87 unit stay while C code does, see interp/x87.h.
+ */
 #define VEC_LIVE_SSE 0x1
 #define VEC_LIVE_AVX 0x2
+#define VEC_LIVE_XMM (VEC_LIVE_SSE | VEC_LIVE_AVX)
+#define VEC_LIVE_X87 0x4 /* and MMX; DENY_AWAY is set */
 
 struct vcpu {
     struct x86_state st; /* first: engines address it from the vcpu */

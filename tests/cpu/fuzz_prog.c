@@ -2,7 +2,8 @@
 /*
  * Random programs on the host and in the run loop of the software engine.
  *
- *     fuzz_prog [-n PROGRAMS] [-s SEED] [-i INSTRUCTIONS] [-m 32|64] [-j|-J]
+ *     fuzz_prog [-n PROGRAMS] [-s SEED] [-i INSTRUCTIONS] [-m 32|64]
+ *               [-f x86-fpu.def] [-j|-J]
  *
  * All programs are interpreted, then translated, then translated with exact
  * flags and counts; -j and -J do only the second and the third.
@@ -105,6 +106,7 @@ static void fill_memory(struct random *r)
 struct options {
     unsigned programs, size, mode;
     uint64_t seed;
+    const char *file;
 };
 
 /* how: 0 interprets; 'j' translates, 'J' exactly */
@@ -126,6 +128,7 @@ static bool run_programs(const struct options *o, int how)
         struct native_regs in, ours;
 
         fill_memory(&r);
+        p.file = o->file;
         program_make(&p, o->mode ? o->mode : n & 1 ? 32 : 64, o->size, &r);
         in = *native_in;
         enum outcome got = run_both(&p, &in, &ours);
@@ -153,7 +156,7 @@ int main(int argc, char **argv)
     const char *why;
     bool good;
 
-    while ((c = getopt(argc, argv, "n:s:i:m:jJ")) != -1) {
+    while ((c = getopt(argc, argv, "n:s:i:m:f:jJ")) != -1) {
         switch (c) {
         case 'n': o.programs = (unsigned)atoi(optarg); break;
         case 's': o.seed = strtoull(optarg, NULL, 0); break;
@@ -161,9 +164,11 @@ int main(int argc, char **argv)
         case 'j':
         case 'J': how = c; break;
         case 'm': o.mode = (unsigned)atoi(optarg); break;
+        case 'f': o.file = optarg; break;
         default:
             fprintf(stderr, "usage: fuzz_prog [-n PROGRAMS] [-s SEED] "
-                            "[-i INSTRUCTIONS] [-m 32|64] [-j|-J]\n");
+                            "[-i INSTRUCTIONS] [-m 32|64] [-f FILE] "
+                            "[-j|-J]\n");
             return 2;
         }
     }

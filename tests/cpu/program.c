@@ -10,7 +10,8 @@
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R14 = 14, R15 };
 
 #define BASE_ADDRESS (NATIVE_WINDOW + 0x1800u)
-#define COUNTERS     (NATIVE_WINDOW + 0x40u) /* of loops, 4 bytes each */
+#define COUNTERS     (NATIVE_WINDOW + 0x40u)   /* of loops, 4 bytes each */
+#define IMAGE        (NATIVE_WINDOW + 0x2c00u) /* of FXSAVE and its kin */
 #define STACK_TOP    (NATIVE_WINDOW + 0x3f00u)
 
 struct maker {
@@ -120,7 +121,8 @@ static bool is_fit(const struct x86_row *row, unsigned bits)
            !trial_operand(row, X86_OP_VSIB_Y);
 }
 
-/* Integer instructions make up most of real programs. */
+/* Integer instructions make up most of real programs.  With p->file most are
+ * from there. */
 static const struct x86_row *pick_row(struct maker *m)
 {
     const struct x86_row *row;
@@ -128,7 +130,9 @@ static const struct x86_row *pick_row(struct maker *m)
     do
         row = &x86_rows[1 + random_below(m->r, x86_row_count - 1)];
     while (!is_fit(row, m->p->bits) ||
-           (strcmp(row->file, "x86-int.def") && percent(m->r, 60)));
+           (m->p->file
+                ? strcmp(row->file, m->p->file) && percent(m->r, 90)
+                : strcmp(row->file, "x86-int.def") && percent(m->r, 60)));
     return row;
 }
 
@@ -177,6 +181,58 @@ static void emit_string(struct maker *m)
     if (m->p->bits == 64 && percent(m->r, 30))
         EMIT(m, 0x48);
     EMIT(m, opcodes[random_below(m->r, sizeof opcodes)]);
+    note_item(m, from);
+}
+
+/* mov dword [addr], v */
+static void emit_store(struct maker *m, uint32_t addr, uint32_t v)
+{
+    EMIT(m, 0xc7);
+    emit_absolute(m, 0, addr);
+    emit32(m, v);
+}
+
+/*
+ * Control words with all exceptions masked; the whole state to memory and
+ * back, without the pointers to the last instruction: the host's kernel may
+ * lose them.
+ */
+static void emit_control(struct maker *m)
+{
+    unsigned from = m->p->len;
+
+    switch (random_below(m->r, 4)) {
+    case 0:
+        emit_store(m, IMAGE, 0x7f | (random64(m->r) & 0xf00));
+        EMIT(m, 0xd9);
+        emit_absolute(m, 5, IMAGE);
+        break;
+    case 1:
+        emit_store(m, IMAGE, 0x1f80 | (random64(m->r) & 0xe07f));
+        EMIT(m, 0x0f, 0xae);
+        emit_absolute(m, 2, IMAGE);
+        break;
+    case 2:
+        EMIT(m, 0x0f, 0xae);
+        emit_absolute(m, 0, IMAGE);
+        EMIT(m, 0x66, 0xc7); /* the opcode */
+        emit_absolute(m, 0, IMAGE + 6);
+        EMIT(m, 0, 0);
+        for (unsigned k = 8; k < 24; k += 4)
+            emit_store(m, IMAGE + k, 0);
+        emit_store(m, IMAGE + 28, 0xffff); /* which bits MXCSR has */
+        EMIT(m, 0x0f, 0xae);
+        emit_absolute(m, 1, IMAGE);
+        break;
+    case 3:
+        EMIT(m, 0xdd);
+        emit_absolute(m, 6, IMAGE);
+        for (unsigned k = 12; k < 28; k += 4)
+            emit_store(m, IMAGE + k, 0);
+        EMIT(m, 0xdd);
+        emit_absolute(m, 4, IMAGE);
+        break;
+    }
     note_item(m, from);
 }
 
@@ -286,6 +342,8 @@ static void emit_items(struct maker *m, unsigned n)
             emit_string(m);
         else if (dice < 31)
             emit_patching(m);
+        else if (dice < 33)
+            emit_control(m);
         else
             emit_plain(m);
     }

@@ -16,7 +16,8 @@
 #define PROGRAM_ITEMS 512
 
 struct program {
-    unsigned bits; /* 64 or 32 */
+    unsigned bits;    /* 64 or 32 */
+    const char *file; /* of x86.def that is wanted most, or NULL */
     unsigned len;
     uint8_t code[PROGRAM_BYTES];
     /* The instructions that can be left out, to find those that matter. */

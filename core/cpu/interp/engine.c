@@ -87,12 +87,14 @@ static void interp_kick(struct vcpu *cpu)
 
 static void interp_get_state(struct vcpu *cpu, struct x86_state *out)
 {
+    x87_here(cpu);
     *out = cpu->st;
     out->cr8 = 0;
 }
 
 static void interp_set_state(struct vcpu *cpu, const struct x86_state *in)
 {
+    x87_here(cpu);
     cpu->st = *in;
     cpu->db_pending = 0;
     cpu->intr_waiting = false;

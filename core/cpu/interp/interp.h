@@ -33,12 +33,25 @@ _Noreturn void cpu_gp0(struct vcpu *cpu);
 _Noreturn void cpu_ud(struct vcpu *cpu);
 
 _Noreturn void cpu_fp_denied(struct vcpu *cpu, unsigned deny);
+/* Brings the x87 registers home; raises what there is to raise. */
+void cpu_fpu_wait(struct vcpu *cpu, unsigned deny);
 
 /* x87: #NM, or #MF of an earlier instruction */
 static inline void check_fpu(struct vcpu *cpu)
 {
-    if (unlikely((cpu->deny & DENY_X87) | (cpu->st.x87.sw & 0x80)))
-        cpu_fp_denied(cpu, DENY_X87);
+    if (unlikely((cpu->deny & (DENY_X87 | DENY_AWAY)) |
+                 (cpu->st.x87.sw & 0x80)))
+        cpu_fpu_wait(cpu, DENY_X87);
+}
+
+void x87_from_host(struct vcpu *cpu);
+
+/* The x87 state, with the registers in it and not in the host's unit. */
+static inline struct x86_x87 *x87_here(struct vcpu *cpu)
+{
+    if (unlikely(cpu->deny & DENY_AWAY))
+        x87_from_host(cpu);
+    return &cpu->st.x87;
 }
 
 /* x87 instructions that do not wait: no #MF */
@@ -46,12 +59,14 @@ static inline void check_fpu_nowait(struct vcpu *cpu)
 {
     if (unlikely(cpu->deny & DENY_X87))
         cpu_raise(cpu, EXC_NM);
+    x87_here(cpu);
 }
 
 static inline void check_mmx(struct vcpu *cpu)
 {
-    if (unlikely((cpu->deny & DENY_MMX) | (cpu->st.x87.sw & 0x80)))
-        cpu_fp_denied(cpu, DENY_MMX);
+    if (unlikely((cpu->deny & (DENY_MMX | DENY_AWAY)) |
+                 (cpu->st.x87.sw & 0x80)))
+        cpu_fpu_wait(cpu, DENY_MMX);
 }
 
 static inline void check_sse(struct vcpu *cpu)

@@ -352,8 +352,10 @@ enum accel_exit interp_run(struct vcpu *cpu, uint64_t budget,
         cpu->st.activity = X86_SHUTDOWN;
         cpu_attend(cpu, REQ_SLOW);
     }
-    cpu->vec_live = 0; /* saved before anything could be raised */
+    /* vectors were saved before anything could be raised */
+    cpu->vec_live &= VEC_LIVE_X87;
     exit = run_blocks(cpu);
+    x87_here(cpu);
     if (cpu->late_count)
         code_late_check(cpu);
     guest_leave(cpu);

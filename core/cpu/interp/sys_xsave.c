@@ -188,6 +188,7 @@ void h_fxsave(struct vcpu *cpu, const struct x86_insn *i)
 
     if (cpu->st.cr0 & (CR0_TS | CR0_EM))
         cpu_raise(cpu, EXC_NM);
+    x87_here(cpu);
     check_image(cpu, i, at, 16);
     /* The last byte first, as processors do: which page is missing shows. */
     probe_write(cpu, i->seg, ea_trunc(i, at + 511), 1);
@@ -207,6 +208,7 @@ void h_fxrstor(struct vcpu *cpu, const struct x86_insn *i)
 
     if (cpu->st.cr0 & (CR0_TS | CR0_EM))
         cpu_raise(cpu, EXC_NM);
+    x87_here(cpu);
     check_image(cpu, i, at, 16);
     (void)ld8(cpu, i->seg, ea_trunc(i, at + 511));
     ld_bytes(cpu, i->seg, at, &m, 512);
@@ -225,6 +227,7 @@ static uint64_t requested(struct vcpu *cpu)
         cpu_ud(cpu);
     if (cpu->st.cr0 & CR0_TS)
         cpu_raise(cpu, EXC_NM);
+    x87_here(cpu);
     return ((uint32_t)cpu->st.gpr[RAX] | cpu->st.gpr[RDX] << 32) & cpu->st.xcr0;
 }
 
@@ -341,6 +344,7 @@ void h_xgetbv(struct vcpu *cpu, const struct x86_insn *i)
         cpu_ud(cpu);
     if (n > 1 || (n == 1 && !x86_has(&cpu->model->features, X86_F_xgetbv1)))
         cpu_gp0(cpu);
+    x87_here(cpu);
     if (n == 1)
         v &= in_use(cpu);
     cpu->st.gpr[RAX] = (uint32_t)v;

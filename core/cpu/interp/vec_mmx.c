@@ -100,6 +100,7 @@ static void mmxf_vq(struct vcpu *cpu, const struct x86_insn *i, uint64_t s)
 {
     struct vec_op o;
 
+    x87_here(cpu);
     o.mm[1] = s;
     _mm_storeu_si128((__m128i *)o.x[0], xmm_get(cpu, i->reg));
     vec_run_fp(cpu, vec_run_mmx, vec_stub(i), &o);

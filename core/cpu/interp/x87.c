@@ -131,6 +131,31 @@ static void native_take(struct x86_x87 *f, const struct x87_image *m)
     x87_set_sw(f, (uint16_t)(m->sw | old));
 }
 
+void x87_to_host(struct vcpu *cpu)
+{
+    const struct x86_x87 *f = &cpu->st.x87;
+    struct x87_image m;
+
+    native_load(f, &m);
+    m.sw |= f->sw & (X87_SW_FLAGS | X87_SW_SF);
+    cpu->deny |= DENY_AWAY;
+    __asm__ volatile("frstor %0" : : "m"(m));
+}
+
+/* FNSAVE leaves the host's unit as FNINIT does. */
+void x87_from_host(struct vcpu *cpu)
+{
+    struct x86_x87 *f = &cpu->st.x87;
+    struct x87_image m;
+
+    __asm__ volatile("fnsave %0" : "=m"(m));
+    cpu->deny &= (uint8_t)~DENY_AWAY;
+    cpu->vec_live &= (uint8_t)~VEC_LIVE_X87;
+    f->sw = 0;
+    native_take(f, &m);
+    x87_set_cw(f, m.cw);
+}
+
 void x87_round_guest(const struct vcpu *cpu)
 {
     uint16_t cw = cpu->st.x87.cw | X87_CW_MASKS;

@@ -51,6 +51,32 @@ uint16_t x87_full_tag(const struct x86_x87 *f);
 void x87_set_full_tag(struct x86_x87 *f, uint16_t tag);
 void x87_init(struct x86_x87 *f); /* FNINIT */
 
+/* --- the guest's registers in the host's unit ----------------------------- */
+
+/*
+ * Translated code computes in the host's unit, with the guest's registers,
+ * status and control words in it.  They stay there while C code runs: the
+ * ABI's C code does not touch the unit but for long double, which only the
+ * handlers of x87 and MMX rows have; the kernel saves it around signals.  So
+ * neither an access that misses the TLB nor a system call costs anything.
+ *
+ * DENY_AWAY says that they are there.  Handlers of x87 and MMX rows find it
+ * with the checks that they begin with; whoever else reads or writes st.x87
+ * calls x87_here().  The run loop does so before it returns, so outside of it
+ * and on other threads st.x87 is always right.
+ *
+ * They go only while all exceptions are masked: then none can be pending, and
+ * translated code lets no other control word in.  The pointers to the last
+ * instruction and operand (ip, dp and what belongs to them) stay in st.x87.
+ */
+void x87_to_host(struct vcpu *cpu);
+
+static inline bool x87_can_go(const struct vcpu *cpu)
+{
+    return !(cpu->deny & (DENY_X87 | DENY_MMX)) &&
+           (cpu->st.x87.cw & X87_CW_MASKS) == X87_CW_MASKS;
+}
+
 /* --- execution ----------------------------------------------------------- */
 
 /*

@@ -11,8 +11,9 @@
 /* What the row's operands come to. */
 struct shape {
     const struct x86_operand *mem; /* the operand in memory */
-    bool vec;
-    bool high; /* AH, CH, DH, BH is used */
+    bool vec;      /* vector or MMX registers: W is an opcode extension */
+    bool xmm, mmx; /* which of them */
+    bool high;     /* AH, CH, DH, BH is used */
     bool ok;
     uint8_t gpr[3]; /* general registers used: reg, rm, vvvv */
     bool has_reg, has_rm, has_vvvv;
@@ -75,14 +76,21 @@ static void take_operand(struct shape *s, const struct x86_insn *i,
         break;
     case X86_OP_V:
     case X86_OP_H:
-    case X86_OP_U: s->vec = true; break;
+    case X86_OP_U: s->vec = s->xmm = true; break;
     case X86_OP_W:
-        s->vec = true;
+        s->vec = s->xmm = true;
+        if (mem)
+            s->mem = op;
+        break;
+    case X86_OP_P:
+    case X86_OP_N: s->vec = s->mmx = true; break;
+    case X86_OP_Q:
+        s->vec = s->mmx = true;
         if (mem)
             s->mem = op;
         break;
     case X86_OP_L:
-        s->vec = true;
+        s->vec = s->xmm = true;
         s->imm_bytes = 1;
         s->imm = (uint64_t)i->is4 << 4;
         break;
@@ -246,8 +254,8 @@ static bool is_possible(const struct tr *t, const struct shape *s)
 
     if (!s->ok || (i->flags & X86_I_MEM && !s->mem))
         return false;
-    if (row->map == 0 && (row->opcode & 0xf8) == 0xd8)
-        return false; /* x87 */
+    if (is_x87(row))
+        return false;
     if ((row->fl_written | row->fl_read) & ~FL_ARITH)
         return false; /* DF is in the state */
     if (s->high && !high_possible(t, s))
@@ -486,6 +494,11 @@ static bool is_vzero(const struct x86_row *row)
     return row->vex && row->map == 1 && row->opcode == 0x77;
 }
 
+static bool is_emms(const struct x86_row *row)
+{
+    return !row->vex && row->map == 1 && row->opcode == 0x77;
+}
+
 bool emit_special(struct tr *t)
 {
     const struct x86_row *row = t->row;
@@ -517,8 +530,12 @@ unsigned vec_needs(const struct x86_insn *i)
 
     if (is_vzero(row))
         return DENY_AVX;
+    if (is_emms(row))
+        return DENY_MMX;
     if (!s.vec || !s.ok ||
         (row->jit != X86_JIT_COPY && row->jit != X86_JIT_COPYM))
         return 0;
-    return row->vex ? DENY_AVX : DENY_SSE;
+    return (s.mmx ? DENY_MMX : 0u) | (!s.xmm     ? 0u
+                                      : row->vex ? DENY_AVX
+                                                 : DENY_SSE);
 }

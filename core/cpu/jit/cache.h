@@ -53,6 +53,7 @@ struct jit_block {
     uint8_t entry[JIT_ENTRY]; /* what a patched entry had */
     bool patched;
     uint8_t mode;
+    uint8_t vec; /* DENY_* that must be clear while it runs */
     uint32_t code_bytes;
 };
 
@@ -78,9 +79,17 @@ struct jit {
 
     FILE *perf;
     uint64_t n_blocks, n_insns, n_flushes, n_enters, n_links, n_bridges;
-    uint64_t n_slow, n_ends, n_end_hits, n_unlinks, n_vec;
+    uint64_t n_slow, n_ends, n_end_hits, n_unlinks, n_vec, n_x87;
     uint64_t *fallback; /* by row: handler calls, counted */
 };
+
+/* VEC_LIVE_* for DENY_* bits */
+static inline unsigned vec_live_bits(unsigned needs)
+{
+    return (needs & DENY_SSE ? VEC_LIVE_SSE : 0) |
+           (needs & DENY_AVX ? VEC_LIVE_AVX : 0) |
+           (needs & (DENY_X87 | DENY_MMX) ? VEC_LIVE_X87 : 0);
+}
 
 /* It is not found any more; its entry must lead out. */
 void cache_drop(struct block *b, struct jit_block *jb);

@@ -29,6 +29,7 @@
 #include "cpu/interp/flags.h"
 #include "cpu/interp/interp.h"
 #include "cpu/interp/vec.h"
+#include "cpu/interp/x87.h"
 #include "cpu/jit/translate.h"
 
 _Static_assert(offsetof(struct vcpu, st.ymm) % 16 == 0 ||
@@ -59,12 +60,27 @@ static uint64_t next_code(struct vcpu *cpu)
     const struct jit_jump *e = &cpu->jit_jumps[jump_slot(lin)];
 
     cpu->st.rip = rip;
-    cpu->vec_live = 0;
+    cpu->vec_live &= VEC_LIVE_X87;
     if (e->lin != lin || e->key != cpu->key ||
         __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
         return SLOW_LEAVE;
     cpu->jit->n_end_hits++;
     return (uint64_t)(uintptr_t)e->code;
+}
+
+/*
+ * After a handler: may the block go on?  The handler may have fetched the x87
+ * registers or changed a control word.
+ */
+static bool still_live(struct vcpu *cpu, const struct jit_block *jb)
+{
+    if ((jb->vec & (DENY_X87 | DENY_MMX)) && !(cpu->vec_live & VEC_LIVE_X87)) {
+        if (!x87_can_go(cpu))
+            return false;
+        x87_to_host(cpu);
+        cpu->vec_live |= VEC_LIVE_X87;
+    }
+    return !(cpu->vec_live & VEC_LIVE_XMM) || mxcsr_masked(cpu);
 }
 
 /* The interpreter does instructions of a block. */
@@ -97,6 +113,8 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
         cpu->jit->fallback[b->insn[last - 1].row]++;
     if (what & SLOW_END) {
         cpu->jit->n_ends++;
+        if (!mxcsr_masked(cpu))
+            cpu->vec_live &= VEC_LIVE_X87;
         if (cpu->st.rip == at && cpu->key == key && !b->dead &&
             !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
             return SLOW_BACK;
@@ -104,30 +122,43 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
     }
     cpu->jit->n_slow++;
     if (likely(!b->dead && cpu->st.rip == at && cpu->key == key &&
-               (!cpu->vec_live || mxcsr_masked(cpu))))
+               still_live(cpu, jb)))
         return SLOW_BACK;
     if (exact)
         cpu->insns -= b->count - k;
-    cpu->vec_live = 0;
+    cpu->vec_live &= VEC_LIVE_X87;
     return SLOW_LEAVE;
 }
 
-/* May the vector registers be loaded?  VEC_LIVE_*, or 0. */
+/* The registers that a block wants: may it have them?  What is live then,
+ * or 0.  The vectors are loaded by the caller. */
 static uint64_t jit_vec_enter(struct vcpu *cpu, struct jit_link *out,
                               uint32_t needs)
 {
-    unsigned live = 0;
+    unsigned live = cpu->vec_live & VEC_LIVE_XMM;
 
-    cpu->jit->n_vec++;
-    if (!(cpu->deny & DENY_SSE))
-        live |= VEC_LIVE_SSE;
-    if (!(cpu->deny & DENY_AVX))
-        live |= VEC_LIVE_AVX;
-    if ((cpu->deny & needs) || !mxcsr_masked(cpu)) {
-        cpu->jit->interpret = (struct jit_block *)(uintptr_t)out->from;
-        return 0;
+    if (needs & (DENY_X87 | DENY_MMX)) {
+        if ((cpu->deny & needs) || !x87_can_go(cpu))
+            goto interpret;
+        if (!(cpu->deny & DENY_AWAY)) {
+            cpu->jit->n_x87++;
+            x87_to_host(cpu);
+        }
+        cpu->vec_live |= VEC_LIVE_X87;
     }
-    return live;
+    if (needs & (DENY_SSE | DENY_AVX)) {
+        if ((cpu->deny & needs) || !mxcsr_masked(cpu))
+            goto interpret;
+        cpu->jit->n_vec++;
+        if (!(cpu->deny & DENY_SSE))
+            live |= VEC_LIVE_SSE;
+        if (!(cpu->deny & DENY_AVX))
+            live |= VEC_LIVE_AVX;
+    }
+    return live | (cpu->vec_live & VEC_LIVE_X87);
+interpret:
+    cpu->jit->interpret = (struct jit_block *)(uintptr_t)out->from;
+    return 0;
 }
 
 /* --- trampolines --------------------------------------------------------- */
@@ -192,14 +223,15 @@ static void load_vectors(struct emit *e)
         vec_move(e, 0x10, n);
 }
 
-/* A short jump over what is emitted until label(). */
+/* A jump over what is emitted until label(). */
 static uint8_t *if_vec_live(struct emit *e)
 {
     struct host_mem live = state_mem(offsetof(struct vcpu, vec_live));
 
-    emit_insn(e,
-              &(struct host_insn){
-                  .op = 0x80, .reg = ALU_CMP, .mem = &live, .imm_bytes = 1 });
+    emit_insn(e, &(struct host_insn){ .op = 0xf6,
+                                      .mem = &live,
+                                      .imm = VEC_LIVE_XMM,
+                                      .imm_bytes = 1 });
     return emit_jcc(e, CC_E);
 }
 
@@ -309,7 +341,9 @@ static void emit_vec_enter(struct jit *j, struct emit *e, struct vcpu *cpu)
     emit_rm(e, false, 0x88, H_RAX, &live);
     emit_ri(e, true, ALU_CMP, H_RAX, 0);
     denied = emit_jcc(e, CC_E);
+    rel = if_vec_live(e);
     load_vectors(e);
+    label(e, rel);
     load_registers(e);
     emit8(e, 0xc3);
     label(e, denied);
@@ -369,13 +403,13 @@ bool jit_execute(struct vcpu *cpu, struct block *b)
         (struct jit_jump){ lin, cpu->key, jb->code + j->rx, 0 };
     set_gs(cpu);
     cpu->jit_flags = flags_pack(cpu);
-    cpu->vec_live = 0;
+    cpu->vec_live &= VEC_LIVE_X87;
     j->n_enters++;
     enter =
         (struct jit_link * (*)(const uint8_t *))(uintptr_t)(j->enter + j->rx);
     link = enter(jb->code + j->rx);
     flags_set(cpu, cpu->jit_flags);
-    cpu->vec_live = 0;
+    cpu->vec_live &= VEC_LIVE_X87;
     cpu->cur = NULL;
     if (link) {
         cpu->st.rip = link->rip;
@@ -529,6 +563,7 @@ void jit_describe(const struct vcpu *cpu, GString *out)
         { "... that went on in code", j->n_end_hits },
         { "entries taken back", j->n_unlinks },
         { "vector registers loaded", j->n_vec },
+        { "x87 registers loaded", j->n_x87 },
     };
 
     for (unsigned k = 0; k < G_N_ELEMENTS(rows); k++)

@@ -29,7 +29,8 @@
  * sees; in exact mode all flags are always live.
  *
  * Vector registers are the guest's own while vcpu.vec_live says so: a block
- * that uses them looks at the start.  The slow path saves them.
+ * that uses them looks at the start.  The slow path saves them.  The x87 unit
+ * is looked at in the same way, and stays as it is (interp/x87.h, x87.c).
  *
  * Entering.  At the entry a block looks for requests, unless flags are live
  * there and it only goes on forward; so every loop passes one look.  In exact
@@ -222,7 +223,8 @@ struct stub *stub_new(struct tr *t, enum stub_kind kind)
 {
     struct stub *s = &t->stub[t->stubs++];
 
-    *s = (struct stub){ .kind = kind, .first = t->k, .count = 1 };
+    *s =
+        (struct stub){ .kind = kind, .first = t->k, .count = 1, .x87 = t->x87 };
     return s;
 }
 
@@ -266,10 +268,12 @@ static void emit_stub(struct tr *t, struct stub *s)
         emit_patch(s->rel[n], t->e.p);
     switch (s->kind) {
     case STUB_SLOW:
+        x87_record(t, &s->x87);
         call_slow(t, s->first, s->count, 0);
         emit_jmp_to(&t->e, s->resume);
         break;
     case STUB_END:
+        x87_record(t, &s->x87);
         call_slow(t, s->first, 1, SLOW_END);
         leave_by(t, link_new(t, t->next));
         break;
@@ -293,6 +297,7 @@ static void emit_stub(struct tr *t, struct stub *s)
 void use_handler(struct tr *t)
 {
     flags_keep(t);
+    x87_record(t, &t->x87);
     call_slow(t, t->k, 1, SLOW_ROW);
     t->in_host = t->in_state = true;
 }
@@ -300,6 +305,7 @@ void use_handler(struct tr *t)
 void end_by_handler(struct tr *t)
 {
     flags_keep(t);
+    x87_record(t, &t->x87);
     call_slow(t, t->k, 1, SLOW_END | SLOW_ROW);
     t->in_host = t->in_state = true;
     exit_to(t, CC_ALWAYS, t->next);
@@ -345,14 +351,16 @@ static void vec_check(struct tr *t)
 {
     struct host_mem live = state_mem(offsetof(struct vcpu, vec_live));
     struct stub *s = stub_new(t, STUB_VEC);
+    unsigned bits = vec_live_bits(t->vec);
 
-    emit_insn(&t->e,
-              &(struct host_insn){ .op = 0xf6,
-                                   .mem = &live,
-                                   .imm_bytes = 1,
-                                   .imm = t->vec & DENY_AVX ? VEC_LIVE_AVX
-                                                            : VEC_LIVE_SSE });
-    stub_jcc(t, s, CC_E);
+    for (unsigned bit = 1; bit <= bits; bit <<= 1) {
+        if (!(bits & bit))
+            continue;
+        emit_insn(&t->e,
+                  &(struct host_insn){
+                      .op = 0xf6, .mem = &live, .imm_bytes = 1, .imm = bit });
+        stub_jcc(t, s, CC_E);
+    }
     s->resume = t->e.p;
 }
 
@@ -379,10 +387,11 @@ static void prologue(struct tr *t)
         emit_mi(&t->e, false, ALU_CMP, &requests, 0);
         stub_jcc(t, out, CC_NE);
     }
-    if (t->exact)
-        count_insns(t, out);
     if (t->vec)
         vec_check(t);
+    /* last: who leaves before has executed nothing */
+    if (t->exact)
+        count_insns(t, out);
 }
 
 static void one_insn(struct tr *t)
@@ -392,15 +401,16 @@ static void one_insn(struct tr *t)
     struct emit before = t->e;
     unsigned stubs = t->stubs;
     bool in_host = t->in_host, in_state = t->in_state;
+    struct x87_last x87 = t->x87;
 
     switch ((enum x86_jit_class)t->row->jit) {
     case X86_JIT_COPY:
     case X86_JIT_COPYM:
-        done = !end && (emit_special(t) || emit_generic(t));
+        done = !end && (emit_x87(t) || emit_special(t) || emit_generic(t));
         break;
     case X86_JIT_BRANCH: done = emit_branch(t); break;
     case X86_JIT_SPECIAL:
-    case X86_JIT_CALL: done = !end && emit_special(t); break;
+    case X86_JIT_CALL: done = !end && (emit_x87(t) || emit_special(t)); break;
     default: break;
     }
     if (done)
@@ -409,6 +419,7 @@ static void one_insn(struct tr *t)
     t->stubs = stubs;
     t->in_host = in_host;
     t->in_state = in_state;
+    t->x87 = x87;
     if (end || t->k + 1 == t->b->count)
         end_by_handler(t);
     else
@@ -421,11 +432,14 @@ static void body(struct tr *t)
         t->i = &t->b->insn[t->k];
         t->row = &x86_rows[t->i->row];
         t->next += t->i->len;
+        if (t->row->jit == X86_JIT_BRANCH)
+            x87_record(t, &t->x87);
         one_insn(t);
     }
     if (t->ended)
         return;
     t->k = t->b->count;
+    x87_record(t, &t->x87);
     if (t->live[t->k])
         flags_back(t);
     exit_to(t, CC_ALWAYS, t->next);
@@ -437,7 +451,7 @@ static unsigned needs_vec(const struct block *b)
     unsigned needs = 0;
 
     for (unsigned k = 0; k < b->count; k++)
-        needs |= vec_needs(&b->insn[k]);
+        needs |= vec_needs(&b->insn[k]) | x87_needs(&b->insn[k]);
     return needs;
 }
 
@@ -460,6 +474,7 @@ static void prepare(struct tr *t, struct vcpu *cpu, struct block *b,
     t->stubs = 0;
     t->ended = false;
     t->vec = needs_vec(b);
+    jb->vec = (uint8_t)t->vec;
     t->e.p = t->jit->at;
 }
 

@@ -19,6 +19,13 @@ enum stub_kind {
     STUB_VEC,  /* load the vector registers */
 };
 
+/* An x87 instruction that was executed, but that st.x87 does not tell of. */
+struct x87_last {
+    uint64_t ip;
+    uint16_t opcode;
+    bool pending;
+};
+
 #define STUB_JUMPS 8
 struct stub {
     enum stub_kind kind;
@@ -28,6 +35,7 @@ struct stub {
     uint8_t *resume;
     struct jit_link *link;
     bool restore; /* flags are in the state only */
+    struct x87_last x87;
 };
 #define MAX_STUBS (BLOCK_INSNS * 3 + 8)
 
@@ -43,7 +51,8 @@ struct tr {
     uint64_t next; /* ... and rip behind it */
     unsigned bits; /* 16, 32, 64 */
     unsigned sp_size;
-    unsigned vec; /* DENY_* that vector rows need clear */
+    unsigned vec; /* DENY_* that x87 and vector rows need clear */
+    struct x87_last x87;
     bool flat, exact;
     bool in_host, in_state;         /* where the flags are */
     uint32_t live[BLOCK_INSNS + 1]; /* before each; at the end */
@@ -120,6 +129,11 @@ bool emit_generic(struct tr *t);              /* alu.c: copy, copym */
 bool emit_special(struct tr *t);              /* alu.c: lea, div, .. */
 bool emit_stack(struct tr *t);                /* mem.c: push, pop, leave */
 bool emit_branch(struct tr *t);               /* branch.c */
+bool emit_x87(struct tr *t);                  /* x87.c */
 unsigned vec_needs(const struct x86_insn *i); /* alu.c: DENY_* */
+unsigned x87_needs(const struct x86_insn *i);
+bool is_x87(const struct x86_row *row);
+/* Writes what is pending to the state; uses S0. */
+void x87_record(struct tr *t, struct x87_last *last);
 
 #endif
