@@ -37,4 +37,4 @@ core-y += $(addprefix core/cpu/interp/,alu.o move.o shift.o bits.o muldiv.o \
 
 # --- translation to host code
 core-y += $(addprefix core/cpu/jit/,alu.o branch.o cache.o emit.o mem.o \
-	runtime.o translate.o x87.o)
+	runtime.o translate.o unit.o x87.o)

@@ -209,12 +209,12 @@ struct vcpu *flat_create(void)
     return cpu;
 }
 
-bool flat_translate(struct vcpu *cpu, bool exact)
+bool flat_translate(struct vcpu *cpu, bool exact, unsigned hot)
 {
     map_set_engine(vm.map, sync_invalidate, sync_code_hit, &vm);
     blocks_flush(cpu);
     jit_finish(cpu);
-    return jit_init(cpu, exact, 0);
+    return jit_init(cpu, exact, hot);
 }
 
 static void load(struct vcpu *cpu, const struct native_regs *in, unsigned bits)

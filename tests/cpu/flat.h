@@ -12,9 +12,9 @@
 struct vcpu;
 struct x86_insn;
 
-/* From now on flat_execute() runs translated code, all blocks from their
- * first execution on; false: this host does not allow it. */
-bool flat_translate(struct vcpu *cpu, bool exact);
+/* From now on flat_execute() runs translated code, all blocks that have been
+ * interpreted `hot` times; false: this host does not allow it. */
+bool flat_translate(struct vcpu *cpu, bool exact, unsigned hot);
 
 /* Sets up the machine; aborts the test when it cannot. */
 struct vcpu *flat_create(void);

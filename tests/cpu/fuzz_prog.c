@@ -3,10 +3,11 @@
  * Random programs on the host and in the run loop of the software engine.
  *
  *     fuzz_prog [-n PROGRAMS] [-s SEED] [-i INSTRUCTIONS] [-m 32|64]
- *               [-f x86-fpu.def] [-j|-J]
+ *               [-f x86-fpu.def] [-j|-u|-J]
  *
- * All programs are interpreted, then translated, then translated with exact
- * flags and counts; -j and -J do only the second and the third.
+ * All programs are interpreted, then translated at once, then translated in
+ * units of what has run before, then translated with exact flags and counts;
+ * -j, -u and -J do only the second, the third or the fourth.
  *
  * A program that ends differently is made smaller by leaving out
  * instructions, and printed.
@@ -109,16 +110,17 @@ struct options {
     const char *file;
 };
 
-/* how: 0 interprets; 'j' translates, 'J' exactly */
+/* how: 0 interprets; 'j' translates, 'u' later, 'J' exactly */
 static bool run_programs(const struct options *o, int how)
 {
-    static const char *const names[] = { "interpreted", "translated",
-                                         "translated exactly" };
-    const char *name = names[how == 'j' ? 1 : how == 'J' ? 2 : 0];
+    const char *name = how == 'j'   ? "translated"
+                       : how == 'u' ? "translated in units"
+                       : how == 'J' ? "translated exactly"
+                                    : "interpreted";
     unsigned bad = 0, faults = 0;
 
-    loose_flags = how == 'j';
-    if (how && !flat_translate(cpu, how == 'J')) {
+    loose_flags = how == 'j' || how == 'u';
+    if (how && !flat_translate(cpu, how == 'J', how == 'u')) {
         printf("ok random programs %s # SKIP not allowed here\n", name);
         return true;
     }
@@ -156,19 +158,20 @@ int main(int argc, char **argv)
     const char *why;
     bool good;
 
-    while ((c = getopt(argc, argv, "n:s:i:m:f:jJ")) != -1) {
+    while ((c = getopt(argc, argv, "n:s:i:m:f:juJ")) != -1) {
         switch (c) {
         case 'n': o.programs = (unsigned)atoi(optarg); break;
         case 's': o.seed = strtoull(optarg, NULL, 0); break;
         case 'i': o.size = (unsigned)atoi(optarg); break;
         case 'j':
+        case 'u':
         case 'J': how = c; break;
         case 'm': o.mode = (unsigned)atoi(optarg); break;
         case 'f': o.file = optarg; break;
         default:
             fprintf(stderr, "usage: fuzz_prog [-n PROGRAMS] [-s SEED] "
                             "[-i INSTRUCTIONS] [-m 32|64] [-f FILE] "
-                            "[-j|-J]\n");
+                            "[-j|-u|-J]\n");
             return 2;
         }
     }
@@ -183,6 +186,7 @@ int main(int argc, char **argv)
         return !run_programs(&o, how);
     good = run_programs(&o, 0);
     good &= run_programs(&o, 'j');
+    good &= run_programs(&o, 'u');
     good &= run_programs(&o, 'J');
     return !good;
 }

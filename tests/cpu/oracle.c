@@ -240,7 +240,7 @@ int main(int argc, char **argv)
     }
     cpu = flat_create();
     compare_init();
-    if (o.jit && !flat_translate(cpu, o.jit == 'J')) {
+    if (o.jit && !flat_translate(cpu, o.jit == 'J', 0)) {
         printf("ok rows translated # SKIP not allowed here\n");
         return 0;
     }

@@ -263,6 +263,32 @@ static void retire(struct vcpu *cpu, struct block *b)
     b->gen = 0;
 }
 
+static struct block *find(struct vcpu *cpu, const uint8_t *host, unsigned mode)
+{
+    struct block *b = cpu->blocks->hash[hash_of(host, mode)];
+
+    while (b && (b->host != host || b->mode != mode))
+        b = b->hash_next;
+    return b;
+}
+
+struct block *blocks_known(struct vcpu *cpu, const struct block *b,
+                           const uint8_t *host)
+{
+    struct block *there = find(cpu, host, b->mode);
+
+    return there && !there->dead && block_is_valid(there) ? there : NULL;
+}
+
+bool blocks_same(struct vcpu *cpu, struct block *b)
+{
+    bool same;
+
+    if (b->dead || b->gen_now == &never)
+        return false;
+    return block_is_valid(b) || (block_settle(cpu, b, &same) && same);
+}
+
 struct block *blocks_find(struct vcpu *cpu, uint64_t lin)
 {
     struct tlb_slot s = mmu_find(cpu, lin, ACCESS_EXEC, exec_mode(cpu));
@@ -275,9 +301,7 @@ struct block *blocks_find(struct vcpu *cpu, uint64_t lin)
     if (!mem)
         return decode_single(cpu, lin);
     host = s.e->host + (lin & 0xfff);
-    for (b = cpu->blocks->hash[hash_of(host, cpu->mode)]; b; b = b->hash_next)
-        if (b->host == host && b->mode == cpu->mode)
-            break;
+    b = find(cpu, host, cpu->mode);
     if (b && !b->dead) {
         if (block_is_valid(b))
             return b;

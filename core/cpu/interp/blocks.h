@@ -39,7 +39,7 @@ struct block {
     uint64_t mem_page;
     uint8_t *code;         /* copy of the bytes, for re-validation */
     struct jit_block *jit; /* translations, one for each rip */
-    uint8_t runs;          /* until it is worth one */
+    uint8_t runs;          /* counted until it is worth one */
     struct x86_insn insn[];
 };
 
@@ -53,6 +53,13 @@ void blocks_flush(struct vcpu *cpu);
  * instruction.  NULL: look again (requests came up).
  */
 struct block *blocks_find(struct vcpu *cpu, uint64_t lin);
+
+/* The valid block of the same mode at `host`, in the page of b; or NULL. */
+struct block *blocks_known(struct vcpu *cpu, const struct block *b,
+                           const uint8_t *host);
+/* Are the bytes still those of the block?  When not, or when guest execution
+ * was left to find out, false. */
+bool blocks_same(struct vcpu *cpu, struct block *b);
 
 /* n bytes at host address `p` were written by this vCPU: what is left of the
  * running block must not be executed if it was among them. */

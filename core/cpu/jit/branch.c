@@ -56,7 +56,7 @@ void exit_found(struct tr *t)
                              (int32_t)(offsetof(struct vcpu, jit_jumps) +
                                        offsetof(struct jit_jump, code)) };
 
-    if (t->live[t->b->count])
+    if (live_after(t))
         flags_back(t);
     emit_insn(&t->e, &(struct host_insn){ .op = 0xff, .reg = 4, .mem = &code });
     t->ended = true;
@@ -65,12 +65,21 @@ void exit_found(struct tr *t)
 static bool jump_known(struct tr *t, enum host_cc cc)
 {
     uint64_t target = target_of(t);
+    enum follow follow = (enum follow)t->follow[t->k];
 
     if (!target_fits(t, target))
         return false;
-    if (flags_wanted(t) || t->live[t->b->count])
+    if (cc == CC_ALWAYS && follow == FOLLOW_TARGET)
+        return true;
+    if (flags_wanted(t) || live_after(t))
         flags_back(t);
+    if (follow == FOLLOW_TARGET) {
+        exit_to(t, cc ^ 1, t->next);
+        return true;
+    }
     exit_to(t, cc, target);
+    if (follow == FOLLOW_NEXT)
+        return true;
     if (cc != CC_ALWAYS)
         exit_to(t, CC_ALWAYS, t->next);
     t->ended = true;
@@ -103,7 +112,9 @@ static bool call_known(struct tr *t)
         emit_rm(&t->e, true, 0x89, H_S0, &at_s1);
     }
     emit_sp_add(t, -(int32_t)n);
-    if (t->live[t->b->count])
+    if (t->follow[t->k] == FOLLOW_TARGET)
+        return true;
+    if (live_after(t))
         flags_back(t);
     exit_to(t, CC_ALWAYS, target);
     t->ended = true;
@@ -212,6 +223,16 @@ static bool loop_or_jcxz(struct tr *t)
     exit_to(t, CC_ALWAYS, target);
     t->ended = true;
     return true;
+}
+
+bool branch_goes_on(const struct x86_insn *i)
+{
+    const struct x86_row *row = &x86_rows[i->row];
+
+    if (!(i->flags & X86_I_END))
+        return true;
+    return row->jit == X86_JIT_BRANCH && row->op[0].kind == X86_OP_J &&
+           (row->map == 1 || (row->opcode & 0xfc) != 0xe0);
 }
 
 bool emit_branch(struct tr *t)

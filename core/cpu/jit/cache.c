@@ -13,14 +13,15 @@
  * what is hot is back within milliseconds, and the guest's working set seldom
  * fills it.
  *
- * Key and validity.  A block's code is found through the decoded block (host
+ * Key and validity.  A unit's code is found through its first block (host
  * address of its bytes, mode bits) and rip, because rip is in the code.  It
- * is valid as long as the decoded block is: the run loop compares code_gen.
+ * is valid as long as the decoded blocks are: the run loop compares code_gen.
  * Linked code does not pass the run loop.  So when a page's code is written,
- * the entry of each block in it is overwritten by a jump out; the run loop
+ * the entry of each unit in it is overwritten by a jump out; the run loop
  * finds the bytes unchanged, or not, and puts the entry back in the first
  * case.  Other threads (processors, DMA) put the page into a list and raise
- * REQ_CODE.
+ * REQ_CODE.  A unit that runs while its entry is overwritten is left behind
+ * the store, or when it looks for requests.
  *
  * Links.  A jump inside one page goes directly to the entry: whoever runs in
  * this page has its translation.  To another page it goes over a bridge that
@@ -112,7 +113,7 @@ void cache_add(struct vcpu *cpu, struct jit_block *jb)
     *head = jb;
     memcpy(jb->entry, jb->code, JIT_ENTRY);
     j->n_blocks++;
-    j->n_insns += jb->b->count;
+    j->n_parts += jb->parts;
     if (j->perf)
         fprintf(j->perf,
                 "%" G_GINT64_MODIFIER "x %x guest-%" G_GINT64_MODIFIER "x\n",
@@ -139,14 +140,22 @@ void cache_relink(struct jit *j, struct jit_block *jb)
     jb->patched = false;
 }
 
-void jit_code_hit(struct vcpu *cpu, const uint8_t *page)
+static void unlink_page(struct jit *j, const uint8_t *page)
 {
-    struct jit *j = cpu->jit;
     struct jit_block *jb = j->page[page_hash(page)];
 
     for (; jb; jb = jb->page_next)
         if (((uintptr_t)jb->b->host ^ (uintptr_t)page) >> PAGE_SHIFT == 0)
             cache_unlink(j, jb);
+}
+
+void jit_code_hit(struct vcpu *cpu, const uint8_t *page)
+{
+    uint64_t before = cpu->jit->n_unlinks;
+
+    unlink_page(cpu->jit, page);
+    if (cpu->jit->n_unlinks != before)
+        cpu_attend(cpu, REQ_CODE);
 }
 
 void jit_code_hit_later(struct vcpu *cpu, const uint8_t *page)
@@ -180,7 +189,7 @@ void jit_code_hits(struct vcpu *cpu)
     j->hit_all = false;
     pthread_mutex_unlock(&j->lock);
     for (unsigned n = 0; n < hits; n++)
-        jit_code_hit(cpu, page[n]);
+        unlink_page(j, page[n]);
     if (!all)
         return;
     for (unsigned n = 0; n < 1u << JIT_PAGE_BITS; n++)

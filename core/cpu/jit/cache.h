@@ -14,12 +14,14 @@
 
 #define JIT_CODE_BYTES (32u << 20)
 #define JIT_DATA_BYTES (16u << 20)
-/* More than one block can take, code and data */
-#define JIT_CODE_ROOM 32768u
-#define JIT_DATA_ROOM 16384u
+/* More than one unit can take, code and data */
+#define JIT_CODE_ROOM 65536u
+#define JIT_DATA_ROOM 32768u
 #define JIT_ENTRY     5 /* bytes of a jump, patched over an entry */
 #define JIT_PAGE_BITS 12
 #define JIT_HITS      16
+#define UNIT_INSNS    64 /* at most in a unit, see unit.c */
+#define UNIT_PARTS    12
 
 /* What jit_slow() takes: the first instruction, how many << 8, and: */
 #define SLOW_END 0x10000u /* the last one leaves the block */
@@ -41,19 +43,33 @@ struct jit_link {
     bool cross;           /* the target is in another page */
 };
 
-struct jit_block {
+/* Where a unit goes on behind one of its parts. */
+enum follow { FOLLOW_NONE, FOLLOW_NEXT, FOLLOW_TARGET };
+
+/* A decoded block as a part of a unit. */
+struct jit_part {
     struct block *b;
+    uint64_t rip;
+    uint32_t live_out; /* flags that are right where it leaves the unit */
+    uint8_t first;     /* number of its first instruction */
+    uint8_t follow;    /* enum follow */
+    uint8_t vec;       /* DENY_*: what was looked for up to here */
+};
+
+/* A translated unit. */
+struct jit_block {
+    struct block *b; /* its first block */
     uint64_t rip;
     uint8_t *code;          /* entry, in the writable mapping */
     struct jit_block *next; /* same block at another rip */
     struct jit_block *page_next;
     struct jit_link self; /* for leaving at the entry */
-    uint32_t live_out;    /* flags that are right behind it */
+    struct jit_part *part;
+    uint8_t parts;
     uint8_t *self_stub;
     uint8_t entry[JIT_ENTRY]; /* what a patched entry had */
     bool patched;
     uint8_t mode;
-    uint8_t vec; /* DENY_* that must be clear while it runs */
     uint32_t code_bytes;
 };
 
@@ -69,8 +85,8 @@ struct jit {
     bool fsgsbase;
 
     const uint8_t *enter, *leave, *slow, *finish, *vec_enter; /* rw */
-    struct jit_link *pending;    /* the way out of the last run */
-    struct jit_block *interpret; /* this block once by the interpreter */
+    struct jit_link *pending; /* the way out of the last run */
+    struct block *interpret;  /* this block once by the interpreter */
 
     pthread_mutex_t lock; /* [any] below */
     const uint8_t *hit[JIT_HITS];
@@ -78,7 +94,8 @@ struct jit {
     bool hit_all;
 
     FILE *perf;
-    uint64_t n_blocks, n_insns, n_flushes, n_enters, n_links, n_bridges;
+    uint64_t n_blocks, n_parts, n_insns, n_flushes, n_enters, n_links,
+        n_bridges;
     uint64_t n_slow, n_ends, n_end_hits, n_unlinks, n_vec, n_x87;
     uint64_t *fallback; /* by row: handler calls, counted */
 };

@@ -16,7 +16,7 @@
 struct block;
 struct vm;
 
-/* hot: how often a block runs before it is translated.
+/* hot: how often a block is interpreted before it is translated, < 255.
  * exact: instructions are counted and flags are right at every fault, as
  * deterministic mode wants it.  False: no memory, or not allowed. */
 bool jit_init(struct vcpu *cpu, bool exact, unsigned hot);

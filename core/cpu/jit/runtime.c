@@ -69,12 +69,12 @@ static uint64_t next_code(struct vcpu *cpu)
 }
 
 /*
- * After a handler: may the block go on?  The handler may have fetched the x87
- * registers or changed a control word.
+ * After a handler: may the unit go on?  The handler may have fetched the x87
+ * registers or changed a control word.  vec: what was found at vec_check().
  */
-static bool still_live(struct vcpu *cpu, const struct jit_block *jb)
+static bool still_live(struct vcpu *cpu, unsigned vec)
 {
-    if ((jb->vec & (DENY_X87 | DENY_MMX)) && !(cpu->vec_live & VEC_LIVE_X87)) {
+    if ((vec & (DENY_X87 | DENY_MMX)) && !(cpu->vec_live & VEC_LIVE_X87)) {
         if (!x87_can_go(cpu))
             return false;
         x87_to_host(cpu);
@@ -83,49 +83,65 @@ static bool still_live(struct vcpu *cpu, const struct jit_block *jb)
     return !(cpu->vec_live & VEC_LIVE_XMM) || mxcsr_masked(cpu);
 }
 
-/* The interpreter does instructions of a block. */
-static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
+/*
+ * The interpreter does instructions [k, last) of a unit as long as they lead
+ * from one to the next.  *at: rip behind the last one if it does not jump.
+ * Returns how many were left undone.
+ */
+static unsigned interpret(struct vcpu *cpu, const struct jit_block *jb,
+                          unsigned k, unsigned last, uint64_t *at)
 {
-    struct block *b = jb->b;
-    unsigned k = what & 0xff, last = k + (what >> 8 & 0xff);
-    uint64_t at = jb->rip, key = cpu->key;
-    bool exact = cpu->jit->exact;
+    const struct jit_part *p = unit_part(jb, k);
+    const struct jit_part *end = jb->part + jb->parts;
+    uint64_t key = cpu->key, rip = p->rip, next;
 
-    flags_set(cpu, cpu->jit_flags);
-    cpu->cur = b;
-    cpu->cur_rip = jb->rip;
-    for (unsigned n = 0; n < k; n++)
-        at += b->insn[n].len;
+    for (unsigned n = p->first; n < k; n++)
+        rip += p->b->insn[n - p->first].len;
     for (; k < last; k++) {
-        const struct x86_insn *i = &b->insn[k];
+        const struct x86_insn *i = &p->b->insn[k - p->first];
 
-        cpu->cur_count = exact ? b->count : k + 1;
-        at += i->len;
-        cpu->st.rip = at;
+        cpu->cur = p->b;
+        cpu->cur_rip = p->rip;
+        cpu->cur_count = cpu->jit->exact ? p->b->count : k - p->first + 1;
+        rip += i->len;
+        cpu->st.rip = next = rip;
         i->fn(cpu, i);
-        if (unlikely(b->dead || cpu->st.rip != at || cpu->key != key)) {
+        if (k + 1 < last && p + 1 < end && k + 1 == p[1].first)
+            next = rip = (++p)->rip;
+        if (unlikely(jb->patched || cpu->st.rip != next || cpu->key != key)) {
             k++;
             break;
         }
     }
+    *at = rip;
+    return last - k;
+}
+
+static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
+{
+    unsigned k = what & 0xff, last = k + (what >> 8 & 0xff), undone;
+    uint64_t at, key = cpu->key;
+    bool stays;
+
+    flags_set(cpu, cpu->jit_flags);
+    undone = interpret(cpu, jb, k, last, &at);
     cpu->jit_flags = flags_pack(cpu);
     if (what & SLOW_ROW)
-        cpu->jit->fallback[b->insn[last - 1].row]++;
+        cpu->jit->fallback[unit_insn(jb, last - 1)->row]++;
+    stays = !undone && cpu->st.rip == at && cpu->key == key && !jb->patched;
     if (what & SLOW_END) {
         cpu->jit->n_ends++;
         if (!mxcsr_masked(cpu))
             cpu->vec_live &= VEC_LIVE_X87;
-        if (cpu->st.rip == at && cpu->key == key && !b->dead &&
-            !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
+        if (stays && !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
             return SLOW_BACK;
         return next_code(cpu);
     }
     cpu->jit->n_slow++;
-    if (likely(!b->dead && cpu->st.rip == at && cpu->key == key &&
-               still_live(cpu, jb)))
+    if (likely(stays && still_live(cpu, unit_part(jb, last - 1)->vec)))
         return SLOW_BACK;
-    if (exact)
-        cpu->insns -= b->count - k;
+    if (cpu->jit->exact)
+        cpu->insns -= jb->b->count - last + undone;
     cpu->vec_live &= VEC_LIVE_X87;
     return SLOW_LEAVE;
 }
@@ -157,7 +173,9 @@ static uint64_t jit_vec_enter(struct vcpu *cpu, struct jit_link *out,
     }
     return live | (cpu->vec_live & VEC_LIVE_X87);
 interpret:
-    cpu->jit->interpret = (struct jit_block *)(uintptr_t)out->from;
+    for (unsigned n = 0; n < out->from->parts; n++)
+        if (out->from->part[n].rip == out->rip)
+            cpu->jit->interpret = out->from->part[n].b;
     return 0;
 }
 
@@ -372,27 +390,30 @@ static struct jit_block *code_for(struct vcpu *cpu, struct block *b)
 {
     struct jit_block *jb = cache_lookup(b, cpu->st.rip);
 
-    if (jb && (!jb->patched || translation_holds(cpu, jb)))
+    if (jb && (!jb->patched || unit_holds(cpu, jb)))
         return jb;
     if (jb)
         cache_drop(b, jb);
-    if (b->runs < cpu->jit->hot) {
+    if (b->runs <= cpu->jit->hot)
         b->runs++;
+    if (b->runs <= cpu->jit->hot)
         return NULL;
-    }
     return translate(cpu, b, cpu->st.rip);
 }
 
 bool jit_execute(struct vcpu *cpu, struct block *b)
 {
     struct jit *j = cpu->jit;
+    uint64_t key = cpu->key;
     struct jit_block *jb = code_for(cpu, b);
     struct jit_link *pending = j->pending, *link;
     uint64_t lin = cpu->fast[SEG_CS].base + cpu->st.rip;
     struct jit_link *(*enter)(const uint8_t *code);
 
     j->pending = NULL;
-    if (!jb || jb == j->interpret) {
+    if (unlikely(cpu->key != key))
+        return true; /* guest execution was left: look again */
+    if (!jb || b == j->interpret) {
         j->interpret = NULL;
         return false;
     }
@@ -550,7 +571,8 @@ void jit_describe(const struct vcpu *cpu, GString *out)
         const char *name;
         uint64_t value;
     } rows[] = {
-        { "blocks translated", j->n_blocks },
+        { "units translated", j->n_blocks },
+        { "blocks in them", j->n_parts },
         { "instructions translated", j->n_insns },
         { "code bytes", (uint64_t)(j->at - j->rw) },
         { "data bytes", (uint64_t)(j->data_at - j->data) },

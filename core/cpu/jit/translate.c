@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a decoded block to host code.
+ * From a unit of decoded blocks (unit.c) to host code.
  *
  * One guest instruction after the other is emitted, in three ways: the same
  * instruction with other registers and another memory operand (alu.c, most
@@ -10,10 +10,10 @@
  *
  * Registers.  Guest registers are in host registers by a fixed map
  * (target.h); between two instructions every one of them is where the map
- * says and has its right value.  So code may leave a block at any
+ * says and has its right value.  So code may leave a unit at any
  * instruction, and whatever is unusual about an access (no TLB entry, a
  * device, a page crossing, a fault, code that is written) is left to the
- * interpreter: a stub behind the block saves the registers, lets the handler
+ * interpreter: a stub behind the unit saves the registers, lets the handler
  * do the whole instruction from its start, and goes on behind it.  A fault
  * leaves by longjmp as it always does; the saved state is that before the
  * instruction.
@@ -23,18 +23,19 @@
  * vcpu.jit_flags) and fetched when an instruction wants them.  `in_host` and
  * `in_state` say at each point where they are right.  What is needed comes
  * from the flag columns of x86.def: live[k] are the flags that some later
- * instruction reads before they are written.  At an exit all are live unless
+ * instruction reads before they are written.  At a way out all are live unless
  * the instructions at the target, if they are in the same page, write them
  * first.  At a fault, flags that are dead may be wrong in what the handler
  * sees; in exact mode all flags are always live.
  *
- * Vector registers are the guest's own while vcpu.vec_live says so: a block
- * that uses them looks at the start.  The slow path saves them.  The x87 unit
- * is looked at in the same way, and stays as it is (interp/x87.h, x87.c).
+ * Vector registers are the guest's own while vcpu.vec_live says so: a unit
+ * looks before the first part that uses them.  The slow path saves them.  The
+ * x87 unit is looked at in the same way, and stays as it is (interp/x87.h,
+ * x87.c).
  *
- * Entering.  At the entry a block looks for requests, unless flags are live
- * there and it only goes on forward; so every loop passes one look.  In exact
- * mode instructions are counted there, too.
+ * Entering.  At the entry a unit looks for requests, unless it only goes on
+ * forward; so every loop passes one look.  In exact mode instructions are
+ * counted there, too.
  *
  * Leaving.  See branch.c for targets; every jump that is not linked leads to
  * a stub which returns the struct jit_link to the run loop.
@@ -47,38 +48,6 @@
 #include "cpu/sync.h"
 
 /* --- flags --------------------------------------------------------------- */
-
-/*
- * Are the flags that a row leaves undefined those of before?  So it is on
- * AMD's processors for MUL, DIV, BT, BSF and their kin.
- */
-static bool leaves_undefined(const struct x86_row *row)
-{
-    if (row->vex || row->map > 1)
-        return false;
-    if (row->map == 1)
-        return row->opcode == 0xaf || (row->opcode & 0xc7) == 0x83 ||
-               (row->opcode & 0xf8) == 0xb8;
-    return row->opcode == 0x69 || row->opcode == 0x6b ||
-           ((row->opcode & 0xfe) == 0xf6 && row->ext >= 4);
-}
-
-static uint32_t kills(const struct x86_insn *i)
-{
-    const struct x86_row *row = &x86_rows[i->row];
-
-    if (leaves_undefined(row))
-        return row->fl_written & ~row->fl_undefined & FL_ARITH;
-    /* a count of zero leaves them */
-    if (i->flags & (X86_I_REP | X86_I_REPNE))
-        return 0;
-    return (row->fl_written | row->fl_undefined) & FL_ARITH;
-}
-
-static uint32_t reads(const struct x86_insn *i)
-{
-    return x86_rows[i->row].fl_read & FL_ARITH;
-}
 
 static bool changes(const struct x86_insn *i)
 {
@@ -123,10 +92,10 @@ void flags_back(struct tr *t)
 
 bool flags_wanted(const struct tr *t)
 {
-    uint32_t kill = kills(t->i);
+    uint32_t kill = flags_killed(t->i);
 
     return !t->in_host &&
-           (reads(t->i) || (changes(t->i) && (live_after(t) & ~kill)));
+           (flags_read(t->i) || (changes(t->i) && (live_after(t) & ~kill)));
 }
 
 void flags_done(struct tr *t)
@@ -134,86 +103,6 @@ void flags_done(struct tr *t)
     if (changes(t->i)) {
         t->in_host = true;
         t->in_state = false;
-    }
-}
-
-/* How far behind a target it is worth looking. */
-#define AHEAD_BYTES 48u
-#define AHEAD_INSNS 8u
-
-/*
- * What the code at `rip`, `from` being the block's own, reads before it
- * writes it.  The bytes are made known as code before they are read, so that
- * a store into them takes back the entries of this page's blocks; then
- * translation_holds() looks again.
- */
-static uint32_t live_at(struct vcpu *cpu, const struct block *b, uint64_t from,
-                        uint64_t rip)
-{
-    uint32_t open = FL_ARITH, live = 0;
-    uintptr_t host = (uintptr_t)b->host + (rip - from);
-    unsigned at = host & (PAGE_BYTES - 1), end = at + AHEAD_BYTES;
-
-    if ((host ^ (uintptr_t)b->host) >> PAGE_SHIFT || cpu->jit->exact)
-        return FL_ARITH;
-    if (end > PAGE_BYTES)
-        end = PAGE_BYTES;
-    code_mark_more(b->mem, b->mem_page, at, end - at);
-    for (unsigned n = 0; n < AHEAD_INSNS && open && at < end; n++) {
-        struct x86_insn i;
-
-        if (x86_decode(&i, (const uint8_t *)host, end - at,
-                       b->mode & (MODE_CODE | MODE_REAL),
-                       &cpu->model->features) <= 0)
-            break;
-        live |= reads(&i) & open;
-        open &= ~kills(&i);
-        if (i.flags & (X86_I_END | X86_I_REP | X86_I_REPNE))
-            break;
-        host += i.len;
-        at += i.len;
-    }
-    return live | open;
-}
-
-static bool is_jcc(const struct x86_row *row)
-{
-    return row->jit == X86_JIT_BRANCH && row->fl_read &&
-           row->op[0].kind == X86_OP_J;
-}
-
-/* The flags that must be right when the block at rip is left. */
-static uint32_t live_out(struct vcpu *cpu, const struct block *b, uint64_t rip)
-{
-    const struct x86_insn *i = &b->insn[b->count - 1];
-    const struct x86_row *row = &x86_rows[i->row];
-    uint64_t end = rip + b->bytes;
-    uint64_t target = jump_trunc(end + i->imm, i->osz);
-
-    if (!(i->flags & X86_I_END))
-        return live_at(cpu, b, rip, end);
-    if (row->jit != X86_JIT_BRANCH || row->op[0].kind != X86_OP_J)
-        return FL_ARITH;
-    if (is_jcc(row) || (row->opcode & 0xfc) == 0xe0)
-        return live_at(cpu, b, rip, end) | live_at(cpu, b, rip, target);
-    return live_at(cpu, b, rip, target);
-}
-
-bool translation_holds(struct vcpu *cpu, const struct jit_block *jb)
-{
-    return jb->live_out == FL_ARITH ||
-           !(live_out(cpu, jb->b, jb->rip) & ~jb->live_out);
-}
-
-static void liveness(struct tr *t)
-{
-    uint32_t live = live_out(t->cpu, t->b, t->jb->rip);
-
-    t->jb->live_out = live;
-    t->live[t->b->count] = live;
-    for (unsigned k = t->b->count; k-- > 0;) {
-        live = (live & ~kills(&t->b->insn[k])) | reads(&t->b->insn[k]);
-        t->live[k] = t->exact ? FL_ARITH : live;
     }
 }
 
@@ -251,13 +140,14 @@ static void leave_by(struct tr *t, struct jit_link *l)
     emit_jmp_to(&t->e, t->jit->leave);
 }
 
-static struct jit_link *link_new(struct tr *t, uint64_t rip)
+/* For leaving behind instruction k. */
+static struct jit_link *link_new(struct tr *t, unsigned k, uint64_t rip)
 {
     struct jit_link *l = cache_alloc(t->jit, sizeof *l);
     uint64_t base = t->cpu->fast[SEG_CS].base;
 
     *l = (struct jit_link){ .rip = rip, .from = t->jb };
-    l->flags = t->live[t->b->count] != 0;
+    l->flags = t->live_after[k] != 0;
     l->cross = ((base + rip) ^ (base + t->jb->rip)) >> PAGE_SHIFT != 0;
     return l;
 }
@@ -275,7 +165,8 @@ static void emit_stub(struct tr *t, struct stub *s)
     case STUB_END:
         x87_record(t, &s->x87);
         call_slow(t, s->first, 1, SLOW_END);
-        leave_by(t, link_new(t, t->next));
+        leave_by(t, link_new(t, s->first,
+                             t->at[s->first] + t->insn[s->first]->len));
         break;
     case STUB_LINK:
         s->link->stub = t->e.p;
@@ -284,8 +175,8 @@ static void emit_stub(struct tr *t, struct stub *s)
         leave_by(t, s->link);
         break;
     case STUB_VEC:
-        emit_mov_imm(&t->e, H_S0, (uint64_t)(uintptr_t)&t->jb->self);
-        emit_mov_imm(&t->e, H_S1, t->vec);
+        emit_mov_imm(&t->e, H_S0, (uint64_t)(uintptr_t)s->link);
+        emit_mov_imm(&t->e, H_S1, s->vec);
         emit_call_to(&t->e, t->jit->vec_enter);
         emit_jmp_to(&t->e, s->resume);
         break;
@@ -314,45 +205,62 @@ void end_by_handler(struct tr *t)
 
 void exit_to(struct tr *t, enum host_cc cc, uint64_t rip)
 {
-    struct stub *s = stub_new(t, STUB_LINK);
+    struct stub *s;
 
-    s->link = link_new(t, rip);
+    if (rip == t->jb->rip) {
+        emit_patch(emit_jcc(&t->e, cc), t->loop);
+        return;
+    }
+    s = stub_new(t, STUB_LINK);
+    s->link = link_new(t, t->k, rip);
     stub_jcc(t, s, cc);
     s->link->site = s->rel[0];
 }
 
-/* --- a block ------------------------------------------------------------- */
-
-/* Does every way out lead forward, to an address known now?  Then a loop
- * must pass through another block. */
-static bool goes_forward(const struct tr *t)
-{
-    const struct x86_insn *i = &t->b->insn[t->b->count - 1];
-    const struct x86_row *row = &x86_rows[i->row];
-
-    if (!(i->flags & (X86_I_END | X86_I_REP | X86_I_REPNE)))
-        return true;
-    return row->jit == X86_JIT_BRANCH && row->op[0].kind == X86_OP_J &&
-           (int64_t)i->imm >= 0 && i->osz >= 4;
-}
+/* --- a unit -------------------------------------------------------------- */
 
 static void count_insns(struct tr *t, struct stub *out)
 {
     struct host_mem limit = state_mem(offsetof(struct vcpu, insn_limit));
 
     emit_load(&t->e, true, H_S0, offsetof(struct vcpu, insns));
-    emit_lea(&t->e, true, H_S0, H_S0, t->b->count);
+    emit_lea(&t->e, true, H_S0, H_S0, (int32_t)t->count);
     emit_rm(&t->e, true, 0x3b, H_S0, &limit);
     stub_jcc(t, out, CC_A);
     emit_store(&t->e, true, H_S0, offsetof(struct vcpu, insns));
 }
 
-static void vec_check(struct tr *t)
+/* Which parts of the vector unit a block needs. */
+static unsigned needs_vec(const struct block *b)
+{
+    unsigned needs = 0;
+
+    for (unsigned k = 0; k < b->count; k++)
+        needs |= vec_needs(&b->insn[k]) | x87_needs(&b->insn[k]);
+    return needs;
+}
+
+/* At the start of a part: are the vector registers there, if it uses them? */
+static void vec_check(struct tr *t, struct jit_part *p)
 {
     struct host_mem live = state_mem(offsetof(struct vcpu, vec_live));
-    struct stub *s = stub_new(t, STUB_VEC);
-    unsigned bits = vec_live_bits(t->vec);
+    unsigned vec = needs_vec(p->b) & ~t->vec, bits;
+    struct stub *s;
 
+    t->vec |= vec;
+    p->vec = (uint8_t)t->vec;
+    if (!vec)
+        return;
+    bits = vec_live_bits(vec);
+    flags_keep(t);
+    flags_lost(t);
+    s = stub_new(t, STUB_VEC);
+    s->vec = vec;
+    s->link = &t->jb->self;
+    if (p->first) {
+        s->link = cache_alloc(t->jit, sizeof *s->link);
+        *s->link = (struct jit_link){ .rip = p->rip, .from = t->jb };
+    }
     for (unsigned bit = 1; bit <= bits; bit <<= 1) {
         if (!(bits & bit))
             continue;
@@ -364,31 +272,37 @@ static void vec_check(struct tr *t)
     s->resume = t->e.p;
 }
 
+/*
+ * The entry.  A jump from the unit to its own start need not look for vector
+ * registers again, but it must look for requests: a store into code of this
+ * page makes one, because the entry that was patched is not passed.
+ */
 static void prologue(struct tr *t)
 {
     struct host_mem requests = state_mem(offsetof(struct vcpu, requests));
-    bool poll = !t->live[0] || t->exact || !goes_forward(t);
+    bool poll = t->exact || !unit_goes_forward(t);
     struct stub *out;
 
-    if (!poll && !t->vec) {
+    t->loop = t->jb->code = t->e.p;
+    vec_check(t, t->jb->part);
+    if (!poll && t->e.p == t->jb->code) {
         /* JIT_ENTRY bytes that no link changes */
         static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 
         memcpy(t->e.p, nop, sizeof nop);
         t->e.p += sizeof nop;
-        return;
     }
+    if (!poll)
+        return;
     flags_keep(t);
     flags_lost(t);
     out = stub_new(t, STUB_LINK);
     out->link = &t->jb->self;
     out->restore = t->in_state;
-    if (poll) {
-        emit_mi(&t->e, false, ALU_CMP, &requests, 0);
-        stub_jcc(t, out, CC_NE);
-    }
-    if (t->vec)
-        vec_check(t);
+    if (!t->live[0])
+        t->loop = t->e.p;
+    emit_mi(&t->e, false, ALU_CMP, &requests, 0);
+    stub_jcc(t, out, CC_NE);
     /* last: who leaves before has executed nothing */
     if (t->exact)
         count_insns(t, out);
@@ -420,7 +334,7 @@ static void one_insn(struct tr *t)
     t->in_host = in_host;
     t->in_state = in_state;
     t->x87 = x87;
-    if (end || t->k + 1 == t->b->count)
+    if (end || t->k + 1 == t->count)
         end_by_handler(t);
     else
         use_handler(t);
@@ -428,31 +342,30 @@ static void one_insn(struct tr *t)
 
 static void body(struct tr *t)
 {
-    for (t->k = 0; t->k < t->b->count && !t->ended; t->k++) {
-        t->i = &t->b->insn[t->k];
+    struct jit_part *p = t->jb->part;
+
+    for (t->k = 0;; t->k++) {
+        t->i = t->insn[t->k];
         t->row = &x86_rows[t->i->row];
-        t->next += t->i->len;
+        t->next = t->at[t->k] + t->i->len;
+        if (p + 1 < t->jb->part + t->jb->parts && t->k == p[1].first) {
+            x87_record(t, &t->x87);
+            vec_check(t, ++p);
+        }
         if (t->row->jit == X86_JIT_BRANCH)
             x87_record(t, &t->x87);
         one_insn(t);
+        if (t->ended || t->k + 1 == t->count)
+            break;
     }
-    if (t->ended)
+    if (t->ended) {
+        unit_cut(t, t->k + 1);
         return;
-    t->k = t->b->count;
+    }
     x87_record(t, &t->x87);
-    if (t->live[t->k])
+    if (live_after(t))
         flags_back(t);
     exit_to(t, CC_ALWAYS, t->next);
-}
-
-/* Which parts of the vector unit the block needs to have at its start. */
-static unsigned needs_vec(const struct block *b)
-{
-    unsigned needs = 0;
-
-    for (unsigned k = 0; k < b->count; k++)
-        needs |= vec_needs(&b->insn[k]) | x87_needs(&b->insn[k]);
-    return needs;
 }
 
 static void prepare(struct tr *t, struct vcpu *cpu, struct block *b,
@@ -460,21 +373,16 @@ static void prepare(struct tr *t, struct vcpu *cpu, struct block *b,
 {
     unsigned code = b->mode & MODE_CODE;
 
-    memset(t, 0, offsetof(struct tr, stub));
+    memset(t, 0, offsetof(struct tr, insn));
     t->cpu = cpu;
     t->jit = cpu->jit;
-    t->b = b;
     t->jb = jb;
-    t->next = jb->rip;
     t->bits = code == MODE_CODE64 ? 64 : code == MODE_CODE32 ? 32 : 16;
     t->sp_size = cpu->sp_size;
     t->flat = b->mode & MODE_FLAT;
     t->exact = t->jit->exact;
     t->in_host = true;
     t->stubs = 0;
-    t->ended = false;
-    t->vec = needs_vec(b);
-    jb->vec = (uint8_t)t->vec;
     t->e.p = t->jit->at;
 }
 
@@ -492,11 +400,10 @@ struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
     *jb = (struct jit_block){ .b = b, .rip = rip, .mode = b->mode };
     jb->self = (struct jit_link){ .rip = rip, .from = jb };
     prepare(&t, cpu, b, jb);
-    liveness(&t);
+    unit_form(&t, b, rip);
     t.slow_tail = t.e.p;
     emit_mov_imm(&t.e, H_S0, (uint64_t)(uintptr_t)jb);
     emit_jmp_to(&t.e, j->slow);
-    jb->code = t.e.p;
     prologue(&t);
     body(&t);
     for (unsigned n = 0; n < t.stubs; n++)
@@ -506,6 +413,7 @@ struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
     leave_by(&t, &jb->self);
     jb->code_bytes = (uint32_t)(t.e.p - j->at);
     j->at = t.e.p;
+    j->n_insns += t.count;
     cache_add(cpu, jb);
     return jb;
 }

@@ -34,16 +34,16 @@ struct stub {
     unsigned first, count; /* instructions */
     uint8_t *resume;
     struct jit_link *link;
+    unsigned vec; /* DENY_* that have to be clear */
     bool restore; /* flags are in the state only */
     struct x87_last x87;
 };
-#define MAX_STUBS (BLOCK_INSNS * 3 + 8)
+#define MAX_STUBS (UNIT_INSNS * 3 + UNIT_PARTS + 8)
 
 struct tr {
     struct emit e;
     struct vcpu *cpu;
     struct jit *jit;
-    struct block *b;
     struct jit_block *jb;
     const struct x86_insn *i; /* the current instruction ... */
     const struct x86_row *row;
@@ -51,16 +51,24 @@ struct tr {
     uint64_t next; /* ... and rip behind it */
     unsigned bits; /* 16, 32, 64 */
     unsigned sp_size;
-    unsigned vec; /* DENY_* that x87 and vector rows need clear */
+    unsigned vec; /* DENY_* known to be clear */
     struct x87_last x87;
     bool flat, exact;
-    bool in_host, in_state;         /* where the flags are */
-    uint32_t live[BLOCK_INSNS + 1]; /* before each; at the end */
-    uint8_t *slow_tail, *end_tail;
-    struct stub stub[MAX_STUBS];
+    bool in_host, in_state; /* where the flags are */
+    uint8_t *slow_tail;
+    const uint8_t *loop; /* where a jump to the start goes */
+    bool ended;          /* an emitter left the unit */
+
+    /* the unit, see unit.c */
+    unsigned count;
+    const struct x86_insn *insn[UNIT_INSNS];
+    uint64_t at[UNIT_INSNS];       /* rip of each */
+    uint8_t follow[UNIT_INSNS];    /* enum follow: how it goes on */
+    uint32_t live[UNIT_INSNS + 1]; /* flags that are live before each */
+    uint32_t live_after[UNIT_INSNS];
+
     unsigned stubs;
-    bool ended;    /* an emitter left the block */
-    unsigned done; /* instructions it did besides the first */
+    struct stub stub[MAX_STUBS];
 };
 
 static inline size_t gpr_at(unsigned n)
@@ -69,16 +77,35 @@ static inline size_t gpr_at(unsigned n)
 }
 
 struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip);
-/* Code of this page was written, but not the block's own: is what it took
- * for granted about the code behind it still true? */
-bool translation_holds(struct vcpu *cpu, const struct jit_block *jb);
+
+/* --- units (unit.c) ------------------------------------------------------ */
+
+/* Fills in the unit that begins with b. */
+void unit_form(struct tr *t, struct block *b, uint64_t rip);
+/* Only `count` of its instructions were emitted. */
+void unit_cut(struct tr *t, unsigned count);
+/* Do all ways out lead forward, to addresses known now?  Then a loop must
+ * pass through another unit. */
+bool unit_goes_forward(const struct tr *t);
+/* Instruction k, and the part in which it is. */
+const struct x86_insn *unit_insn(const struct jit_block *jb, unsigned k);
+const struct jit_part *unit_part(const struct jit_block *jb, unsigned k);
+/*
+ * Code of this page was written: are all the blocks and what was taken for
+ * granted about the code behind them still the same?  Guest execution may
+ * have been left meanwhile.
+ */
+bool unit_holds(struct vcpu *cpu, const struct jit_block *jb);
+uint32_t flags_killed(const struct x86_insn *i);
+uint32_t flags_read(const struct x86_insn *i);
 
 /* --- flags (translate.c) ------------------------------------------------- */
 
-/* The flags that must survive until after instruction k. */
+/* The flags that must survive the current instruction: they are read behind
+ * it, or behind where it leaves the unit. */
 static inline uint32_t live_after(const struct tr *t)
 {
-    return t->live[t->k + 1];
+    return t->live_after[t->k];
 }
 
 void flags_keep(struct tr *t); /* before code that destroys them */
@@ -97,7 +124,7 @@ void stub_jcc(struct tr *t, struct stub *s, enum host_cc cc);
 struct stub *stub_slow(struct tr *t);
 void use_handler(struct tr *t);
 void end_by_handler(struct tr *t);
-/* Leaves the block for rip, by a jump on cc. */
+/* Leaves the unit for rip, by a jump on cc. */
 void exit_to(struct tr *t, enum host_cc cc, uint64_t rip);
 /* Target in S0, flags not the host's: S1 becomes the entry, or to the stub */
 void find_target(struct tr *t, struct stub *miss);
@@ -125,12 +152,14 @@ static const struct host_mem mem_found = { H_S1, H_S0, 0, false, 0 };
 
 /* --- emitters; false: none for this instruction -------------------------- */
 
-bool emit_generic(struct tr *t);              /* alu.c: copy, copym */
-bool emit_special(struct tr *t);              /* alu.c: lea, div, .. */
-bool emit_stack(struct tr *t);                /* mem.c: push, pop, leave */
-bool emit_branch(struct tr *t);               /* branch.c */
-bool emit_x87(struct tr *t);                  /* x87.c */
-unsigned vec_needs(const struct x86_insn *i); /* alu.c: DENY_* */
+bool emit_generic(struct tr *t); /* alu.c: copy, copym */
+bool emit_special(struct tr *t); /* alu.c: lea, div, .. */
+bool emit_stack(struct tr *t);   /* mem.c: push, pop, leave */
+bool emit_branch(struct tr *t);  /* branch.c */
+bool emit_x87(struct tr *t);     /* x87.c */
+/* Can the unit go on at a known address behind this instruction? */
+bool branch_goes_on(const struct x86_insn *i); /* branch.c */
+unsigned vec_needs(const struct x86_insn *i);  /* alu.c: DENY_* */
 unsigned x87_needs(const struct x86_insn *i);
 bool is_x87(const struct x86_row *row);
 /* Writes what is pending to the state; uses S0. */
