@@ -573,6 +573,15 @@ static void note_large(struct tlb_space *s, uint64_t lin, uint64_t bytes)
     s->large_base = lin & s->large_mask;
 }
 
+static bool tlb_is_free(const struct vcpu *cpu, uint64_t lin,
+                        enum tlb_access access, enum tlb_mode mode)
+{
+    const struct tlb *t = cpu->cur_space->mode[mode];
+    unsigned n = TLB_INDEX(lin);
+
+    return !(t->live[access][n / 64] >> n % 64 & 1);
+}
+
 static void tlb_fill(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
                      enum tlb_mode mode)
 {
@@ -596,12 +605,19 @@ static void tlb_fill(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
         note_large(cpu->cur_space, lin, w.leaf_bytes);
     phys = a20(cpu, w.phys);
     tlb_enter(cpu, lin, access, mode, phys, w.global);
-    /* Most pages that are read are written next, and the other way round. */
-    if (access == ACCESS_WRITE)
-        tlb_enter(cpu, lin, ACCESS_READ, mode, phys, w.global);
-    else if (access == ACCESS_READ && (w.entry[w.levels - 1] & PTE_D) &&
-             walk_allowed(cpu, &w, ACCESS_WRITE, mode))
+    /*
+     * Most pages that are read are written next, and the other way round; but
+     * a page in use is not driven out for that, or a copy between places that
+     * share a slot would do so with each word.
+     */
+    if (access == ACCESS_WRITE) {
+        if (tlb_is_free(cpu, lin, ACCESS_READ, mode))
+            tlb_enter(cpu, lin, ACCESS_READ, mode, phys, w.global);
+    } else if (access == ACCESS_READ && (w.entry[w.levels - 1] & PTE_D) &&
+               tlb_is_free(cpu, lin, ACCESS_WRITE, mode) &&
+               walk_allowed(cpu, &w, ACCESS_WRITE, mode)) {
         tlb_enter(cpu, lin, ACCESS_WRITE, mode, phys, w.global);
+    }
 }
 
 struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,

@@ -253,6 +253,22 @@ TEST(two_mib_pages_get_their_bits)
     guest_destroy(g);
 }
 
+/* 4 MiB apart, two places have one slot: each side fills once. */
+GUEST_CODE(copy_far, 64,
+           "mov $32,%ecx; 1: mov 0x430000(,%rcx,8),%rax;"
+           "mov %rax,0x30000(,%rcx,8); dec %ecx; jnz 1b; hlt");
+TEST(a_copy_does_not_fill_the_tlb_by_the_word)
+{
+    struct guest *g = start(GUEST_BYTES(copy_far));
+
+    guest_write64(g, GUEST_PD + 16, 0x200000 | 0xc3);
+    guest_write64(g, 0x230008, 0x1234);
+    CHECK_EQ(guest_run(g, 1000), ACCEL_HALTED);
+    CHECK_EQ(guest_read64(g, 0x30008), 0x1234);
+    CHECK(g->cpu->n_tlb_fills < 16);
+    guest_destroy(g);
+}
+
 GUEST_CODE(drop_large, 64,
            "mov 0x212340,%eax; movl $0x000083,0x6008;"
            "invlpg 0x200000; mov 0x212340,%ebx; hlt");
