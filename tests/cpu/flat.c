@@ -11,7 +11,7 @@
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/engine.h"
 #include "cpu/interp/interp.h"
-#include "cpu/jit/jit.h"
+#include "cpu/jit/cache.h"
 #include "cpu/mmu.h"
 #include "cpu/mode.h"
 #include "cpu/sync.h"
@@ -215,6 +215,11 @@ bool flat_translate(struct vcpu *cpu, bool exact, unsigned hot)
     blocks_flush(cpu);
     jit_finish(cpu);
     return jit_init(cpu, exact, hot);
+}
+
+uint64_t flat_fallbacks(const struct vcpu *cpu, unsigned row)
+{
+    return cpu->jit ? cpu->jit->fallback[row] : 0;
 }
 
 static void load(struct vcpu *cpu, const struct native_regs *in, unsigned bits)

@@ -15,6 +15,8 @@ struct x86_insn;
 /* From now on flat_execute() runs translated code, all blocks that have been
  * interpreted `hot` times; false: this host does not allow it. */
 bool flat_translate(struct vcpu *cpu, bool exact, unsigned hot);
+/* How often a row's handler was called by translated code. */
+uint64_t flat_fallbacks(const struct vcpu *cpu, unsigned row);
 
 /* Sets up the machine; aborts the test when it cannot. */
 struct vcpu *flat_create(void);

@@ -5,9 +5,10 @@
  * with random operands, and everything that came of it is compared.
  *
  *     oracle [-n STATES] [-s SEED] [-f x86-int.def] [-r MNEMONIC] [-m 16|32|64]
- *            [-v] [-j|-J]
+ *            [-v] [-l] [-j|-J]
  *
- * -j translates each instruction instead, -J with exact flags and counts.
+ * -j translates each instruction instead, -J with exact flags and counts; -l
+ * lists the rows that are left to the interpreter's handlers then.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ struct options {
     uint64_t seed;
     const char *file, *mnemonic;
     unsigned mode; /* 16, 32, 64 or 0: all */
-    bool verbose;
+    bool verbose, list;
     int jit;
 };
 
@@ -100,6 +101,7 @@ static void test_row(const struct x86_row *row, unsigned bits,
     struct random r = { o->seed ^ (uint64_t)row->line << 32 ^
                         (uint64_t)(uintptr_t)row->file[0] };
     unsigned done = 0, bad = 0, undefined = 0, raised = 0;
+    uint64_t before = flat_fallbacks(cpu, (unsigned)(row - x86_rows)), handled;
 
     for (unsigned n = 0; n < o->states * 2 && done < o->states; n++) {
         struct trial t;
@@ -141,6 +143,11 @@ static void test_row(const struct x86_row *row, unsigned bits,
             undefined++;
         }
     }
+    handled = flat_fallbacks(cpu, (unsigned)(row - x86_rows)) - before;
+    if (o->list && handled)
+        printf("  %u-bit %s:%u %s %s: %llu of %u by the handler\n", bits,
+               row->file, row->line, row->enc, row->mnemonic,
+               (unsigned long long)handled, done);
     s->tested += done == o->states;
     s->vectors += done;
     s->mismatches += bad;
@@ -217,7 +224,7 @@ int main(int argc, char **argv)
     bool good = true;
     int c;
 
-    while ((c = getopt(argc, argv, "n:s:f:r:m:vjJ")) != -1) {
+    while ((c = getopt(argc, argv, "n:s:f:r:m:vljJ")) != -1) {
         switch (c) {
         case 'n': o.states = (unsigned)atoi(optarg); break;
         case 's': o.seed = strtoull(optarg, NULL, 0); break;
@@ -226,10 +233,11 @@ int main(int argc, char **argv)
         case 'm': o.mode = (unsigned)atoi(optarg); break;
         case 'j':
         case 'J': o.jit = c; break;
+        case 'l': o.list = true; break;
         case 'v': o.verbose = true; break;
         default:
             fprintf(stderr, "usage: oracle [-n STATES] [-s SEED] [-f FILE] "
-                            "[-r MNEMONIC] [-m 16|32|64] [-v] [-j|-J]\n");
+                            "[-r MNEMONIC] [-m 16|32|64] [-v] [-l] [-j|-J]\n");
             return 2;
         }
     }

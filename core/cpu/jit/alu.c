@@ -153,7 +153,8 @@ static struct host_insn host_form(const struct tr *t, const struct shape *s)
         .imm = s->imm,
     };
 
-    h.p66 = mandatory || (!row->vex && !s->vec && i->osz == 2);
+    h.p66 = mandatory ||
+            (!row->vex && !s->vec && i->osz == 2 && row->prefix != X86_PFX_NP);
     h.rep = row->prefix == X86_PFX_F3   ? 0xf3
             : row->prefix == X86_PFX_F2 ? 0xf2
                                         : 0;
@@ -430,16 +431,16 @@ static bool divide(struct tr *t)
     return true;
 }
 
-/* BT and friends with a register for the bit: in memory the bit may be
- * anywhere, so only the register forms are easy. */
 static bool bit_reg(struct tr *t)
 {
     struct x86_row row = *t->row;
     const struct x86_row *was = t->row;
     bool done;
 
-    if (t->i->flags & X86_I_MEM)
-        return false;
+    if (t->i->flags & X86_I_MEM) {
+        emit_bit_mem(t);
+        return true;
+    }
     row.jit = X86_JIT_COPYM;
     t->row = &row;
     done = emit_generic(t);
@@ -507,6 +508,8 @@ bool emit_special(struct tr *t)
         return true;
     if (is_vzero(row))
         return t->bits == 64 && vzero(t);
+    if (vector_needs(row))
+        return emit_vector(t);
     if (row->map == 0 && row->has_modrm == 0 && (row->opcode & 0xfe) == 0xfc)
         return direction(t);
     if (row->map == 0 && (row->opcode & 0xfc) == 0xa0 && !row->vex)
@@ -532,6 +535,8 @@ unsigned vec_needs(const struct x86_insn *i)
         return DENY_AVX;
     if (is_emms(row))
         return DENY_MMX;
+    if (vector_needs(row))
+        return vector_needs(row);
     if (!s.vec || !s.ok ||
         (row->jit != X86_JIT_COPY && row->jit != X86_JIT_COPYM))
         return 0;

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Vector rows that cannot run quite as they are: MXCSR, stores through DI
+ * under a mask.
+ */
+#include "cpu/interp/interp.h"
+#include "cpu/interp/vec.h"
+#include "cpu/jit/translate.h"
+
+static bool is_mxcsr(const struct x86_row *row, int ext)
+{
+    return row->map == 1 && row->opcode == 0xae && row->form == 'm' &&
+           row->ext == ext && (row->prefix == X86_PFX_NP);
+}
+
+/* MASKMOVQ, MASKMOVDQU */
+static bool is_mask_store(const struct x86_row *row)
+{
+    return row->map == 1 && row->opcode == 0xf7;
+}
+
+unsigned vector_needs(const struct x86_row *row)
+{
+    if (is_mxcsr(row, 2) || is_mxcsr(row, 3))
+        return row->vex ? DENY_AVX : DENY_SSE;
+    if (is_mask_store(row))
+        return row->op[0].kind == X86_OP_P ? DENY_MMX
+               : row->vex                  ? DENY_AVX
+                                           : DENY_SSE;
+    return 0;
+}
+
+/*
+ * The host takes a value that masks all exceptions and has no bits above the
+ * sixteenth, MXCSR.MM being the only one there.  It is looked at where no
+ * other processor can change it any more.
+ */
+static bool load_mxcsr(struct tr *t)
+{
+    struct host_mem tmp = state_mem(offsetof(struct vcpu, jit_tmp));
+    struct stub *s;
+
+    flags_keep(t);
+    s = stub_slow(t);
+    emit_ea(t);
+    emit_check(t, s, t->i->seg, 4, false, 0);
+    flags_lost(t);
+    emit_rm(&t->e, false, 0x8b, H_S0, &mem_found);
+    emit_store(&t->e, false, H_S0, offsetof(struct vcpu, jit_tmp));
+    emit_insn(&t->e, &(struct host_insn){ .op = 0xf7, .reg = 2, .rm = H_S0 });
+    emit_ri(&t->e, false, ALU_CMP, H_S0, (int32_t)~MXCSR_VALID);
+    stub_jcc(t, s, CC_B);
+    emit_insn(&t->e,
+              &(struct host_insn){
+                  .op = 0xf7, .rm = H_S0, .imm = MXCSR_MASKS, .imm_bytes = 4 });
+    stub_jcc(t, s, CC_NE);
+    emit_insn(&t->e, &(struct host_insn){
+                         .map = 1, .op = 0xae, .reg = 2, .mem = &tmp });
+    s->resume = t->e.p;
+    return true;
+}
+
+static bool store_mxcsr(struct tr *t)
+{
+    struct stub *s;
+
+    flags_keep(t);
+    s = stub_slow(t);
+    emit_ea(t);
+    emit_check(t, s, t->i->seg, 4, true, 0);
+    emit_insn(&t->e, &(struct host_insn){
+                         .map = 1, .op = 0xae, .reg = 3, .mem = &mem_found });
+    s->resume = t->e.p;
+    return true;
+}
+
+/* If all bytes can be written, so can those under the mask. */
+static bool mask_store(struct tr *t)
+{
+    const struct x86_insn *i = t->i;
+    const struct x86_row *row = t->row;
+    bool mmx = row->op[0].kind == X86_OP_P;
+    struct host_insn h = { .map = 1,
+                           .op = 0xf7,
+                           .vex = row->vex,
+                           .p66 = !mmx,
+                           .reg = i->reg,
+                           .rm = i->rm };
+    struct stub *s;
+
+    flags_keep(t);
+    s = stub_slow(t);
+    emit_rr(&t->e, i->asz == 8, 0x8b, H_S0, H_RDI);
+    if (i->asz == 2)
+        emit_insn(&t->e, &(struct host_insn){
+                             .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
+    emit_check(t, s, i->seg, mmx ? 8 : 16, true, 0);
+    emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+    emit_rr(&t->e, true, 0x87, H_S1, H_RDI);
+    emit_insn(&t->e, &h);
+    emit_rr(&t->e, true, 0x87, H_S1, H_RDI);
+    s->resume = t->e.p;
+    return true;
+}
+
+bool emit_vector(struct tr *t)
+{
+    if (is_mxcsr(t->row, 2))
+        return load_mxcsr(t);
+    if (is_mxcsr(t->row, 3))
+        return store_mxcsr(t);
+    return is_mask_store(t->row) && mask_store(t);
+}
