@@ -160,7 +160,7 @@ bool emit_x87(struct tr *t);     /* x87.c */
 /* Can the unit go on at a known address behind this instruction? */
 bool branch_goes_on(const struct x86_insn *i); /* branch.c */
 unsigned vec_needs(const struct x86_insn *i);  /* alu.c: DENY_* */
-void emit_bit_mem(struct tr *t); /* bits.c */
+void emit_bit_mem(struct tr *t);               /* bits.c */
 unsigned vector_needs(const struct x86_row *row);
 bool emit_vector(struct tr *t); /* vector.c */
 unsigned x87_needs(const struct x86_insn *i);
