@@ -105,6 +105,9 @@ def report(who, first, boots):
 
 
 def main():
+    if 'tcg' in WHO and not guestbench.has_qemu():
+        say('no qemu-system-x86_64 here: without TCG')
+        WHO.remove('tcg')
     write_rom()
     first = {who: [] for who in WHO}
     boots = {who: [] for who in WHO}

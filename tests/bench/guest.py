@@ -16,7 +16,6 @@ Variables of the environment, or of make bench:
     TIME=wall       wall time counts, not the processor's time
 """
 
-import contextlib
 import fnmatch
 import math
 import os
@@ -24,9 +23,11 @@ import os
 import guestbench
 from guestbench import Failure, Guest, Native, say
 
-# What issue 3 asks for: faster than TCG by so much.
-TARGETS = {'int': 3, 'fp': 20, 'vector': 20, 'memory': 10, 'system': 2.5,
-           'other': 1}
+# What issue 3 asks for: so many times faster than TCG, in the mean of groups.
+TARGETS = ((('int',), 3), (('fp',), None), (('vector',), None),
+           (('fp', 'vector'), 20), (('memory',), 10), (('system',), 2.5),
+           (('other',), 1))
+# And no more than so many times the host's time.
 COMPUTE = ('int', 'fp', 'vector')
 COMPUTE_TARGET = 1.6
 
@@ -41,11 +42,35 @@ MACHINES = {'jit': guestbench.Jit, 'interp': guestbench.Interpreter,
             'tcg': guestbench.Tcg}
 
 
-def start(stack, who):
-    if who == 'native':
-        return stack.enter_context(Native())
-    return stack.enter_context(Guest(
-        who, MACHINES[who], disks=[guestbench.DISK % ('-' + who)]))
+class Program:
+    """The program of one who, started anew when a row has been its end."""
+
+    def __init__(self, who):
+        self.who = who
+        self.running = None
+        self.start()
+        self.rows = list(self.running.rows())
+
+    def start(self):
+        if self.who == 'native':
+            self.running = Native()
+        else:
+            self.running = Guest(self.who, MACHINES[self.who],
+                                 disks=[guestbench.DISK % ('-' + self.who)])
+        self.running.__enter__()
+
+    def stop(self):
+        self.running.__exit__(None, None, None)
+
+    def ask(self, line):
+        try:
+            return self.running.ask(line)
+        except Failure as problem:
+            if not problem.args[0].startswith('failed '):
+                say('%s is started anew' % self.who)
+                self.stop()
+                self.start()
+            raise
 
 
 class Result:
@@ -128,58 +153,78 @@ def report(name, group, results):
     if 'interp' in results:
         line += ' %9s' % show(ratio(results, 'interp', 'native'))
     say(line + note)
-    emit('guest_%s' % name, ratio(results, 'jit', 'native'), 'x_native')
-    emit('guest_%s' % name, ratio(results, 'tcg', 'jit'), 'x_faster_than_tcg')
+    emit('guest_%s_slowdown' % name, ratio(results, 'jit', 'native'), 'x')
+    emit('guest_%s_over_tcg' % name, ratio(results, 'tcg', 'jit'), 'x')
     return not note
+
+
+def group_mean(table, groups, slow, fast):
+    return mean(ratio(results, slow, fast)
+                for group, results in table.values() if group in groups)
 
 
 def report_groups(table):
     say('')
     say('%-14s %9s %9s %s' % ('mean of', 'jit/nat', 'tcg/jit', 'target'))
-    for group, target in TARGETS.items():
-        rows = [results for kind, results in table.values() if kind == group]
-        faster = mean(ratio(results, 'tcg', 'jit') for results in rows)
-        slower = mean(ratio(results, 'jit', 'native') for results in rows)
-        if rows:
-            say('%-14s %9s %9s tcg/jit >= %g%s' % (
-                group, show(slower), show(faster), target,
-                '' if faster is None or faster >= target else '  MISSED'))
-            emit('guest_mean_%s' % group, faster, 'x_faster_than_tcg')
-    slower = mean(ratio(results, 'jit', 'native')
-                  for kind, results in table.values() if kind in COMPUTE)
+    for groups, target in TARGETS:
+        faster = group_mean(table, groups, 'tcg', 'jit')
+        slower = group_mean(table, groups, 'jit', 'native')
+        if faster is None and slower is None:
+            continue
+        text = '%-14s %9s %9s ' % (' '.join(groups), show(slower),
+                                   show(faster))
+        if target:
+            text += 'tcg/jit >= %g' % target
+            if faster is not None and faster < target:
+                text += '  MISSED'
+        say(text.rstrip())
+        emit('guest_mean_%s_over_tcg' % '_'.join(groups), faster, 'x')
+    slower = group_mean(table, COMPUTE, 'jit', 'native')
     if slower:
         say('%-14s %9s %9s jit/nat <= %g%s' % (
-            'int fp vector', show(slower), '', COMPUTE_TARGET,
+            ' '.join(COMPUTE), show(slower), '', COMPUTE_TARGET,
             '' if slower <= COMPUTE_TARGET else '  MISSED'))
-        emit('guest_mean_compute', slower, 'x_native')
+        emit('guest_mean_compute_slowdown', slower, 'x')
     below = [name for name, (kind, results) in table.items()
              if (ratio(results, 'tcg', 'jit') or 1) < 1]
     if below:
         say('slower than TCG: ' + ' '.join(below))
 
 
-def main():
-    guestbench.build()
+def run_rows(programs):
+    """All rows that are asked for: name -> group, results; and all good?"""
     patterns = os.environ.get('ROWS', '*').split()
+    rows = dict.fromkeys(sum((one.rows for one in programs.values()), []))
     table = {}
     good = True
-    with contextlib.ExitStack() as stack:
-        programs = {who: start(stack, who) for who in WHO}
-        lists = {who: list(program.rows())
-                 for who, program in programs.items()}
-        rows = list(dict.fromkeys(sum(lists.values(), [])))
-        line = LINE % ('row', 'group', WHO[0] + ' s', 'jit/nat', 'tcg/nat',
-                       'tcg/jit')
-        say(line + (' %9s' % 'int/nat' if 'interp' in WHO else ''))
-        for row in rows:
-            name, group, n = row
-            if not any(fnmatch.fnmatchcase(name, one) for one in patterns):
-                continue
-            able = {who: program for who, program in programs.items()
-                    if row in lists[who]}
-            results = measure(able, name, max(1, n // 10) if QUICK else n)
-            good = report(name, group, results) and good
-            table[name] = (group, results)
+    line = LINE % ('row', 'group', WHO[0] + ' s', 'jit/nat', 'tcg/nat',
+                   'tcg/jit')
+    say(line + (' %9s' % 'int/nat' if 'interp' in WHO else ''))
+    for row in rows:
+        name, group, n = row
+        if not any(fnmatch.fnmatchcase(name, one) for one in patterns):
+            continue
+        able = {who: program for who, program in programs.items()
+                if row in program.rows}
+        results = measure(able, name, max(1, n // 10) if QUICK else n)
+        good = report(name, group, results) and good
+        table[name] = (group, results)
+    return table, good
+
+
+def main():
+    if 'tcg' in WHO and not guestbench.has_qemu():
+        say('no qemu-system-x86_64 here: without TCG')
+        WHO.remove('tcg')
+    guestbench.build()
+    programs = {}
+    try:
+        for who in WHO:
+            programs[who] = Program(who)
+        table, good = run_rows(programs)
+    finally:
+        for program in programs.values():
+            program.stop()
     report_groups(table)
     if not good:
         raise SystemExit('a row failed or its checksums differ')

@@ -9,6 +9,7 @@ rows.  See guest/main.c for the questions and answers.
 import gzip
 import os
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -105,6 +106,10 @@ def build():
 
 # --- who runs it ------------------------------------------------------------
 
+def has_qemu():
+    return shutil.which('qemu-system-x86_64') is not None
+
+
 class Ran:
     """One run of one row: its seconds and its checksum."""
 
@@ -149,7 +154,7 @@ class Native:
         self.process.stdin.write(line + '\n')
         answer = self.process.stdout.readline().split()
         if answer[:1] != ['ran']:
-            raise Failure('%s: %s' % (self.name, ' '.join(answer)))
+            raise Failure(' '.join(answer) or 'it ended')
         return Ran(int(answer[3]) * 1e-9, int(answer[4]) * 1e-9, answer[5])
 
 
@@ -220,7 +225,7 @@ class Guest:
         answer = self.vm.expect(r'(?m)^(ran|failed) (.*)\n', timeout)
         wall, cpu = time.monotonic() - wall, self.cpu() - cpu
         if answer[1] != 'ran':
-            raise Failure('%s: %s' % (self.name, answer[0].strip()))
+            raise Failure(answer[0].strip())
         words = answer[2].split()
         guest_wall = int(words[2]) * 1e-9
         if abs(guest_wall - wall) > 0.1 + 0.1 * wall:
