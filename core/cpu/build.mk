@@ -36,5 +36,5 @@ core-y += $(addprefix core/cpu/interp/,alu.o move.o shift.o bits.o muldiv.o \
 	bcd.o branch.o string.o)
 
 # --- translation to host code
-core-y += $(addprefix core/cpu/jit/,alu.o bits.o branch.o cache.o emit.o mem.o \
-	runtime.o translate.o unit.o vector.o x87.o)
+core-y += $(addprefix core/cpu/jit/,alu.o bits.o branch.o cache.o emit.o \
+	fault.o mem.o runtime.o translate.o unit.o vector.o window.o x87.o)

@@ -99,10 +99,45 @@ static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
     cpu->n_tlb_flushes++;
 }
 
+static void slots_clear(struct vcpu *cpu)
+{
+    for (unsigned n = 0; n < SLOTS; n++)
+        cpu->slot_tag[n] = SLOT_EMPTY;
+}
+
+static void slots_drop_page(struct vcpu *cpu, uint64_t lin)
+{
+    lin &= ~(uint64_t)(PAGE_BYTES - 1);
+    for (unsigned n = 0; n < SLOTS; n++)
+        if (cpu->slot_tag[n] == lin)
+            cpu->slot_tag[n] = SLOT_EMPTY;
+}
+
+/* The slots of kernel code that it must not use without EFLAGS.AC */
+static void slots_leave_ac(struct vcpu *cpu)
+{
+    if (cpu->slots_ac > SLOTS_AC)
+        slots_clear(cpu);
+    else
+        for (unsigned n = 0; n < cpu->slots_ac; n++)
+            cpu->slot_tag[cpu->slot_ac[n]] = SLOT_EMPTY;
+    cpu->slots_ac = 0;
+}
+
+void mmu_select(struct vcpu *cpu)
+{
+    enum tlb_mode mode = mmu_mode(cpu);
+
+    cpu->tlb = cpu->cur_space->mode[mode];
+    cpu->tlb_is_ac = mode == TLB_SUPER_AC && (cpu->st.cr4 & CR4_SMAP);
+    if (cpu->slots_ac && !cpu->tlb_is_ac)
+        slots_leave_ac(cpu);
+}
+
 static void key_update(struct vcpu *cpu)
 {
     cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
-    cpu->tlb = cpu->cur_space->mode[mmu_mode(cpu)];
+    mmu_select(cpu);
 }
 
 bool mmu_init(struct vcpu *cpu)
@@ -139,6 +174,7 @@ void mmu_flush_all(struct vcpu *cpu)
             s->valid = false;
     }
     memset(cpu->phys, 0, 2 * sizeof *cpu->phys);
+    slots_clear(cpu);
     key_update(cpu);
 }
 
@@ -147,6 +183,7 @@ void mmu_flush_nonglobal(struct vcpu *cpu)
     for (unsigned n = 0; n < TLB_SPACES; n++)
         if (cpu->space[n].valid)
             space_clear(cpu, &cpu->space[n], true);
+    slots_clear(cpu);
     key_update(cpu);
 }
 
@@ -172,12 +209,14 @@ void mmu_flush_page(struct vcpu *cpu, uint64_t lin)
             continue;
         if ((lin & s->large_mask) == s->large_base) {
             space_clear(cpu, s, false);
+            slots_clear(cpu);
             continue;
         }
         for (unsigned m = 0; m < TLB_MODES; m++)
             tlb_drop_page(s->mode[m], lin);
         s->gen = ++cpu->gen_counter;
     }
+    slots_drop_page(cpu, lin);
     key_update(cpu);
 }
 
@@ -189,6 +228,7 @@ void mmu_flush_pcid(struct vcpu *cpu, unsigned pcid)
         if (s->valid && s->pcid == pcid)
             space_clear(cpu, s, true);
     }
+    slots_clear(cpu);
     key_update(cpu);
 }
 
@@ -227,11 +267,13 @@ void mmu_cr3_written(struct vcpu *cpu, bool keep)
         space_clear(cpu, s, true);
     }
     cpu->cur_space = s;
+    slots_clear(cpu);
     key_update(cpu);
 }
 
 void mmu_slow_writes(struct vcpu *cpu, struct memory *mem, uint64_t page)
 {
+    slots_clear(cpu);
     for (unsigned n = 0; n < TLB_SPACES * TLB_MODES; n++) {
         struct tlb *t = cpu->space[n / TLB_MODES].mode[n % TLB_MODES];
 

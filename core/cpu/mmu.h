@@ -50,6 +50,9 @@ struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
 /* For a debugger: no faults, no accessed bits.  False: not mapped. */
 bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys);
 
+/* cpu->tlb follows CPL, EFLAGS.AC and the address space. */
+void mmu_select(struct vcpu *cpu);
+
 static inline enum tlb_mode mmu_mode(const struct vcpu *cpu)
 {
     if (cpu->cpl == 3)

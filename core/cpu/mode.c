@@ -66,7 +66,7 @@ static void code_update(struct vcpu *cpu)
     cpu->code_end = cpu->code64 ? ~0ull : (uint64_t)cs->limit + 1;
     cpu->sp_size = cpu->code64 ? 8 : cpu->st.seg[SEG_SS].attr & SEG_DB ? 4 : 2;
     cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
-    cpu->tlb = cpu->cur_space->mode[mmu_mode(cpu)];
+    mmu_select(cpu);
 }
 
 static bool is_flat(const struct seg_fast *f, bool write)
@@ -176,7 +176,7 @@ void mode_set_flags(struct vcpu *cpu, uint64_t value, uint64_t mask)
         mode_segments(cpu);
         mode_deny(cpu);
     } else if ((new ^ old) & FL_AC) {
-        cpu->tlb = cpu->cur_space->mode[mmu_mode(cpu)];
+        mmu_select(cpu);
     }
     if (new &(FL_TF | FL_RF))
         cpu_attend(cpu, REQ_SLOW);

@@ -164,6 +164,15 @@ struct jit_jump {
 #define JIT_JUMP_BITS 12
 
 /*
+ * Pages that translated code had last, see jit/window.c: the first half is
+ * for kernel code, the second for user code; even numbers are for reads, odd
+ * ones for writes.  A slot outlives its TLB entry but no flush.
+ */
+#define SLOTS      512
+#define SLOT_EMPTY (1ull << 63) /* not canonical */
+#define SLOTS_AC   16
+
+/*
  * vcpu.vec_live: which guest registers are in the host's and may be used by
  * translated code.  The vector registers are there only while it runs; those
  * of the x87 unit stay while C code does, see interp/x87.h.
@@ -257,6 +266,14 @@ struct vcpu {
     uint32_t msr_reports;
     uint32_t msr_reported[32];
     char ud_reported[16][49];
+
+    uint64_t slot_tag[SLOTS];    /* linear page, or SLOT_EMPTY */
+    uint64_t slot_addend[SLOTS]; /* host page - linear page */
+    /* filled with the rights that EFLAGS.AC gives the kernel for a while */
+    uint32_t slot_ac[SLOTS_AC];
+    uint32_t slots_ac; /* so many, if they are not more than SLOTS_AC */
+    bool tlb_is_ac;    /* these are the rights now */
+    uint64_t n_slot_misses, n_slot_fills;
 
     struct jit_jump jit_jumps[1u << JIT_JUMP_BITS];
 };

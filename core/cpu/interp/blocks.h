@@ -40,6 +40,7 @@ struct block {
     uint8_t *code;         /* copy of the bytes, for re-validation */
     struct jit_block *jit; /* translations, one for each rip */
     uint8_t runs;          /* counted until it is worth one */
+    bool apart;            /* each access gets its own check */
     struct x86_insn insn[];
 };
 

@@ -172,11 +172,17 @@ static struct host_insn host_form(const struct tr *t, const struct shape *s)
 
 /* AH and the like with memory: no operand may need REX, so the address is
  * in RBP for a moment; byte registers are in the first four. */
-static void with_high(struct tr *t, struct host_insn *h)
+static void with_high(struct tr *t, struct host_insn *h, struct stub *stub,
+                      const struct host_mem *at)
 {
-    struct host_mem m = { H_RBP, H_NONE, 0, false, 0 };
+    static const struct host_mem m = { H_RBP, H_NONE, 0, false, 0 };
 
-    emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+    /* if it faults, it has to be here, where all registers are right */
+    fault_note(t, stub);
+    emit_insn(&t->e, &(struct host_insn){
+                         .map = 1, .op = 0xb6, .reg = H_S0, .mem = at });
+    window_close_reg(t, H_S1);
+    emit_rm(&t->e, true, 0x8d, H_S1, at);
     emit_rr(&t->e, true, 0x87, H_S1, m.base);
     h->mem = &m;
     emit_insn(&t->e, h);
@@ -276,43 +282,120 @@ static void store_homes(struct tr *t, const uint8_t home[2], unsigned homes)
         emit_store(&t->e, true, x ? H_S1 : H_S0, gpr_at(home[x]));
 }
 
+/* Does the row write general registers that are not among its operands? */
+static bool writes_implied(const struct x86_row *row)
+{
+    unsigned op = row->opcode;
+
+    switch (row->map) {
+    case 0:
+        if ((op & 0xfe) == 0xf6)
+            return row->ext >= 4;
+        return !(op < 0x98 || (op & 0xfe) == 0xa8 || (op & 0xf0) == 0xb0 ||
+                 (op & 0xf8) == 0xc0 || (op & 0xfc) == 0xd0 || op >= 0xfe);
+    case 1:
+        return op < 0x10 || (op & 0xf0) == 0x20 ? (op & 0xf8) != 0x28
+               : op >= 0x30 && op < 0x38
+                   ? true
+                   : op == 0xb0 || op == 0xb1 || op == 0xc7 || op == 0xa2;
+    default: return row->map == 3 && (op & 0xfc) == 0x60;
+    }
+}
+
+/*
+ * What a verbatim instruction does to the registers of windows.  Operands
+ * that are only read count as written where that is not sure.
+ */
+static void generic_written(struct tr *t, const struct shape *s)
+{
+    const struct x86_insn *i = t->i;
+    const struct x86_row *row = t->row;
+    unsigned op0 = row->op[0].kind;
+    bool xchg = row->map == 0 &&
+                ((row->opcode & 0xfe) == 0x86 || (row->opcode & 0xf8) == 0x90);
+    /* MOV, the ALU group, MOVZX and so on write the first one only */
+    bool first = !row->vex && !xchg && (row->map == 0 || op0 == X86_OP_G);
+    bool read = is_read_only(row) &&
+                !(op0 == X86_OP_G && !strcmp(row->mnemonic, "imul"));
+
+    for (unsigned n = 0; n < X86_MAX_OPERANDS; n++) {
+        const struct x86_operand *op = &row->op[n];
+
+        if (n == 0 ? read : first)
+            continue;
+        if (op->kind == X86_OP_G)
+            window_written(t, s->high && i->reg < 8 ? i->reg & 3 : i->reg);
+        if (op->kind == X86_OP_R || op->kind == X86_OP_Z ||
+            (op->kind == X86_OP_E && !(i->flags & X86_I_MEM)))
+            window_written(t, s->high && i->rm < 8 ? i->rm & 3 : i->rm);
+        if (op->kind == X86_OP_B)
+            window_written(t, i->vvvv);
+        if (op->kind == X86_OP_GPR)
+            window_written(t, op->reg);
+    }
+    if (writes_implied(row))
+        for (unsigned n = RAX; n <= RBX; n++)
+            window_written(t, n);
+}
+
+/* An immediate that is added to a register, in full width. */
+static bool adds_constant(const struct tr *t, int64_t *delta)
+{
+    const struct x86_insn *i = t->i;
+    const struct x86_row *row = t->row;
+    unsigned n = i->modrm >> 3 & 7;
+
+    if ((i->flags & (X86_I_MEM | X86_I_LOCK)) || row->map != 0 || row->vex ||
+        i->osz != (t->bits == 64 ? 8 : 4))
+        return false;
+    if ((row->opcode == 0x83 || row->opcode == 0x81) && (n == 0 || n == 5)) {
+        *delta = n ? -(int64_t)i->imm : (int64_t)i->imm;
+        return i->imm + 4096 <= 8192;
+    }
+    *delta = row->opcode == 0xff && n == 1 ? -1 : 1;
+    return row->opcode == 0xff && n < 2;
+}
+
+static void generic_effect(struct tr *t, const struct shape *s)
+{
+    int64_t delta;
+
+    if (adds_constant(t, &delta))
+        window_added(t, t->i->rm, delta);
+    else
+        generic_written(t, s);
+    t->keep = true;
+}
+
 static bool memory_form(struct tr *t, struct host_insn *h,
                         const struct shape *s, const uint8_t home[2],
                         unsigned homes)
 {
-    static const struct host_mem at_s1 = { H_S1, H_NONE, 0, false, 0 };
     unsigned n = x86_operand_bytes(s->mem, t->i);
     bool write = s->mem == &t->row->op[0] && !is_read_only(t->row);
+    struct host_mem m;
+    struct mem_ref r;
     struct stub *stub;
 
     if (!n || n > 32)
         return false;
-    flags_keep(t);
     stub = stub_slow(t);
-    emit_ea(t);
-    emit_check(t, stub, t->i->seg, n, write,
-               t->row->attrs & X86_A_ALIGN ? n : 0);
-    if ((flags_wanted(t) || homes) && !s->high) {
-        emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
-        if (flags_wanted(t))
-            flags_back(t);
-        load_homes(t, home, homes);
-        h->mem = &at_s1;
-        emit_insn(&t->e, h);
-        store_homes(t, home, homes);
-    } else if (s->high) {
-        if (flags_wanted(t)) {
-            emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
-            flags_back(t);
-            emit_mov_imm(&t->e, H_S0, 0);
-        }
-        with_high(t, h);
+    r = mem_ref_of(t, n, write);
+    m = emit_mem(t, stub, &r);
+    if (flags_wanted(t))
+        flags_back(t);
+    load_homes(t, home, homes);
+    if (s->high) {
+        with_high(t, h, stub, &m);
     } else {
-        h->mem = &mem_found;
+        h->mem = &m;
+        fault_note(t, stub);
         emit_insn(&t->e, h);
     }
+    store_homes(t, home, homes);
     stub->resume = t->e.p;
     flags_done(t);
+    generic_effect(t, s);
     return true;
 }
 
@@ -336,6 +419,9 @@ bool emit_generic(struct tr *t)
     emit_insn(&t->e, &h);
     store_homes(t, home, homes);
     flags_done(t);
+    if (homes > 1)
+        window_close_reg(t, H_S1);
+    generic_effect(t, &s);
     return true;
 }
 
@@ -347,6 +433,8 @@ static bool lea(struct tr *t)
     unsigned dst = host_of[i->reg];
 
     emit_ea(t);
+    window_written(t, i->reg);
+    t->keep = true;
     if (i->osz == 2) {
         if (dst == H_NONE)
             return false;
@@ -382,6 +470,12 @@ static bool lea_plain(struct tr *t)
         (m.base == H_NONE && m.index == H_NONE))
         return false;
     emit_rm(&t->e, i->osz == 8, 0x8d, host_of[i->reg], &m);
+    if (i->base == i->reg && i->index == X86_NOREG &&
+        i->osz == (t->bits == 64 ? 8 : 4) && i->disp == (int16_t)i->disp)
+        window_added(t, i->reg, i->disp);
+    else
+        window_written(t, i->reg);
+    t->keep = true;
     return true;
 }
 
@@ -418,9 +512,11 @@ static bool divide(struct tr *t)
     flags_keep(t);
     s = stub_slow(t);
     if (i->flags & X86_I_MEM) {
-        emit_ea(t);
-        emit_check(t, s, i->seg, i->osz, false, 0);
-        emit_rm(&t->e, w, 0x8b, H_S1, &mem_found);
+        struct mem_ref r = mem_ref_of(t, i->osz, false);
+        struct host_mem m = emit_mem(t, s, &r);
+
+        fault_note(t, s);
+        emit_rm(&t->e, w, 0x8b, H_S1, &m);
     } else {
         by = reg_use(t, i->rm, H_S1);
     }
@@ -428,6 +524,11 @@ static bool divide(struct tr *t)
     emit_rr(&t->e, w, 0xf7, sign ? 7 : 6, by);
     s->resume = t->e.p;
     flags_done(t);
+    if (by == H_S1)
+        window_close_reg(t, H_S1);
+    window_written(t, RAX);
+    window_written(t, RDX);
+    t->keep = true;
     return true;
 }
 
@@ -453,18 +554,23 @@ static bool moffs(struct tr *t)
 {
     const struct x86_insn *i = t->i;
     bool store = i->opcode & 2;
+    struct host_mem m;
+    struct mem_ref r;
     struct stub *s;
 
-    flags_keep(t);
     s = stub_slow(t);
-    emit_mov_imm(&t->e, H_S0, (uint64_t)i->disp);
-    emit_check(t, s, i->seg, i->osz, store, 0);
+    r = mem_ref_of(t, i->osz, store);
+    r.base = r.index = X86_NOREG;
+    m = emit_mem(t, s, &r);
+    fault_note(t, s);
     emit_insn(&t->e, &(struct host_insn){ .p66 = i->osz == 2,
                                           .w = i->osz == 8,
-                                          .mem = &mem_found,
+                                          .mem = &m,
                                           .op = (uint8_t)(store ? 0x88 : 0x8a) |
                                                 (i->osz > 1) });
     s->resume = t->e.p;
+    window_written(t, RAX);
+    t->keep = true;
     return true;
 }
 
@@ -505,9 +611,9 @@ bool emit_special(struct tr *t)
     const struct x86_row *row = t->row;
 
     if (!strcmp(row->handler, "nop"))
-        return true;
+        return t->keep = true;
     if (is_vzero(row))
-        return t->bits == 64 && vzero(t);
+        return t->bits == 64 && (t->keep = vzero(t));
     if (vector_needs(row))
         return emit_vector(t);
     if (row->map == 0 && row->has_modrm == 0 && (row->opcode & 0xfe) == 0xfc)

@@ -55,7 +55,6 @@ static void bit_number(struct tr *t)
 void emit_bit_mem(struct tr *t)
 {
     const struct x86_insn *i = t->i;
-    struct host_mem m = { H_S1, H_NONE, 0, false, 0 };
     struct stub *s;
 
     flags_keep(t);
@@ -64,16 +63,16 @@ void emit_bit_mem(struct tr *t)
     emit_ea(t);
     word_number(t);
     add_word(t);
-    emit_check(t, s, i->seg, i->osz, t->row->opcode != 0xa3, 0);
-    emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+    emit_check(t, s, i->seg, i->osz, t->row->opcode != 0xa3);
     bit_number(t);
+    fault_note(t, s);
     emit_insn(&t->e, &(struct host_insn){ .lock = i->flags & X86_I_LOCK,
                                           .p66 = i->osz == 2,
                                           .w = i->osz == 8,
                                           .map = 1,
                                           .op = t->row->opcode,
                                           .reg = H_S0,
-                                          .mem = &m });
+                                          .mem = &mem_found });
     s->resume = t->e.p;
     flags_done(t);
 }

@@ -70,16 +70,16 @@ static bool jump_known(struct tr *t, enum host_cc cc)
     if (!target_fits(t, target))
         return false;
     if (cc == CC_ALWAYS && follow == FOLLOW_TARGET)
-        return true;
+        return t->keep = true;
     if (flags_wanted(t) || live_after(t))
         flags_back(t);
     if (follow == FOLLOW_TARGET) {
         exit_to(t, cc ^ 1, t->next);
-        return true;
+        return t->keep = true;
     }
     exit_to(t, cc, target);
     if (follow == FOLLOW_NEXT)
-        return true;
+        return t->keep = true;
     if (cc != CC_ALWAYS)
         exit_to(t, CC_ALWAYS, t->next);
     t->ended = true;
@@ -88,32 +88,32 @@ static bool jump_known(struct tr *t, enum host_cc cc)
 
 static bool call_known(struct tr *t)
 {
-    static const struct host_mem at_s1 = { H_S1, H_NONE, 0, false, 0 };
     uint64_t target = target_of(t), back = t->next;
     unsigned n = t->i->osz;
+    struct mem_ref r = stack_ref(t, -(int32_t)n, n, true);
+    struct host_mem m;
     struct stub *s;
 
     if (!target_fits(t, target))
         return false;
-    flags_keep(t);
     s = stub_new(t, STUB_END);
-    emit_sp(t, -(int32_t)n);
-    emit_check(t, s, SEG_SS, n, true, 0);
+    m = emit_mem(t, s, &r);
     if (n < 8 || (uint64_t)(int32_t)back == back) {
+        fault_note(t, s);
         emit_insn(&t->e, &(struct host_insn){ .p66 = n == 2,
                                               .w = n == 8,
                                               .op = 0xc7,
-                                              .mem = &mem_found,
+                                              .mem = &m,
                                               .imm = back,
                                               .imm_bytes = n == 2 ? 2 : 4 });
     } else {
-        emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
         emit_mov_imm(&t->e, H_S0, back);
-        emit_rm(&t->e, true, 0x89, H_S0, &at_s1);
+        fault_note(t, s);
+        emit_rm(&t->e, true, 0x89, H_S0, &m);
     }
     emit_sp_add(t, -(int32_t)n);
     if (t->follow[t->k] == FOLLOW_TARGET)
-        return true;
+        return t->keep = true;
     if (live_after(t))
         flags_back(t);
     exit_to(t, CC_ALWAYS, target);
@@ -130,14 +130,16 @@ static void zero_extend16(struct tr *t)
 static void return_to_caller(struct tr *t)
 {
     unsigned n = t->i->osz;
-    struct stub *s;
+    struct mem_ref r = stack_ref(t, 0, n, false);
+    struct stub *s = stub_new(t, STUB_END);
+    struct host_mem m;
     int32_t extra = t->row->opcode == 0xc2 ? (uint16_t)t->i->imm : 0;
 
+    m = emit_mem(t, s, &r);
     flags_keep(t);
-    s = stub_new(t, STUB_END);
-    emit_sp(t, 0);
-    emit_check(t, s, SEG_SS, n, false, 0);
-    emit_rm(&t->e, n == 8, 0x8b, H_S0, &mem_found);
+    flags_lost(t);
+    fault_note(t, s);
+    emit_rm(&t->e, n == 8, 0x8b, H_S0, &m);
     if (n == 2)
         zero_extend16(t);
     find_target(t, s);
@@ -145,29 +147,31 @@ static void return_to_caller(struct tr *t)
     exit_found(t);
 }
 
-/* Target of an indirect jump or call into S0. */
+/* Target of an indirect jump or call into S0; keeps the flags. */
 static void load_target(struct tr *t, struct stub *s)
 {
     const struct x86_insn *i = t->i;
 
     if (i->flags & X86_I_MEM) {
-        emit_ea(t);
-        emit_check(t, s, i->seg, i->osz, false, 0);
-        emit_rm(&t->e, i->osz == 8, 0x8b, H_S0, &mem_found);
+        struct mem_ref r = mem_ref_of(t, i->osz, false);
+        struct host_mem m = emit_mem(t, s, &r);
+
+        flags_keep(t);
+        fault_note(t, s);
+        emit_rm(&t->e, i->osz == 8, 0x8b, H_S0, &m);
     } else {
+        flags_keep(t);
         emit_rr(&t->e, i->osz == 8, 0x8b, H_S0, reg_use(t, i->rm, H_S0));
-        flags_lost(t);
     }
+    flags_lost(t);
     if (i->osz == 2)
         zero_extend16(t);
 }
 
 static void jump_indirect(struct tr *t)
 {
-    struct stub *s;
+    struct stub *s = stub_new(t, STUB_END);
 
-    flags_keep(t);
-    s = stub_new(t, STUB_END);
     load_target(t, s);
     find_target(t, s);
     exit_found(t);
@@ -177,24 +181,23 @@ static void jump_indirect(struct tr *t)
  * before both are known to be good. */
 static bool call_indirect(struct tr *t)
 {
-    static const struct host_mem at_s1 = { H_S1, H_NONE, 0, false, 0 };
     size_t tmp = offsetof(struct vcpu, jit_tmp);
     unsigned n = t->i->osz;
+    struct mem_ref r = stack_ref(t, -(int32_t)n, n, true);
+    struct host_mem m;
     struct stub *s;
 
     if (n == 2)
         return false;
-    flags_keep(t);
     s = stub_new(t, STUB_END);
     load_target(t, s);
-    emit_store(&t->e, true, H_S0, tmp);
     find_target(t, s);
     emit_store(&t->e, true, H_S1, tmp);
-    emit_sp(t, -(int32_t)n);
-    emit_check(t, s, SEG_SS, n, true, 0);
-    emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+    windows_close(t);
+    m = emit_mem(t, s, &r);
     emit_mov_imm(&t->e, H_S0, t->next);
-    emit_rm(&t->e, n == 8, 0x89, H_S0, &at_s1);
+    fault_note(t, s);
+    emit_rm(&t->e, n == 8, 0x89, H_S0, &m);
     emit_sp_add(t, -(int32_t)n);
     emit_load(&t->e, true, H_S1, tmp);
     exit_found(t);

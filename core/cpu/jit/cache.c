@@ -199,10 +199,10 @@ void jit_code_hits(struct vcpu *cpu)
 
 /* --- links --------------------------------------------------------------- */
 
-/* Compares [H_TLB + at] with a value; jumps at *rel if it differs. */
+/* Compares [S2 + at] with a value; jumps at *rel if it differs. */
 static uint8_t *compare_tlb(struct emit *e, size_t at, uint64_t value)
 {
-    struct host_mem m = { H_TLB, H_NONE, 0, false, (int32_t)at };
+    struct host_mem m = { H_S2, H_NONE, 0, false, (int32_t)at };
 
     emit_mov_imm(e, H_S1, value);
     emit_rm(e, true, 0x3b, H_S1, &m);
@@ -238,6 +238,7 @@ static void bridge(struct vcpu *cpu, struct jit_link *l,
     l->bridge = e.p;
     if (l->flags)
         keep_flags(&e);
+    emit_load(&e, true, H_S2, offsetof(struct vcpu, tlb));
     rel[rels++] = compare_tlb(&e, at, entry->tag);
     rel[rels++] = compare_tlb(&e, at + 8, (uint64_t)(uintptr_t)entry->host);
     if (base || cpu->rip_mask != ~0ull) {

@@ -43,6 +43,14 @@ struct jit_link {
     bool cross;           /* the target is in another page */
 };
 
+/* What to do when the host instruction at `at` faults. */
+struct jit_fault {
+    uint16_t at, to;     /* relative to jit_block.code */
+    uint8_t first, last; /* instructions for the interpreter, then `to` */
+    bool end;            /* or that is the stub that does it */
+    bool in_host;        /* the flags are the host's */
+};
+
 /* Where a unit goes on behind one of its parts. */
 enum follow { FOLLOW_NONE, FOLLOW_NEXT, FOLLOW_TARGET };
 
@@ -70,7 +78,10 @@ struct jit_block {
     uint8_t entry[JIT_ENTRY]; /* what a patched entry had */
     bool patched;
     uint8_t mode;
+    uint16_t faults;
+    uint16_t missed; /* how often a window over several accesses did */
     uint32_t code_bytes;
+    struct jit_fault *fault;
 };
 
 struct jit {
@@ -84,7 +95,9 @@ struct jit {
     unsigned hot;
     bool fsgsbase;
 
-    const uint8_t *enter, *leave, *slow, *finish, *vec_enter; /* rw */
+    const uint8_t *enter, *leave, *slow, *vec_enter; /* rw */
+    const uint8_t *fill[2][2]; /* by window register, write */
+    unsigned slot_next;
     struct jit_link *pending; /* the way out of the last run */
     struct block *interpret;  /* this block once by the interpreter */
 
@@ -107,6 +120,10 @@ static inline unsigned vec_live_bits(unsigned needs)
            (needs & DENY_AVX ? VEC_LIVE_AVX : 0) |
            (needs & (DENY_X87 | DENY_MMX) ? VEC_LIVE_X87 : 0);
 }
+
+/* Host faults of translated code become work for the interpreter.  [any] */
+void fault_init(void);
+void fault_thread(struct vcpu *cpu); /* this thread enters its code */
 
 /* It is not found any more; its entry must lead out. */
 void cache_drop(struct block *b, struct jit_block *jb);

@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory operands: the address, the inline TLB look-up, the stack.
- *
- * The look-up is eight instructions and needs the two scratch registers:
- *
- *     lea  s0, [address]
- *     mov  s1d, s0d / shr s1d, 8 / and s1d, 3ff0
- *     xor  s0, [tlb + s1 + tag]       offset inside the page if it matches
- *     cmp  s0, 4096 - size / ja slow
- *     mov  s1, [tlb + s1 + host]
- *     op   [s1 + s0]
- *
- * "slow" interprets the instruction from its start and comes back behind it.
+ * Registers in addresses, and the stack.
  */
 #include "cpu/interp/interp.h"
 #include "cpu/jit/translate.h"
-
-_Static_assert(sizeof(struct tlb_entry) == 16 && offsetof(struct tlb, e) == 0,
-               "emitted code knows the layout");
-#define INDEX_SHIFT (PAGE_SHIFT - 4)
-#define INDEX_MASK  ((int32_t)(TLB_ENTRIES - 1) << 4)
 
 unsigned reg_use(struct tr *t, unsigned guest, unsigned tmp)
 {
@@ -61,8 +45,11 @@ void emit_ea(struct tr *t)
     }
     if (i->base != X86_NOREG)
         m.base = (uint8_t)reg_use(t, i->base, H_S0);
-    if (i->index != X86_NOREG)
+    if (i->index != X86_NOREG) {
         m.index = (uint8_t)reg_use(t, i->index, H_S1);
+        if (m.index == H_S1)
+            window_close_reg(t, H_S1);
+    }
     /* one register without a displacement: a plain move is shorter */
     if (m.index == H_NONE && !m.disp && i->asz != 2) {
         if (m.base != H_S0 || i->asz == 4)
@@ -75,78 +62,25 @@ void emit_ea(struct tr *t)
                              .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
 }
 
-static void segment_base(struct tr *t, struct stub *s, unsigned seg, unsigned n,
-                         bool write)
-{
-    size_t at = offsetof(struct vcpu, fast) + seg * sizeof(struct seg_fast);
-    struct host_mem base = state_mem(at + offsetof(struct seg_fast, base));
-    struct host_mem end =
-        state_mem(at + (write ? offsetof(struct seg_fast, write_end)
-                              : offsetof(struct seg_fast, read_end)));
-
-    if (t->bits == 64) {
-        if (seg == SEG_FS || seg == SEG_GS)
-            emit_rm(&t->e, true, 0x03, H_S0, &base);
-        return;
-    }
-    if (t->flat && seg != SEG_FS && seg != SEG_GS && !(write && seg == SEG_CS))
-        return;
-    emit_lea(&t->e, true, H_S1, H_S0, (int32_t)n);
-    emit_rm(&t->e, true, 0x3b, H_S1, &end);
-    stub_jcc(t, s, CC_A);
-    emit_rm(&t->e, false, 0x03, H_S0, &base);
-}
-
-void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
-                bool write, unsigned align)
-{
-    int32_t table = write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
-                          : (int32_t)offsetof(struct tlb, e[ACCESS_READ]);
-    struct host_mem tag = { H_TLB, H_S1, 0, false, table };
-    struct host_mem host = { H_TLB, H_S1, 0, false, table + 8 };
-
-    flags_lost(t);
-    segment_base(t, s, seg, n, write);
-    emit_rr(&t->e, false, 0x8b, H_S1, H_S0);
-    emit_shift(&t->e, false, 5, H_S1, INDEX_SHIFT);
-    emit_ri(&t->e, false, ALU_AND, H_S1, INDEX_MASK);
-    emit_rm(&t->e, true, 0x33, H_S0, &tag);
-    emit_ri(&t->e, true, ALU_CMP, H_S0, (int32_t)(PAGE_BYTES - n));
-    stub_jcc(t, s, CC_A);
-    if (align > 1) {
-        emit_insn(&t->e, &(struct host_insn){ .op = 0xf7,
-                                              .rm = H_S0,
-                                              .imm = align - 1,
-                                              .imm_bytes = 4 });
-        stub_jcc(t, s, CC_NE);
-    }
-    emit_rm(&t->e, true, 0x8b, H_S1, &host);
-}
-
 /* --- the stack ----------------------------------------------------------- */
-
-void emit_sp(struct tr *t, int32_t delta)
-{
-    emit_lea(&t->e, t->sp_size == 8, H_S0, H_SP, delta);
-    if (t->sp_size == 2)
-        emit_insn(&t->e, &(struct host_insn){
-                             .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
-}
 
 void emit_sp_add(struct tr *t, int32_t delta)
 {
     if (t->sp_size != 2) {
         emit_lea(&t->e, t->sp_size == 8, H_SP, H_SP, delta);
-        return;
+    } else {
+        flags_keep(t);
+        flags_lost(t);
+        emit_insn(&t->e, &(struct host_insn){ .p66 = true,
+                                              .op = 0x81,
+                                              .rm = H_SP,
+                                              .imm_bytes = 2,
+                                              .imm = (uint16_t)delta });
     }
-    emit_insn(&t->e, &(struct host_insn){ .p66 = true,
-                                          .op = 0x81,
-                                          .rm = H_SP,
-                                          .imm_bytes = 2,
-                                          .imm = (uint16_t)delta });
+    window_added(t, RSP, delta);
 }
 
-/* An instruction on [S1 + S0] or [S1] of the operand size. */
+/* An instruction of the operand size with a memory operand. */
 static void sized(struct tr *t, unsigned op, unsigned reg,
                   const struct host_mem *m, unsigned osz, unsigned imm_bytes,
                   uint64_t imm)
@@ -160,103 +94,109 @@ static void sized(struct tr *t, unsigned op, unsigned reg,
                                           .imm = imm });
 }
 
-static void address_in_s1(struct tr *t)
+/* Where the next push goes. */
+static struct host_mem push_slot(struct tr *t, struct stub *s)
 {
-    emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+    unsigned n = t->i->osz;
+    struct mem_ref r = stack_ref(t, -(int32_t)n, n, true);
+
+    return emit_mem(t, s, &r);
 }
 
-static const struct host_mem mem_s1 = { H_S1, H_NONE, 0, false, 0 };
+static struct host_mem pop_slot(struct tr *t, struct stub *s)
+{
+    struct mem_ref r = stack_ref(t, 0, t->i->osz, false);
+
+    return emit_mem(t, s, &r);
+}
+
+static void pushed(struct tr *t, struct stub *s)
+{
+    emit_sp_add(t, -(int32_t)t->i->osz);
+    s->resume = t->e.p;
+    t->keep = true;
+}
 
 static void push_reg(struct tr *t, unsigned guest)
 {
-    struct stub *s;
-    unsigned n = t->i->osz;
+    struct stub *s = stub_slow(t);
+    struct host_mem m = push_slot(t, s);
+    unsigned reg = reg_use(t, guest, H_S0);
 
-    flags_keep(t);
-    s = stub_slow(t);
-    emit_sp(t, -(int32_t)n);
-    emit_check(t, s, SEG_SS, n, true, 0);
-    if (host_of[guest] == H_NONE) {
-        address_in_s1(t);
-        sized(t, 0x89, reg_use(t, guest, H_S0), &mem_s1, n, 0, 0);
-    } else {
-        sized(t, 0x89, host_of[guest], &mem_found, n, 0, 0);
-    }
-    emit_sp_add(t, -(int32_t)n);
-    s->resume = t->e.p;
+    fault_note(t, s);
+    sized(t, 0x89, reg, &m, t->i->osz, 0, 0);
+    pushed(t, s);
 }
 
 static void push_imm(struct tr *t)
 {
-    struct stub *s;
+    struct stub *s = stub_slow(t);
+    struct host_mem m = push_slot(t, s);
     unsigned n = t->i->osz;
 
-    flags_keep(t);
-    s = stub_slow(t);
-    emit_sp(t, -(int32_t)n);
-    emit_check(t, s, SEG_SS, n, true, 0);
-    sized(t, 0xc7, 0, &mem_found, n, n == 2 ? 2 : 4, t->i->imm);
-    emit_sp_add(t, -(int32_t)n);
-    s->resume = t->e.p;
+    fault_note(t, s);
+    sized(t, 0xc7, 0, &m, n, n == 2 ? 2 : 4, t->i->imm);
+    pushed(t, s);
 }
 
 static void push_mem(struct tr *t)
 {
-    struct stub *s;
-    unsigned n = t->i->osz;
-    size_t tmp = offsetof(struct vcpu, jit_tmp);
+    struct stub *s = stub_slow(t);
+    struct mem_ref r = mem_ref_of(t, t->i->osz, false);
+    struct host_mem from = emit_mem(t, s, &r), to = push_slot(t, s);
 
-    flags_keep(t);
-    s = stub_slow(t);
-    emit_ea(t);
-    emit_check(t, s, t->i->seg, n, false, 0);
-    sized(t, 0x8b, H_S0, &mem_found, n, 0, 0);
-    emit_store(&t->e, true, H_S0, tmp);
-    emit_sp(t, -(int32_t)n);
-    emit_check(t, s, SEG_SS, n, true, 0);
-    address_in_s1(t);
-    emit_load(&t->e, true, H_S0, tmp);
-    sized(t, 0x89, H_S0, &mem_s1, n, 0, 0);
-    emit_sp_add(t, -(int32_t)n);
-    s->resume = t->e.p;
+    fault_note(t, s);
+    sized(t, 0x8b, H_S0, &from, t->i->osz, 0, 0);
+    fault_note(t, s);
+    sized(t, 0x89, H_S0, &to, t->i->osz, 0, 0);
+    pushed(t, s);
 }
 
 static bool pop_reg(struct tr *t, unsigned guest)
 {
-    struct stub *s;
     unsigned n = t->i->osz;
+    struct host_mem m;
+    struct stub *s;
 
     if (guest == RSP || (n == 2 && host_of[guest] == H_NONE))
         return false;
-    flags_keep(t);
     s = stub_slow(t);
-    emit_sp(t, 0);
-    emit_check(t, s, SEG_SS, n, false, 0);
+    m = pop_slot(t, s);
+    fault_note(t, s);
     if (host_of[guest] == H_NONE) {
-        sized(t, 0x8b, H_S0, &mem_found, n, 0, 0);
+        sized(t, 0x8b, H_S0, &m, n, 0, 0);
         reg_write_back(t, guest, H_S0);
     } else {
-        sized(t, 0x8b, host_of[guest], &mem_found, n, 0, 0);
+        sized(t, 0x8b, host_of[guest], &m, n, 0, 0);
     }
+    window_written(t, guest);
     emit_sp_add(t, (int32_t)n);
     s->resume = t->e.p;
+    t->keep = true;
     return true;
 }
 
 static bool leave(struct tr *t)
 {
-    struct stub *s;
     unsigned n = t->i->osz;
+    struct mem_ref r = stack_ref(t, 0, n, false);
+    struct host_mem m;
+    struct stub *s;
 
     if (t->sp_size == 2 || n != t->sp_size)
         return false;
-    flags_keep(t);
     s = stub_slow(t);
-    emit_rr(&t->e, n == 8, 0x8b, H_S0, H_RBP);
-    emit_check(t, s, SEG_SS, n, false, 0);
+    r.base = RBP;
+    m = emit_mem(t, s, &r);
+    /* a fault must find both registers as they were */
+    fault_note(t, s);
+    sized(t, 0x8b, H_S0, &m, n, 0, 0);
     emit_lea(&t->e, n == 8, H_SP, H_RBP, (int32_t)n);
-    sized(t, 0x8b, H_RBP, &mem_found, n, 0, 0);
+    emit_rr(&t->e, n == 8, 0x8b, H_RBP, H_S0);
+    window_written(t, RSP);
+    window_written(t, RBP);
     s->resume = t->e.p;
+    t->keep = true;
     return true;
 }
 

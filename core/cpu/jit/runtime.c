@@ -68,6 +68,19 @@ static uint64_t next_code(struct vcpu *cpu)
     return (uint64_t)(uintptr_t)e->code;
 }
 
+/* Too often: a block whose data lies across a page's end, or in a page that
+ * is written slowly, is made again without shared checks. */
+#define WINDOW_MISSES 100u
+
+static void window_missed(struct vcpu *cpu, struct jit_block *jb)
+{
+    if (jb->missed++ < WINDOW_MISSES || jb->b->apart)
+        return;
+    jb->b->apart = true;
+    cache_drop(jb->b, jb);
+    cache_unlink(cpu->jit, jb);
+}
+
 /*
  * After a handler: may the unit go on?  The handler may have fetched the x87
  * registers or changed a control word.  vec: what was found at vec_check().
@@ -126,6 +139,8 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
     flags_set(cpu, cpu->jit_flags);
     undone = interpret(cpu, jb, k, last, &at);
     cpu->jit_flags = flags_pack(cpu);
+    if ((what >> 8 & 0xff) > 1)
+        window_missed(cpu, jb);
     if (what & SLOW_ROW)
         cpu->jit->fallback[unit_insn(jb, last - 1)->row]++;
     stays = !undone && cpu->st.rip == at && cpu->key == key && !jb->patched;
@@ -190,7 +205,6 @@ static void save_registers(struct emit *e)
 
 static void load_registers(struct emit *e)
 {
-    emit_load(e, true, H_TLB, offsetof(struct vcpu, tlb));
     emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
     emit8(e, 0x04); /* add al, 7f; sahf */
     emit8(e, 0x7f);
@@ -371,6 +385,76 @@ static void emit_vec_enter(struct jit *j, struct emit *e, struct vcpu *cpu)
     emit_jmp_to(e, j->leave);
 }
 
+/*
+ * The page of the address in S0 into the slot whose number is in `reg` (S1,
+ * S2; the other one is kept).  Carry: it has no TLB entry that serves it, or
+ * is in the slot already, so the access crosses its end.  S0 stays.
+ */
+static void emit_slot_fill(struct jit *j, struct emit *e, bool s1, bool write)
+{
+    uint8_t reg = s1 ? H_S1 : H_S2;
+    int32_t table = write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
+                          : (int32_t)offsetof(struct tlb, e[ACCESS_READ]);
+    int32_t tags = (int32_t)offsetof(struct vcpu, slot_tag);
+    int32_t addends = (int32_t)offsetof(struct vcpu, slot_addend);
+    struct host_mem slot_tag = { H_NONE, reg, 3, true, tags };
+    struct host_mem slot_addend = { H_NONE, reg, 3, true, addends };
+    struct host_mem tlb = state_mem(offsetof(struct vcpu, tlb));
+    struct host_mem is_ac = state_mem(offsetof(struct vcpu, tlb_is_ac));
+    struct host_mem misses = state_mem(offsetof(struct vcpu, n_slot_misses));
+    struct host_mem fills = state_mem(offsetof(struct vcpu, n_slot_fills));
+    struct host_mem count = state_mem(offsetof(struct vcpu, slots_ac));
+    struct host_mem list = { H_NONE, H_RAX, 2, true,
+                             (int32_t)offsetof(struct vcpu, slot_ac) };
+    struct host_mem tag = { H_RAX, H_NONE, 0, false, table };
+    struct host_mem host = { H_RAX, H_NONE, 0, false, table + 8 };
+    uint8_t *fail[2], *ac, *full;
+
+    j->fill[s1][write] = e->p;
+    push_pop(e, 0x50, H_RAX);
+    push_pop(e, 0x50, H_RCX);
+    emit_mi(e, true, ALU_ADD, &misses, 1);
+    emit_rr(e, true, 0x8b, H_RCX, H_S0);
+    emit_rm(e, true, 0x33, H_RCX, &slot_tag);
+    emit_ri(e, true, ALU_CMP, H_RCX, PAGE_BYTES - 1);
+    fail[0] = emit_jcc(e, CC_BE);
+    emit_rr(e, false, 0x8b, H_RAX, H_S0);
+    emit_shift(e, false, 5, H_RAX, PAGE_SHIFT - 4);
+    emit_ri(e, false, ALU_AND, H_RAX, (int32_t)(TLB_ENTRIES - 1) << 4);
+    emit_rm(e, true, 0x03, H_RAX, &tlb);
+    emit_rm(e, true, 0x8b, H_RCX, &tag);
+    emit_rr(e, true, 0x33, H_RCX, H_S0);
+    emit_ri(e, true, ALU_CMP, H_RCX, PAGE_BYTES - 1);
+    fail[1] = emit_jcc(e, CC_A);
+    emit_rm(e, true, 0x8b, H_RCX, &tag);
+    emit_rm(e, true, 0x8b, H_RAX, &host);
+    emit_rr(e, true, 0x2b, H_RAX, H_RCX);
+    emit_rm(e, true, 0x89, H_RCX, &slot_tag);
+    emit_rm(e, true, 0x89, H_RAX, &slot_addend);
+    emit_mi(e, true, ALU_ADD, &fills, 1);
+    emit_insn(e,
+              &(struct host_insn){
+                  .op = 0x80, .reg = ALU_CMP, .mem = &is_ac, .imm_bytes = 1 });
+    ac = emit_jcc(e, CC_E);
+    emit_rm(e, false, 0x8b, H_RAX, &count);
+    emit_mi(e, false, ALU_ADD, &count, 1);
+    emit_ri(e, false, ALU_CMP, H_RAX, SLOTS_AC);
+    full = emit_jcc(e, CC_AE);
+    emit_rm(e, false, 0x89, reg, &list);
+    emit_patch(full, e->p);
+    emit_patch(ac, e->p);
+    push_pop(e, 0x58, H_RCX);
+    push_pop(e, 0x58, H_RAX);
+    emit8(e, 0xf8); /* clc */
+    emit8(e, 0xc3);
+    emit_patch(fail[0], e->p);
+    emit_patch(fail[1], e->p);
+    push_pop(e, 0x58, H_RCX);
+    push_pop(e, 0x58, H_RAX);
+    emit8(e, 0xf9); /* stc */
+    emit8(e, 0xc3);
+}
+
 /* --- running ------------------------------------------------------------- */
 
 static void set_gs(struct vcpu *cpu)
@@ -379,11 +463,13 @@ static void set_gs(struct vcpu *cpu)
         const struct vcpu *now;
 
         __asm__ volatile("rdgsbase %0" : "=r"(now));
-        if (unlikely(now != cpu))
-            __asm__ volatile("wrgsbase %0" : : "r"(cpu));
+        if (likely(now == cpu))
+            return;
+        __asm__ volatile("wrgsbase %0" : : "r"(cpu));
     } else {
         syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
     }
+    fault_thread(cpu);
 }
 
 static struct jit_block *code_for(struct vcpu *cpu, struct block *b)
@@ -487,6 +573,7 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
         return false;
     }
     pthread_mutex_init(&j->lock, NULL);
+    fault_init();
     j->exact = exact;
     j->hot = hot;
     j->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
@@ -498,6 +585,8 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
     emit_leave(j, &e);
     emit_slow(j, &e, cpu);
     emit_vec_enter(j, &e, cpu);
+    for (unsigned n = 0; n < 4; n++)
+        emit_slot_fill(j, &e, n & 2, n & 1);
     j->start = j->at = e.p;
     j->data_at = j->data;
     cpu->jit = j;
@@ -586,6 +675,8 @@ void jit_describe(const struct vcpu *cpu, GString *out)
         { "entries taken back", j->n_unlinks },
         { "vector registers loaded", j->n_vec },
         { "x87 registers loaded", j->n_x87 },
+        { "slot misses", cpu->n_slot_misses },
+        { "... served by the TLB", cpu->n_slot_fills },
     };
 
     for (unsigned k = 0; k < G_N_ELEMENTS(rows); k++)

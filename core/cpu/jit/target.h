@@ -34,10 +34,10 @@ enum host_reg {
     H_NONE = 0xff
 };
 
-#define H_TLB H_R12 /* cpu->tlb */
-#define H_S0  H_R13 /* scratch: offsets, addresses, targets */
-#define H_S1  H_R14 /* scratch: table index, host page */
-#define H_SP  H_R15 /* guest RSP */
+#define H_S2 H_R12 /* scratch: a window (window.c) */
+#define H_S0 H_R13 /* scratch: offsets, addresses, targets */
+#define H_S1 H_R14 /* scratch: host addresses */
+#define H_SP H_R15 /* guest RSP */
 
 /* Host register of a guest one; H_NONE: it is in the state. */
 static const uint8_t host_of[16] = {

@@ -112,8 +112,9 @@ struct stub *stub_new(struct tr *t, enum stub_kind kind)
 {
     struct stub *s = &t->stub[t->stubs++];
 
-    *s =
-        (struct stub){ .kind = kind, .first = t->k, .count = 1, .x87 = t->x87 };
+    *s = (struct stub){
+        .kind = kind, .first = t->k, .last = t->k, .x87 = t->x87
+    };
     return s;
 }
 
@@ -152,21 +153,43 @@ static struct jit_link *link_new(struct tr *t, unsigned k, uint64_t rip)
     return l;
 }
 
+/* A slot missed.  The trampoline leaves S0 as it is and says by the carry
+ * flag that there is no TLB entry either. */
+static void emit_fill(struct tr *t, struct stub *s)
+{
+    struct host_mem tag =
+        state_mem(offsetof(struct vcpu, slot_tag) + s->slot * sizeof(uint64_t));
+    uint8_t *rel;
+
+    if (s->constant)
+        emit_rr(&t->e, true, 0x8b, H_S0, s->reg);
+    else
+        emit_rm(&t->e, true, 0x33, H_S0, &tag);
+    emit_mov_imm(&t->e, s->reg, s->slot);
+    emit_call_to(&t->e, t->jit->fill[s->reg == H_S1][s->slot & 1]);
+    rel = emit_jcc(&t->e, CC_B);
+    emit_patch(rel, s->owner->at);
+    if (s->linear)
+        emit_rr(&t->e, true, 0x8b, s->reg, H_S0);
+    emit_jmp_to(&t->e, s->check);
+}
+
 static void emit_stub(struct tr *t, struct stub *s)
 {
+    s->at = t->e.p;
     for (unsigned n = 0; n < s->rels; n++)
         emit_patch(s->rel[n], t->e.p);
     switch (s->kind) {
     case STUB_SLOW:
         x87_record(t, &s->x87);
-        call_slow(t, s->first, s->count, 0);
+        call_slow(t, s->first, s->last - s->first + 1, 0);
         emit_jmp_to(&t->e, s->resume);
         break;
     case STUB_END:
         x87_record(t, &s->x87);
-        call_slow(t, s->first, 1, SLOW_END);
-        leave_by(t, link_new(t, s->first,
-                             t->at[s->first] + t->insn[s->first]->len));
+        call_slow(t, s->first, s->last - s->first + 1, SLOW_END);
+        leave_by(t,
+                 link_new(t, s->last, t->at[s->last] + t->insn[s->last]->len));
         break;
     case STUB_LINK:
         s->link->stub = t->e.p;
@@ -180,6 +203,86 @@ static void emit_stub(struct tr *t, struct stub *s)
         emit_call_to(&t->e, t->jit->vec_enter);
         emit_jmp_to(&t->e, s->resume);
         break;
+    case STUB_FILL: emit_fill(t, s); break;
+    }
+}
+
+/*
+ * How far the interpreter has to go for a stub: windows that are open where
+ * it would come back are gone, so it does all that relies on them, too.
+ */
+static void settle_ranges(struct tr *t)
+{
+    struct stub *wide[UNIT_INSNS];
+    unsigned wides = 0;
+    bool more;
+
+    for (unsigned n = 0; n < t->stubs; n++)
+        if (t->stub[n].last > t->stub[n].first && wides < UNIT_INSNS)
+            wide[wides++] = &t->stub[n];
+    for (unsigned n = 0; wides && n < t->stubs; n++) {
+        struct stub *s = &t->stub[n];
+
+        if (s->kind != STUB_SLOW && s->kind != STUB_END)
+            continue;
+        do {
+            more = false;
+            for (unsigned k = 0; k < wides; k++) {
+                if (wide[k]->first <= s->last && wide[k]->last > s->last) {
+                    s->last = wide[k]->last;
+                    more = true;
+                }
+            }
+        } while (more);
+    }
+    for (unsigned n = 0; n < t->stubs; n++) {
+        struct stub *s = &t->stub[n];
+
+        if (s->kind != STUB_SLOW || s->last == s->first)
+            continue;
+        s->resume = t->after[s->last];
+        /* nothing comes back behind what leaves the unit */
+        if (t->ended && s->last + 1 == t->count)
+            s->kind = STUB_END;
+    }
+}
+
+static void emit_stubs(struct tr *t)
+{
+    settle_ranges(t);
+    /* a fault of an instruction that goes on elsewhere needs code */
+    for (unsigned n = 0; n < t->faults; n++)
+        if (t->fault[n].stub->kind == STUB_END)
+            t->fault[n].stub->needed = true;
+    for (unsigned n = 0; n < t->stubs; n++) {
+        struct stub *s = &t->stub[n];
+
+        if ((s->kind != STUB_SLOW && s->kind != STUB_END) || s->needed ||
+            s->rels)
+            emit_stub(t, s);
+    }
+}
+
+/* The table for fault.c. */
+static void keep_faults(struct tr *t)
+{
+    struct jit_block *jb = t->jb;
+
+    jb->faults = (uint16_t)t->faults;
+    jb->fault = cache_alloc(t->jit, t->faults * sizeof *jb->fault);
+    for (unsigned n = 0; n < t->faults; n++) {
+        const struct fault_note *f = &t->fault[n];
+        const struct stub *s = f->stub;
+        bool end = s->kind == STUB_END;
+
+        jb->fault[n] = (struct jit_fault){
+            .at = (uint16_t)(f->at - jb->code),
+            .to = (uint16_t)((end ? s->at : s->resume) - jb->code),
+            .first = (uint8_t)s->first,
+            .last = (uint8_t)s->last,
+            .end = end,
+            .in_host = f->in_host,
+        };
     }
 }
 
@@ -252,6 +355,7 @@ static void vec_check(struct tr *t, struct jit_part *p)
     if (!vec)
         return;
     bits = vec_live_bits(vec);
+    windows_close(t);
     flags_keep(t);
     flags_lost(t);
     s = stub_new(t, STUB_VEC);
@@ -313,10 +417,13 @@ static void one_insn(struct tr *t)
     bool end = t->i->flags & X86_I_END;
     bool done = false;
     struct emit before = t->e;
-    unsigned stubs = t->stubs;
+    unsigned stubs = t->stubs, faults = t->faults, last[WINDOWS];
     bool in_host = t->in_host, in_state = t->in_state;
     struct x87_last x87 = t->x87;
 
+    for (unsigned n = 0; n < WINDOWS; n++)
+        last[n] = t->win[n].open ? t->win[n].owner->last : 0;
+    t->keep = false;
     switch ((enum x86_jit_class)t->row->jit) {
     case X86_JIT_COPY:
     case X86_JIT_COPYM:
@@ -327,10 +434,19 @@ static void one_insn(struct tr *t)
     case X86_JIT_CALL: done = !end && (emit_x87(t) || emit_special(t)); break;
     default: break;
     }
-    if (done)
+    if (done && t->keep)
         return;
+    if (done) {
+        windows_close(t);
+        return;
+    }
+    for (unsigned n = 0; n < WINDOWS; n++)
+        if (t->win[n].open && t->win[n].owner < &t->stub[stubs])
+            t->win[n].owner->last = last[n];
+    windows_close(t);
     t->e = before;
     t->stubs = stubs;
+    t->faults = faults;
     t->in_host = in_host;
     t->in_state = in_state;
     t->x87 = x87;
@@ -355,6 +471,7 @@ static void body(struct tr *t)
         if (t->row->jit == X86_JIT_BRANCH)
             x87_record(t, &t->x87);
         one_insn(t);
+        t->after[t->k] = t->e.p;
         if (t->ended || t->k + 1 == t->count)
             break;
     }
@@ -382,7 +499,9 @@ static void prepare(struct tr *t, struct vcpu *cpu, struct block *b,
     t->flat = b->mode & MODE_FLAT;
     t->exact = t->jit->exact;
     t->in_host = true;
-    t->stubs = 0;
+    t->stubs = t->faults = 0;
+    memset(t->win, 0, sizeof t->win);
+    t->apart = b->apart;
     t->e.p = t->jit->at;
 }
 
@@ -406,8 +525,8 @@ struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
     emit_jmp_to(&t.e, j->slow);
     prologue(&t);
     body(&t);
-    for (unsigned n = 0; n < t.stubs; n++)
-        emit_stub(&t, &t.stub[n]);
+    emit_stubs(&t);
+    keep_faults(&t);
     /* where a patched entry leads */
     jb->self_stub = t.e.p;
     leave_by(&t, &jb->self);

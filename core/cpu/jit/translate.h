@@ -14,9 +14,10 @@
 
 enum stub_kind {
     STUB_SLOW, /* interpret insns, come back */
-    STUB_END,  /* interpret the last insn, go on elsewhere */
+    STUB_END,  /* interpret up to the last insn, go on elsewhere */
     STUB_LINK, /* leave to link->rip */
     STUB_VEC,  /* load the vector registers */
+    STUB_FILL, /* fill a slot, check again */
 };
 
 /* An x87 instruction that was executed, but that st.x87 does not tell of. */
@@ -29,16 +30,63 @@ struct x87_last {
 #define STUB_JUMPS 8
 struct stub {
     enum stub_kind kind;
+    uint8_t *at; /* its code */
     uint8_t *rel[STUB_JUMPS];
     unsigned rels;
-    unsigned first, count; /* instructions */
+    unsigned first, last; /* instructions */
     uint8_t *resume;
     struct jit_link *link;
     unsigned vec; /* DENY_* that have to be clear */
     bool restore; /* flags are in the state only */
     struct x87_last x87;
+    bool needed; /* something leads here */
+    /* STUB_FILL: */
+    bool constant, linear; /* page in `reg`; address only in S0 */
+    uint8_t reg;           /* of the window */
+    uint16_t slot;
+    struct stub *owner; /* if there is no TLB entry */
+    uint8_t *check;     /* to try again */
 };
-#define MAX_STUBS (UNIT_INSNS * 3 + UNIT_PARTS + 8)
+#define MAX_STUBS (UNIT_INSNS * 5 + UNIT_PARTS + 8)
+
+/* A memory operand; numbers are the guest's, as in struct x86_insn. */
+struct mem_ref {
+    uint8_t seg, base, index, scale, asz;
+    uint8_t n; /* bytes */
+    bool write;
+    int64_t disp;
+};
+
+enum window_form {
+    WIN_ADDEND,   /* reg: what to add to the linear address */
+    WIN_POINTER,  /* reg: host address of the reference */
+    WIN_CONSTANT, /* reg: host page of an address known now */
+};
+
+/* See window.c. */
+struct window {
+    bool open;
+    bool fixed; /* for one access only */
+    enum window_form form;
+    uint8_t reg; /* H_S2 or H_S1 */
+    uint16_t slot;
+    unsigned used;      /* number of the last that did, + 1 */
+    struct mem_ref ref; /* the access it was made for */
+    int64_t adj;        /* by how much the base has changed since */
+    int64_t lo, hi;     /* what is checked, relative to ref */
+    uint8_t *low_at;    /* operands of the check, to be patched */
+    uint8_t *span_at, *tag_at, *addend_at;
+    struct stub *owner, *fill;
+};
+#define WINDOWS 2
+
+/* A host instruction that may fault, and for which guest instruction. */
+struct fault_note {
+    uint8_t *at;
+    struct stub *stub;
+    bool in_host; /* the flags */
+};
+#define MAX_FAULTS (UNIT_INSNS * 2)
 
 struct tr {
     struct emit e;
@@ -67,8 +115,15 @@ struct tr {
     uint32_t live[UNIT_INSNS + 1]; /* flags that are live before each */
     uint32_t live_after[UNIT_INSNS];
 
-    unsigned stubs;
+    uint8_t *after[UNIT_INSNS]; /* code behind each */
+
+    bool apart; /* no windows over several accesses */
+    bool keep;  /* the emitter left S1, S2 to windows */
+    struct window win[WINDOWS];
+
+    unsigned stubs, faults;
     struct stub stub[MAX_STUBS];
+    struct fault_note fault[MAX_FAULTS];
 };
 
 static inline size_t gpr_at(unsigned n)
@@ -138,17 +193,39 @@ void reg_write_back(struct tr *t, unsigned guest, unsigned tmp);
 
 /* Offset of the memory operand in S0; uses S1. */
 void emit_ea(struct tr *t);
-/*
- * The access check: offset in S0 -> [S1 + S0] is the host address.  Jumps to
- * s for everything unusual.  Destroys flags: see flags_keep().
- */
-void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
-                bool write, unsigned align);
-/* sp + delta, as an offset in S0 */
-void emit_sp(struct tr *t, int32_t delta);
 /* sp += delta; destroys flags when the stack is 16 bits wide */
 void emit_sp_add(struct tr *t, int32_t delta);
-static const struct host_mem mem_found = { H_S1, H_S0, 0, false, 0 };
+
+/* --- access checks (window.c) -------------------------------------------- */
+
+/* The memory operand of the current instruction, n bytes of it. */
+struct mem_ref mem_ref_of(const struct tr *t, unsigned n, bool write);
+/* [sp + delta] */
+struct mem_ref stack_ref(const struct tr *t, int32_t delta, unsigned n,
+                         bool write);
+/*
+ * Makes an operand accessible: returns it in terms of the host.  Keeps the
+ * flags if they are live, but they may not be the host's afterwards.  Uses
+ * S0, and may use S1 and S2: two operands can be had at the same time.  `s`
+ * (STUB_SLOW or STUB_END of this instruction) is for all that is unusual.
+ */
+struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r);
+/*
+ * The same for an offset in S0: the operand is [S1], S0 is free.  Destroys
+ * flags: see flags_keep().
+ */
+void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
+                bool write);
+static const struct host_mem mem_found = { H_S1, H_NONE, 0, false, 0 };
+/* The next host instruction may fault: then `s` is what to do. */
+void fault_note(struct tr *t, struct stub *s);
+
+/* What a guest instruction does to windows; one that does not set t->keep
+ * closes all. */
+void windows_close(struct tr *t);
+void window_close_reg(struct tr *t, unsigned host_reg); /* used otherwise */
+void window_written(struct tr *t, unsigned guest);
+void window_added(struct tr *t, unsigned guest, int64_t delta);
 
 /* --- emitters; false: none for this instruction -------------------------- */
 

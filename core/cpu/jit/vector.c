@@ -38,14 +38,14 @@ unsigned vector_needs(const struct x86_row *row)
 static bool load_mxcsr(struct tr *t)
 {
     struct host_mem tmp = state_mem(offsetof(struct vcpu, jit_tmp));
-    struct stub *s;
+    struct stub *s = stub_slow(t);
+    struct mem_ref r = mem_ref_of(t, 4, false);
+    struct host_mem m = emit_mem(t, s, &r);
 
     flags_keep(t);
-    s = stub_slow(t);
-    emit_ea(t);
-    emit_check(t, s, t->i->seg, 4, false, 0);
     flags_lost(t);
-    emit_rm(&t->e, false, 0x8b, H_S0, &mem_found);
+    fault_note(t, s);
+    emit_rm(&t->e, false, 0x8b, H_S0, &m);
     emit_store(&t->e, false, H_S0, offsetof(struct vcpu, jit_tmp));
     emit_insn(&t->e, &(struct host_insn){ .op = 0xf7, .reg = 2, .rm = H_S0 });
     emit_ri(&t->e, false, ALU_CMP, H_S0, (int32_t)~MXCSR_VALID);
@@ -62,16 +62,15 @@ static bool load_mxcsr(struct tr *t)
 
 static bool store_mxcsr(struct tr *t)
 {
-    struct stub *s;
+    struct stub *s = stub_slow(t);
+    struct mem_ref r = mem_ref_of(t, 4, true);
+    struct host_mem m = emit_mem(t, s, &r);
 
-    flags_keep(t);
-    s = stub_slow(t);
-    emit_ea(t);
-    emit_check(t, s, t->i->seg, 4, true, 0);
-    emit_insn(&t->e, &(struct host_insn){
-                         .map = 1, .op = 0xae, .reg = 3, .mem = &mem_found });
+    fault_note(t, s);
+    emit_insn(&t->e,
+              &(struct host_insn){ .map = 1, .op = 0xae, .reg = 3, .mem = &m });
     s->resume = t->e.p;
-    return true;
+    return t->keep = true;
 }
 
 /* If all bytes can be written, so can those under the mask. */
@@ -94,8 +93,12 @@ static bool mask_store(struct tr *t)
     if (i->asz == 2)
         emit_insn(&t->e, &(struct host_insn){
                              .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
-    emit_check(t, s, i->seg, mmx ? 8 : 16, true, 0);
-    emit_rm(&t->e, true, 0x8d, H_S1, &mem_found);
+    emit_check(t, s, i->seg, mmx ? 8 : 16, true);
+    /* if it faults, it has to be here, where all registers are right */
+    fault_note(t, s);
+    emit_insn(&t->e,
+              &(struct host_insn){
+                  .map = 1, .op = 0xb6, .reg = H_S0, .mem = &mem_found });
     emit_rr(&t->e, true, 0x87, H_S1, H_RDI);
     emit_insn(&t->e, &h);
     emit_rr(&t->e, true, 0x87, H_S1, H_RDI);

@@ -149,14 +149,16 @@ static void note(struct tr *t)
  * A control word that unmasks something is the interpreter's.  It is looked
  * at where no other processor can change it any more.
  */
-static void load_control(struct tr *t, struct stub *s)
+static void load_control(struct tr *t, struct stub *s,
+                         const struct host_mem *from)
 {
     struct host_mem tmp = state_mem(offsetof(struct vcpu, jit_tmp));
 
+    flags_keep(t);
     flags_lost(t);
-    emit_insn(&t->e,
-              &(struct host_insn){
-                  .map = 1, .op = 0xb7, .reg = H_S0, .mem = &mem_found });
+    fault_note(t, s);
+    emit_insn(&t->e, &(struct host_insn){
+                         .map = 1, .op = 0xb7, .reg = H_S0, .mem = from });
     emit_store(&t->e, false, H_S0, offsetof(struct vcpu, jit_tmp));
     emit_insn(&t->e, &(struct host_insn){ .op = 0xf7,
                                           .reg = 2, /* not */
@@ -173,20 +175,21 @@ static void memory_form(struct tr *t)
 {
     const struct x86_row *row = t->row;
     unsigned n = x86_operand_bytes(&row->op[0], t->i);
-    struct stub *s;
+    struct stub *s = stub_slow(t);
+    struct mem_ref r = mem_ref_of(t, n, is_store(row));
+    struct host_mem m = emit_mem(t, s, &r);
 
-    flags_keep(t);
-    s = stub_slow(t);
-    emit_ea(t);
-    emit_check(t, s, t->i->seg, n, is_store(row), 0);
-    if (row->opcode == 0xd9 && row->ext == 5)
-        load_control(t, s);
-    else
+    if (row->opcode == 0xd9 && row->ext == 5) {
+        load_control(t, s, &m);
+    } else {
+        fault_note(t, s);
         emit_insn(&t->e, &(struct host_insn){ .op = row->opcode,
                                               .reg = (uint8_t)row->ext,
-                                              .mem = &mem_found });
+                                              .mem = &m });
+    }
     note(t);
     s->resume = t->e.p;
+    t->keep = true;
 }
 
 bool emit_x87(struct tr *t)
@@ -208,5 +211,6 @@ bool emit_x87(struct tr *t)
     emit8(&t->e, t->i->modrm);
     flags_done(t);
     note(t);
-    return true;
+    window_written(t, RAX); /* FNSTSW AX */
+    return t->keep = true;
 }
