@@ -175,6 +175,7 @@ void mmu_flush_all(struct vcpu *cpu)
     }
     memset(cpu->phys, 0, 2 * sizeof *cpu->phys);
     slots_clear(cpu);
+    memset(cpu->ranges, 0, sizeof cpu->ranges);
     key_update(cpu);
 }
 
@@ -296,14 +297,52 @@ void mmu_slow_writes(struct vcpu *cpu, struct memory *mem, uint64_t page)
 
 /* --- physical ------------------------------------------------------------ */
 
+static void range_hit(const struct phys_range *r, uint64_t page,
+                      struct phys_entry *e)
+{
+    e->hit = r->hit;
+    e->hit.host += page - r->first;
+    e->hit.mem_page += (page - r->first) >> PAGE_SHIFT;
+    e->page = page | 1;
+}
+
+/* What is there, if that can be said without asking the map; or NULL. */
+static const struct map_hit *phys_known(struct vcpu *cpu, uint64_t phys,
+                                        unsigned claim)
+{
+    uint64_t page = phys & ~(uint64_t)(PAGE_BYTES - 1);
+    bool write = claim == REGION_WRITE;
+    struct phys_entry *e = &cpu->phys[write][page / PAGE_BYTES % PHYS_CACHE];
+
+    if (likely(e->page == (page | 1)))
+        return &e->hit;
+    for (unsigned n = 0; n < PHYS_RANGES; n++) {
+        const struct phys_range *r = &cpu->ranges[write][n];
+
+        if (r->hit.mem && page >= r->first && page <= r->last) {
+            range_hit(r, page, e);
+            return &e->hit;
+        }
+    }
+    return NULL;
+}
+
 const struct map_hit *phys_find(struct vcpu *cpu, uint64_t phys, unsigned claim)
 {
     uint64_t page = phys & ~(uint64_t)(PAGE_BYTES - 1);
-    struct phys_entry *e =
-        &cpu->phys[claim == REGION_WRITE][page / PAGE_BYTES % PHYS_CACHE];
+    bool write = claim == REGION_WRITE;
+    struct phys_entry *e = &cpu->phys[write][page / PAGE_BYTES % PHYS_CACHE];
+    const struct map_hit *hit = phys_known(cpu, phys, claim);
+    struct phys_range r;
 
-    if (e->page != (page | 1)) {
-        map_find(cpu->vm->map, page, claim, &e->hit);
+    if (likely(hit != NULL))
+        return hit;
+    map_find_range(cpu->vm->map, page, claim, &r.hit, &r.first, &r.last);
+    if (r.hit.mem) {
+        cpu->ranges[write][cpu->range_next++ % PHYS_RANGES] = r;
+        range_hit(&r, page, e);
+    } else {
+        e->hit = r.hit;
         e->page = page | 1;
     }
     return &e->hit;
@@ -385,7 +424,19 @@ struct walk {
     uint64_t leaf_bytes;
     bool user, writable, nx, global;
     uint32_t error; /* page-fault code when the walk failed */
+    bool quick;     /* give up where it is not memory that is known */
 };
+
+/* Memory of which the map need not be asked */
+static bool is_plain(struct vcpu *cpu, uint64_t phys, unsigned claim)
+{
+    const struct map_hit *hit = phys_known(cpu, phys, claim);
+
+    if (!hit || !hit->mem || is_apic_page(cpu, phys))
+        return false;
+    return claim != REGION_WRITE ||
+           !(hit->readonly || page_is_slow(hit->mem, hit->mem_page));
+}
 
 static uint64_t walk_reserved(struct vcpu *cpu, bool legacy_pae)
 {
@@ -402,6 +453,8 @@ static bool walk_entry(struct vcpu *cpu, struct walk *w, uint64_t phys)
 {
     unsigned n = w->levels++;
 
+    if (w->quick && !is_plain(cpu, a20(cpu, phys), REGION_READ))
+        return false;
     w->entry_phys[n] = phys;
     w->entry[n] = phys_ld(cpu, phys, w->entry_size);
     if (!(w->entry[n] & PTE_P)) {
@@ -479,8 +532,11 @@ static bool walk_tables(struct vcpu *cpu, uint64_t lin, struct walk *w)
 {
     struct x86_state *st = &cpu->st;
 
-    memset(w, 0, sizeof *w);
+    /* member by member: no call of memset() in the quick case */
+    w->levels = 0;
+    w->nx = w->global = false;
     w->user = w->writable = true;
+    w->error = 0;
     w->entry_size = 8;
     if (!(st->cr4 & CR4_PAE))
         return walk_2level(cpu, lin, w);
@@ -527,6 +583,8 @@ static bool walk_mark(struct vcpu *cpu, struct walk *w, bool dirty)
         if (new == old)
             continue;
         phys = a20(cpu, w->entry_phys[n]);
+        if (w->quick && !is_plain(cpu, phys, REGION_WRITE))
+            return false;
         hit = phys_find(cpu, phys, REGION_WRITE);
         w->entry[n] = new;
         if (!hit->mem || hit->readonly)
@@ -624,12 +682,35 @@ static bool tlb_is_free(const struct vcpu *cpu, uint64_t lin,
     return !(t->live[access][n / 64] >> n % 64 & 1);
 }
 
+static void walk_enter(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
+                       enum tlb_mode mode, struct walk *w)
+{
+    uint64_t phys = a20(cpu, w->phys);
+
+    w->global &= (cpu->st.cr4 & CR4_PGE) != 0;
+    if (w->leaf_bytes > PAGE_BYTES)
+        note_large(cpu->cur_space, lin, w->leaf_bytes);
+    tlb_enter(cpu, lin, access, mode, phys, w->global);
+    /*
+     * Most pages that are read are written next, and the other way round; but
+     * a page in use is not driven out for that, or a copy between places that
+     * share a slot would do so with each word.
+     */
+    if (access == ACCESS_WRITE) {
+        if (tlb_is_free(cpu, lin, ACCESS_READ, mode))
+            tlb_enter(cpu, lin, ACCESS_READ, mode, phys, w->global);
+    } else if (access == ACCESS_READ && (w->entry[w->levels - 1] & PTE_D) &&
+               tlb_is_free(cpu, lin, ACCESS_WRITE, mode) &&
+               walk_allowed(cpu, w, ACCESS_WRITE, mode)) {
+        tlb_enter(cpu, lin, ACCESS_WRITE, mode, phys, w->global);
+    }
+}
+
 static void tlb_fill(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
                      enum tlb_mode mode)
 {
-    struct walk w;
+    struct walk w = { 0 };
     bool dirty = access == ACCESS_WRITE;
-    uint64_t phys;
 
     cpu->n_tlb_fills++;
     if (!(cpu->st.cr0 & CR0_PG)) {
@@ -642,24 +723,36 @@ static void tlb_fill(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
         if (!walk_allowed(cpu, &w, access, mode))
             page_fault(cpu, lin, access, mode, PFE_P);
     } while (!walk_mark(cpu, &w, dirty));
-    w.global &= (cpu->st.cr4 & CR4_PGE) != 0;
-    if (w.leaf_bytes > PAGE_BYTES)
-        note_large(cpu->cur_space, lin, w.leaf_bytes);
+    walk_enter(cpu, lin, access, mode, &w);
+}
+
+/*
+ * This file is compiled without vector registers, and so is all that is
+ * called from here: the caller is translated code that has its guest's in
+ * them.
+ */
+bool mmu_refill(struct vcpu *cpu, uint64_t lin, unsigned access)
+{
+    enum tlb_mode mode = mmu_mode(cpu);
+    struct walk w;
+    uint64_t phys;
+
+    w.quick = true;
+    if (!cpu->long_mode)
+        lin = (uint32_t)lin;
+    if ((uint64_t)((int64_t)lin >> 47) + 1 > 1 || !(cpu->st.cr0 & CR0_PG) ||
+        !walk_tables(cpu, lin, &w) || !walk_allowed(cpu, &w, access, mode))
+        return false;
     phys = a20(cpu, w.phys);
-    tlb_enter(cpu, lin, access, mode, phys, w.global);
-    /*
-     * Most pages that are read are written next, and the other way round; but
-     * a page in use is not driven out for that, or a copy between places that
-     * share a slot would do so with each word.
-     */
-    if (access == ACCESS_WRITE) {
-        if (tlb_is_free(cpu, lin, ACCESS_READ, mode))
-            tlb_enter(cpu, lin, ACCESS_READ, mode, phys, w.global);
-    } else if (access == ACCESS_READ && (w.entry[w.levels - 1] & PTE_D) &&
-               tlb_is_free(cpu, lin, ACCESS_WRITE, mode) &&
-               walk_allowed(cpu, &w, ACCESS_WRITE, mode)) {
-        tlb_enter(cpu, lin, ACCESS_WRITE, mode, phys, w.global);
-    }
+    if (!is_plain(cpu, phys,
+                  access == ACCESS_WRITE ? REGION_WRITE : REGION_READ) ||
+        !phys_known(cpu, phys, REGION_READ) ||
+        !phys_known(cpu, phys, REGION_WRITE) ||
+        !walk_mark(cpu, &w, access == ACCESS_WRITE))
+        return false;
+    cpu->n_tlb_fills++;
+    walk_enter(cpu, lin, (enum tlb_access)access, mode, &w);
+    return true;
 }
 
 struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
@@ -675,7 +768,7 @@ struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
 
 bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys)
 {
-    struct walk w;
+    struct walk w = { 0 };
 
     if (!(cpu->st.cr0 & CR0_PG))
         w.phys = lin & ~0xfffull;

@@ -47,6 +47,13 @@ struct tlb_slot {
 /* Finds or fills the entry of `lin`; raises #PF. */
 struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
                          enum tlb_mode mode);
+/*
+ * The same for translated code, which calls it without having saved its
+ * vector registers: enters the page into the TLB if that takes no more than
+ * reading page tables in memory.  False: take the ordinary way.
+ */
+bool mmu_refill(struct vcpu *cpu, uint64_t lin, unsigned access);
+
 /* For a debugger: no faults, no accessed bits.  False: not mapped. */
 bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys);
 

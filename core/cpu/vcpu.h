@@ -97,6 +97,13 @@ struct phys_entry {
     struct map_hit hit;
 };
 
+/* Stretches of memory that were found so, the pages first to last */
+#define PHYS_RANGES 4
+struct phys_range {
+    uint64_t first, last;
+    struct map_hit hit; /* of the first; no mem: empty */
+};
+
 /* vcpu.requests [any] */
 #define REQ_KICK      0x0001 /* leave run() */
 #define REQ_TLB       0x0002 /* drop all translations */
@@ -230,6 +237,8 @@ struct vcpu {
     uint32_t gen_counter;
     uint64_t space_clock;
     struct phys_entry (*phys)[PHYS_CACHE]; /* [0] read, [1] write */
+    struct phys_range ranges[2][PHYS_RANGES];
+    unsigned range_next;
     struct jump_entry *jumps; /* 1 << JUMP_BITS, by linear address */
     struct block_cache *blocks;
     struct memory *cold_mem; /* page that was written, all data, ... */

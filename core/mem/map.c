@@ -57,24 +57,41 @@ void view_find(struct map *map, unsigned view, uint64_t gpa, struct range *out)
     pthread_rwlock_unlock(&map->views_lock);
 }
 
-void map_find(struct map *map, uint64_t gpa, unsigned claim,
-              struct map_hit *hit)
+void map_find_range(struct map *map, uint64_t gpa, unsigned claim,
+                    struct map_hit *hit, uint64_t *first, uint64_t *last)
 {
     uint64_t page = gpa & ~(uint64_t)(PAGE_BYTES - 1);
     struct range r;
     uint64_t offset;
 
     *hit = (struct map_hit){ 0 };
+    *first = *last = page;
     view_find(map, claim == REGION_WRITE ? VIEW_WRITE : VIEW_READ, gpa, &r);
     if (!r.mem || r.first > page || r.last - page < PAGE_BYTES - 1)
         return;
     offset = r.mem_offset + (page - r.start);
     if (offset % PAGE_BYTES)
         return;
+    *first = (r.first + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+    *last =
+        page + ((r.last - page + 1) & ~(uint64_t)(PAGE_BYTES - 1)) - PAGE_BYTES;
+    offset -= page - *first;
     hit->mem = r.mem;
     hit->mem_page = offset >> PAGE_SHIFT;
     hit->host = r.mem->host + offset;
     hit->readonly = r.readonly;
+}
+
+void map_find(struct map *map, uint64_t gpa, unsigned claim,
+              struct map_hit *hit)
+{
+    uint64_t page = gpa & ~(uint64_t)(PAGE_BYTES - 1), first, last;
+
+    map_find_range(map, gpa, claim, hit, &first, &last);
+    if (hit->mem) {
+        hit->mem_page += (page - first) >> PAGE_SHIFT;
+        hit->host += page - first;
+    }
 }
 
 /* --- flattening ---------------------------------------------------------- */

@@ -117,6 +117,14 @@ void map_find(struct map *map, uint64_t gpa, unsigned claim,
               struct map_hit *hit);
 
 /*
+ * The same, and how far around it memory goes on like this: the hit is that
+ * of page *first, which with all pages up to *last lies in hit->mem one after
+ * the other.  Without hit->mem it is the page alone.
+ */
+void map_find_range(struct map *map, uint64_t gpa, unsigned claim,
+                    struct map_hit *hit, uint64_t *first, uint64_t *last);
+
+/*
  * One access of 1, 2, 4 or 8 bytes inside one page, to whatever is there.
  * Holes read all ones and ignore writes.  Memory is reached too, with code
  * and dirty flags kept.  Counts and rate-limits unassigned accesses.

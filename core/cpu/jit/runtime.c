@@ -31,6 +31,7 @@
 #include "cpu/interp/vec.h"
 #include "cpu/interp/x87.h"
 #include "cpu/jit/translate.h"
+#include "cpu/mmu.h"
 
 _Static_assert(offsetof(struct vcpu, st.ymm) % 16 == 0 ||
                    sizeof(((struct x86_state *)0)->ymm) == 512,
@@ -385,12 +386,51 @@ static void emit_vec_enter(struct jit *j, struct emit *e, struct vcpu *cpu)
     emit_jmp_to(e, j->leave);
 }
 
+/* The TLB's entry for the address in S0: RAX + table; jumps if it is not.
+ * Changes RCX. */
+static uint8_t *tlb_lookup(struct emit *e, const struct host_mem *tag)
+{
+    struct host_mem tlb = state_mem(offsetof(struct vcpu, tlb));
+
+    emit_rr(e, false, 0x8b, H_RAX, H_S0);
+    emit_shift(e, false, 5, H_RAX, PAGE_SHIFT - 4);
+    emit_ri(e, false, ALU_AND, H_RAX, (int32_t)(TLB_ENTRIES - 1) << 4);
+    emit_rm(e, true, 0x03, H_RAX, &tlb);
+    emit_rm(e, true, 0x8b, H_RCX, tag);
+    emit_rr(e, true, 0x33, H_RCX, H_S0);
+    emit_ri(e, true, ALU_CMP, H_RCX, PAGE_BYTES - 1);
+    return emit_jcc(e, CC_A);
+}
+
+/*
+ * mmu_refill() of the address in S0; ZF: it could not.  Vector and x87
+ * registers are not touched by it, nor by the kernel's signal frames; RAX
+ * and RCX are free.
+ */
+static void call_refill(struct emit *e, struct vcpu *cpu, bool write)
+{
+    static const uint8_t saved[] = { H_RDX, H_RSI, H_RDI, H_R8,
+                                     H_R9,  H_R10, H_R11 };
+
+    for (unsigned n = 0; n < sizeof saved; n++)
+        push_pop(e, 0x50, saved[n]);
+    emit_mov_imm(e, H_RDI, (uint64_t)(uintptr_t)cpu);
+    emit_rr(e, true, 0x8b, H_RSI, H_S0);
+    emit_mov_imm(e, H_RDX, write ? ACCESS_WRITE : ACCESS_READ);
+    emit_mov_imm(e, H_RAX, (uint64_t)(uintptr_t)mmu_refill);
+    emit_rr(e, false, 0xff, 2, H_RAX);
+    for (unsigned n = sizeof saved; n-- > 0;)
+        push_pop(e, 0x58, saved[n]);
+    emit_rr(e, false, 0x84, H_RAX, H_RAX);
+}
+
 /*
  * The page of the address in S0 into the slot whose number is in `reg` (S1,
  * S2; the other one is kept).  Carry: it has no TLB entry that serves it, or
  * is in the slot already, so the access crosses its end.  S0 stays.
  */
-static void emit_slot_fill(struct jit *j, struct emit *e, bool s1, bool write)
+static void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu,
+                           bool s1, bool write)
 {
     uint8_t reg = s1 ? H_S1 : H_S2;
     int32_t table = write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
@@ -399,7 +439,6 @@ static void emit_slot_fill(struct jit *j, struct emit *e, bool s1, bool write)
     int32_t addends = (int32_t)offsetof(struct vcpu, slot_addend);
     struct host_mem slot_tag = { H_NONE, reg, 3, true, tags };
     struct host_mem slot_addend = { H_NONE, reg, 3, true, addends };
-    struct host_mem tlb = state_mem(offsetof(struct vcpu, tlb));
     struct host_mem is_ac = state_mem(offsetof(struct vcpu, tlb_is_ac));
     struct host_mem misses = state_mem(offsetof(struct vcpu, n_slot_misses));
     struct host_mem fills = state_mem(offsetof(struct vcpu, n_slot_fills));
@@ -408,7 +447,8 @@ static void emit_slot_fill(struct jit *j, struct emit *e, bool s1, bool write)
                              (int32_t)offsetof(struct vcpu, slot_ac) };
     struct host_mem tag = { H_RAX, H_NONE, 0, false, table };
     struct host_mem host = { H_RAX, H_NONE, 0, false, table + 8 };
-    uint8_t *fail[2], *ac, *full;
+    uint8_t *fail[3], *miss, *ac, *full;
+    const uint8_t *found;
 
     j->fill[s1][write] = e->p;
     push_pop(e, 0x50, H_RAX);
@@ -418,14 +458,8 @@ static void emit_slot_fill(struct jit *j, struct emit *e, bool s1, bool write)
     emit_rm(e, true, 0x33, H_RCX, &slot_tag);
     emit_ri(e, true, ALU_CMP, H_RCX, PAGE_BYTES - 1);
     fail[0] = emit_jcc(e, CC_BE);
-    emit_rr(e, false, 0x8b, H_RAX, H_S0);
-    emit_shift(e, false, 5, H_RAX, PAGE_SHIFT - 4);
-    emit_ri(e, false, ALU_AND, H_RAX, (int32_t)(TLB_ENTRIES - 1) << 4);
-    emit_rm(e, true, 0x03, H_RAX, &tlb);
-    emit_rm(e, true, 0x8b, H_RCX, &tag);
-    emit_rr(e, true, 0x33, H_RCX, H_S0);
-    emit_ri(e, true, ALU_CMP, H_RCX, PAGE_BYTES - 1);
-    fail[1] = emit_jcc(e, CC_A);
+    miss = tlb_lookup(e, &tag);
+    found = e->p;
     emit_rm(e, true, 0x8b, H_RCX, &tag);
     emit_rm(e, true, 0x8b, H_RAX, &host);
     emit_rr(e, true, 0x2b, H_RAX, H_RCX);
@@ -447,8 +481,13 @@ static void emit_slot_fill(struct jit *j, struct emit *e, bool s1, bool write)
     push_pop(e, 0x58, H_RAX);
     emit8(e, 0xf8); /* clc */
     emit8(e, 0xc3);
-    emit_patch(fail[0], e->p);
-    emit_patch(fail[1], e->p);
+    emit_patch(miss, e->p);
+    call_refill(e, cpu, write);
+    fail[1] = emit_jcc(e, CC_E);
+    fail[2] = tlb_lookup(e, &tag);
+    emit_jmp_to(e, found);
+    for (unsigned n = 0; n < 3; n++)
+        emit_patch(fail[n], e->p);
     push_pop(e, 0x58, H_RCX);
     push_pop(e, 0x58, H_RAX);
     emit8(e, 0xf9); /* stc */
@@ -586,7 +625,7 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
     emit_slow(j, &e, cpu);
     emit_vec_enter(j, &e, cpu);
     for (unsigned n = 0; n < 4; n++)
-        emit_slot_fill(j, &e, n & 2, n & 1);
+        emit_slot_fill(j, &e, cpu, n & 2, n & 1);
     j->start = j->at = e.p;
     j->data_at = j->data;
     cpu->jit = j;
