@@ -40,4 +40,5 @@ core-y += $(addprefix core/cpu/interp/,alu.o move.o shift.o bits.o muldiv.o \
 
 # --- translation to host code
 core-y += $(addprefix core/cpu/jit/,alu.o bits.o branch.o cache.o emit.o \
-	fault.o mem.o runtime.o translate.o unit.o vector.o window.o x87.o)
+	fault.o mem.o runtime.o string.o system.o translate.o unit.o vector.o \
+	window.o x87.o)

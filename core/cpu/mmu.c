@@ -129,7 +129,11 @@ void mmu_select(struct vcpu *cpu)
     enum tlb_mode mode = mmu_mode(cpu);
 
     cpu->tlb = cpu->cur_space->mode[mode];
-    cpu->tlb_is_ac = mode == TLB_SUPER_AC && (cpu->st.cr4 & CR4_SMAP);
+    cpu->tlb_smap = (cpu->st.cr4 & CR4_SMAP) != 0;
+    cpu->tlb_is_ac = mode == TLB_SUPER_AC && cpu->tlb_smap;
+    cpu->tlb_ac[0] =
+        cpu->cur_space->mode[cpu->tlb_smap ? TLB_SUPER : TLB_SUPER_AC];
+    cpu->tlb_ac[1] = cpu->cur_space->mode[TLB_SUPER_AC];
     if (cpu->slots_ac && !cpu->tlb_is_ac)
         slots_leave_ac(cpu);
 }

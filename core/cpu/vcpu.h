@@ -195,6 +195,7 @@ struct vcpu {
     /* --- hot part of the software engine -------------------------------- */
     struct seg_fast fast[SEG_COUNT];
     struct tlb *tlb;                  /* of the current space and mode */
+    struct tlb *tlb_ac[2];            /* the same at CPL 0, by EFLAGS.AC */
     uint64_t rip_mask;                /* of the current code size */
     uint64_t key;                     /* generation << 32 | mode bits */
     uint32_t requests;                /* [any] REQ_* */
@@ -282,6 +283,7 @@ struct vcpu {
     uint32_t slot_ac[SLOTS_AC];
     uint32_t slots_ac; /* so many, if they are not more than SLOTS_AC */
     bool tlb_is_ac;    /* these are the rights now */
+    bool tlb_smap;  /* CR4.SMAP */
     uint64_t n_slot_misses, n_slot_fills;
 
     struct jit_jump jit_jumps[1u << JIT_JUMP_BITS];

@@ -3,12 +3,23 @@
 
 #include <string.h>
 
+#include "cpu/jit/jit.h"
 #include "cpu/mode.h"
 #include "sched/vcpu.h"
 #include "tests/lib/test.h"
 
+/* Every block runs as host code from its first time on. */
+static void translate_all(struct vm *vm)
+{
+    for (unsigned n = 0; n < vm->vcpu_count; n++) {
+        jit_finish(vm->vcpus[n]);
+        if (!jit_init(vm->vcpus[n], vm->deterministic, 0))
+            SKIP("no translation here");
+    }
+}
+
 static struct guest *create(unsigned cpus, const char *model,
-                            bool deterministic)
+                            bool deterministic, bool translated)
 {
     struct guest *g = g_new0(struct guest, 1);
     GError *error = NULL;
@@ -28,6 +39,8 @@ static struct guest *create(unsigned cpus, const char *model,
     g->ram = g->vm.ram->host;
     if (!vcpus_create(&g->vm, cpus, model, &error))
         FAIL("%s", error->message);
+    if (translated)
+        translate_all(&g->vm);
     g->cpu = g->vm.vcpus[0];
     g->st = &g->cpu->st;
     return g;
@@ -35,12 +48,22 @@ static struct guest *create(unsigned cpus, const char *model,
 
 struct guest *guest_create(unsigned cpus, const char *model)
 {
-    return create(cpus, model, true);
+    return create(cpus, model, true, false);
+}
+
+struct guest *guest_create_jit(unsigned cpus, const char *model)
+{
+    return create(cpus, model, true, true);
 }
 
 struct guest *guest_create_threads(unsigned cpus)
 {
-    return create(cpus, NULL, false);
+    return create(cpus, NULL, false, false);
+}
+
+struct guest *guest_create_threads_jit(unsigned cpus)
+{
+    return create(cpus, NULL, false, true);
 }
 
 void guest_destroy(struct guest *g)

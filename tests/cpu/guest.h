@@ -77,6 +77,9 @@ struct guest {
 struct guest *guest_create(unsigned cpus, const char *model);
 /* The same with a host thread for each, in real time. */
 struct guest *guest_create_threads(unsigned cpus);
+/* The same with everything translated; see guest_jit.h. */
+struct guest *guest_create_jit(unsigned cpus, const char *model);
+struct guest *guest_create_threads_jit(unsigned cpus);
 void guest_destroy(struct guest *g);
 
 /* Puts a processor into a mode, at GUEST_CODE_AT with a stack.  All interrupt

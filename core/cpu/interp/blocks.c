@@ -135,6 +135,13 @@ static bool is_last(const struct x86_insn *i)
     return i->flags & (X86_I_END | X86_I_REP | X86_I_REPNE);
 }
 
+/* The instruction behind STI runs before an interrupt comes in, and the one
+ * behind that does not: they are in one block, and it ends there. */
+static bool is_behind_sti(const struct x86_insn *i, unsigned n)
+{
+    return n > 0 && i[n - 1].fn == h_sti;
+}
+
 /* Decodes up to `max` instructions; *bytes is their length. */
 static unsigned decode_run(struct vcpu *cpu, struct x86_insn *insn,
                            unsigned max, const uint8_t *p, unsigned avail,
@@ -152,7 +159,7 @@ static unsigned decode_run(struct vcpu *cpu, struct x86_insn *insn,
             break;
         used += i->len;
         count++;
-        if (n < 0 || is_last(i))
+        if (n < 0 || is_last(i) || is_behind_sti(insn, count - 1))
             break;
     }
     *bytes = used;

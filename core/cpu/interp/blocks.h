@@ -69,6 +69,13 @@ void blocks_code_hit(struct vcpu *cpu, const uint8_t *p, unsigned n);
 /* The instruction of the running block behind which rip is; NULL: none. */
 const struct x86_insn *blocks_current(struct vcpu *cpu, unsigned *done);
 
+/* Will the instruction behind this one run without a look at requests? */
+static inline bool blocks_goes_on(const struct vcpu *cpu,
+                                  const struct x86_insn *i)
+{
+    return cpu->cur && i + 1 < cpu->cur->insn + cpu->cur_count;
+}
+
 static inline bool block_is_valid(const struct block *b)
 {
     return __atomic_load_n(b->gen_now, __ATOMIC_ACQUIRE) == b->gen;

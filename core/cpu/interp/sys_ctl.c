@@ -6,6 +6,7 @@
  */
 #include "cpu/except.h"
 #include "cpu/gen/handlers.h"
+#include "cpu/interp/blocks.h"
 #include "cpu/interp/engine.h"
 #include "cpu/interp/sys.h"
 #include "cpu/mmu.h"
@@ -350,8 +351,12 @@ void h_sti(struct vcpu *cpu, const struct x86_insn *i)
     if (cpu->st.rflags & FL_IF)
         return;
     cpu->st.rflags |= FL_IF;
+    if (cpu->intr_waiting)
+        cpu_attend(cpu, REQ_INTR);
+    if (blocks_goes_on(cpu, i))
+        return; /* nothing comes in before the next instruction */
     cpu->st.sti_shadow = 1;
-    cpu_attend(cpu, REQ_SLOW | (cpu->intr_waiting ? REQ_INTR : 0));
+    cpu_attend(cpu, REQ_SLOW);
 }
 
 void h_clac(struct vcpu *cpu, const struct x86_insn *i)

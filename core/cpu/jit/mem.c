@@ -158,11 +158,16 @@ static bool pop_reg(struct tr *t, unsigned guest)
     struct host_mem m;
     struct stub *s;
 
-    if (guest == RSP || (n == 2 && host_of[guest] == H_NONE))
+    if (n == 2 && (guest == RSP || host_of[guest] == H_NONE))
         return false;
     s = stub_slow(t);
     m = pop_slot(t, s);
     fault_note(t, s);
+    if (guest == RSP) {
+        sized(t, 0x8b, H_SP, &m, n, 0, 0);
+        s->resume = t->e.p;
+        return true;
+    }
     if (host_of[guest] == H_NONE) {
         sized(t, 0x8b, H_S0, &m, n, 0, 0);
         reg_write_back(t, guest, H_S0);

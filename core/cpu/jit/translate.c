@@ -182,7 +182,7 @@ static void emit_stub(struct tr *t, struct stub *s)
     switch (s->kind) {
     case STUB_SLOW:
         x87_record(t, &s->x87);
-        call_slow(t, s->first, s->last - s->first + 1, 0);
+        call_slow(t, s->first, s->last - s->first + 1, s->what);
         emit_jmp_to(&t->e, s->resume);
         break;
     case STUB_END:
@@ -430,8 +430,11 @@ static void one_insn(struct tr *t)
         done = !end && (emit_x87(t) || emit_special(t) || emit_generic(t));
         break;
     case X86_JIT_BRANCH: done = emit_branch(t); break;
+    case X86_JIT_STRING: done = emit_string(t); break;
     case X86_JIT_SPECIAL:
-    case X86_JIT_CALL: done = !end && (emit_x87(t) || emit_special(t)); break;
+    case X86_JIT_CALL:
+        done = emit_system(t) || (!end && (emit_x87(t) || emit_special(t)));
+        break;
     default: break;
     }
     if (done && t->keep)

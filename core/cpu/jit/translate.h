@@ -34,6 +34,7 @@ struct stub {
     uint8_t *rel[STUB_JUMPS];
     unsigned rels;
     unsigned first, last; /* instructions */
+    uint32_t what;        /* SLOW_* */
     uint8_t *resume;
     struct jit_link *link;
     unsigned vec; /* DENY_* that have to be clear */
@@ -234,6 +235,8 @@ bool emit_special(struct tr *t); /* alu.c: lea, div, .. */
 bool emit_stack(struct tr *t);   /* mem.c: push, pop, leave */
 bool emit_branch(struct tr *t);  /* branch.c */
 bool emit_x87(struct tr *t);     /* x87.c */
+bool emit_string(struct tr *t);  /* string.c */
+bool emit_system(struct tr *t);  /* system.c */
 /* Can the unit go on at a known address behind this instruction? */
 bool branch_goes_on(const struct x86_insn *i); /* branch.c */
 unsigned vec_needs(const struct x86_insn *i);  /* alu.c: DENY_* */
