@@ -272,6 +272,14 @@ void cache_link(struct vcpu *cpu, struct jit_link *l, struct jit_block *to)
 
     if (l->rip != to->rip || l->from->mode != to->mode)
         return;
+    if (!l->site) {
+        struct emit e = { l->from->code };
+
+        if (l->from != to && l->from->patched &&
+            l->from->b->host == to->b->host)
+            emit_jmp_to(&e, to->code);
+        return;
+    }
     if (!l->cross) {
         emit_patch(l->site, to->code);
         j->n_links++;

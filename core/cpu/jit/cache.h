@@ -79,7 +79,8 @@ struct jit_block {
     bool patched;
     uint8_t mode;
     uint16_t faults;
-    uint16_t missed; /* how often a window over several accesses did */
+    uint16_t missed; /* how often a window over several accesses did ... */
+    uint64_t missed_since; /* ... from this moment of the TSC on */
     uint32_t code_bytes;
     struct jit_fault *fault;
 };
@@ -135,7 +136,10 @@ void cache_add(struct vcpu *cpu, struct jit_block *jb);
 /* The entry leads out (again), or is itself. */
 void cache_unlink(struct jit *j, struct jit_block *jb);
 void cache_relink(struct jit *j, struct jit_block *jb);
-/* Makes the jump of `l` lead to `to`. */
+/*
+ * Makes the jump of `l` lead to `to`.  The link of an entry that was taken
+ * back: everything that leads there goes on to its successor.
+ */
 void cache_link(struct vcpu *cpu, struct jit_link *l, struct jit_block *to);
 
 #endif

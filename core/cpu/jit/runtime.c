@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "cpu/interp/flags.h"
 #include "cpu/interp/interp.h"
@@ -69,12 +70,19 @@ static uint64_t next_code(struct vcpu *cpu)
     return (uint64_t)(uintptr_t)e->code;
 }
 
-/* Too often: a block whose data lies across a page's end, or in a page that
- * is written slowly, is made again without shared checks. */
+/* So often in so much time: a unit whose data lies across a page's end, or in
+ * a page that is written slowly, is made again without shared checks. */
 #define WINDOW_MISSES 100u
+#define WINDOW_CYCLES 100000000u
 
 static void window_missed(struct vcpu *cpu, struct jit_block *jb)
 {
+    uint64_t now = __rdtsc();
+
+    if (now - jb->missed_since > WINDOW_CYCLES) {
+        jb->missed_since = now;
+        jb->missed = 0;
+    }
     if (jb->missed++ < WINDOW_MISSES || jb->b->apart)
         return;
     jb->b->apart = true;
@@ -559,7 +567,7 @@ bool jit_execute(struct vcpu *cpu, struct block *b)
     cpu->cur = NULL;
     if (link) {
         cpu->st.rip = link->rip;
-        if (link->site)
+        if (link->site || link->from->patched)
             j->pending = link;
     }
     return true;
