@@ -98,6 +98,7 @@ static bool sti(struct tr *t)
  * uses S1. */
 static void flags_image(struct tr *t)
 {
+    window_close_reg(t, H_S1);
     emit_load(&t->e, false, H_S0, AT(jit_flags));
     emit_rr(&t->e, false, 0x8b, H_S1, H_S0);
     emit_shift(&t->e, false, 5, H_S0, 8);
