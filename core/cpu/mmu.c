@@ -99,18 +99,29 @@ static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
     cpu->n_tlb_flushes++;
 }
 
+/* Empties slots that hold this page, or all. */
+static void slots_drop(struct vcpu *cpu, bool all, uint64_t page)
+{
+    for (unsigned w = 0; w < SLOTS / 64; w++) {
+        for (uint64_t used = cpu->slot_used[w]; used; used &= used - 1) {
+            unsigned n = w * 64 + (unsigned)__builtin_ctzll(used);
+
+            if (all || cpu->slot_tag[n] == page) {
+                cpu->slot_tag[n] = SLOT_EMPTY;
+                cpu->slot_used[w] &= ~(used & -used);
+            }
+        }
+    }
+}
+
 static void slots_clear(struct vcpu *cpu)
 {
-    for (unsigned n = 0; n < SLOTS; n++)
-        cpu->slot_tag[n] = SLOT_EMPTY;
+    slots_drop(cpu, true, 0);
 }
 
 static void slots_drop_page(struct vcpu *cpu, uint64_t lin)
 {
-    lin &= ~(uint64_t)(PAGE_BYTES - 1);
-    for (unsigned n = 0; n < SLOTS; n++)
-        if (cpu->slot_tag[n] == lin)
-            cpu->slot_tag[n] = SLOT_EMPTY;
+    slots_drop(cpu, false, lin & ~(uint64_t)(PAGE_BYTES - 1));
 }
 
 /* The slots of kernel code that it must not use without EFLAGS.AC */
@@ -151,6 +162,8 @@ bool mmu_init(struct vcpu *cpu)
     cpu->space[0].valid = true;
     if (!cpu->phys || !space_alloc(&cpu->space[0]))
         return false;
+    for (unsigned n = 0; n < SLOTS; n++)
+        cpu->slot_tag[n] = SLOT_EMPTY;
     mmu_flush_all(cpu);
     return true;
 }

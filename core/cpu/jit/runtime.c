@@ -72,7 +72,7 @@ static uint64_t next_code(struct vcpu *cpu)
 
 /* So often in so much time: a unit whose data lies across a page's end, or in
  * a page that is written slowly, is made again without shared checks. */
-#define WINDOW_MISSES 100u
+#define WINDOW_MISSES 2000u
 #define WINDOW_CYCLES 100000000u
 
 static void window_missed(struct vcpu *cpu, struct jit_block *jb)
@@ -223,17 +223,32 @@ static void load_registers(struct emit *e)
             emit_load(e, true, host_of[n], gpr_at(n));
 }
 
+static void vec_insn(struct emit *e, bool vex, bool l, unsigned map,
+                     unsigned op, unsigned reg, unsigned half)
+{
+    struct host_mem m =
+        state_mem(offsetof(struct vcpu, st.ymm) + reg * 32 + half * 16);
+
+    emit_insn(e, &(struct host_insn){ .vex = vex,
+                                      .l = l,
+                                      .map = (uint8_t)map,
+                                      .op = (uint8_t)op,
+                                      .reg = half ? 0 : (uint8_t)reg,
+                                      .mem = &m });
+}
+
 static void vec_move(struct emit *e, unsigned op, unsigned reg)
 {
-    struct host_mem m = state_mem(offsetof(struct vcpu, st.ymm) + reg * 32);
     bool avx = __builtin_cpu_supports("avx");
 
-    emit_insn(e, &(struct host_insn){ .vex = avx,
-                                      .l = avx,
-                                      .map = 1,
-                                      .op = (uint8_t)op,
-                                      .reg = (uint8_t)reg,
-                                      .mem = &m });
+    vec_insn(e, avx, avx, 1, op, reg, 0);
+}
+
+static void vzeroupper(struct emit *e)
+{
+    emit8(e, 0xc5);
+    emit8(e, 0xf8);
+    emit8(e, 0x77);
 }
 
 static void mxcsr_insn(struct emit *e, unsigned n, size_t at)
@@ -248,20 +263,41 @@ static void save_vectors(struct emit *e)
 {
     for (unsigned n = 0; n < 16; n++)
         vec_move(e, 0x11, n);
-    if (__builtin_cpu_supports("avx")) {
-        emit8(e, 0xc5); /* vzeroupper */
-        emit8(e, 0xf8);
-        emit8(e, 0x77);
-    }
+    if (__builtin_cpu_supports("avx"))
+        vzeroupper(e);
     mxcsr_insn(e, 3, offsetof(struct vcpu, st.mxcsr));
     mxcsr_insn(e, 2, offsetof(struct vcpu, host_mxcsr));
 }
 
+/*
+ * Code without VEX prefixes has to keep the upper halves, for which the host
+ * waits unless it knows them to be zero: so say it when they are.  Destroys
+ * flags.
+ */
 static void load_vectors(struct emit *e)
 {
+    uint8_t *clean, *done;
+
     mxcsr_insn(e, 2, offsetof(struct vcpu, st.mxcsr));
+    if (!__builtin_cpu_supports("avx")) {
+        for (unsigned n = 0; n < 16; n++)
+            vec_move(e, 0x10, n);
+        return;
+    }
+    vec_insn(e, true, false, 1, 0x10, 0, 1); /* vmovups xmm0, upper half */
+    for (unsigned n = 1; n < 16; n++)
+        vec_insn(e, true, false, 1, 0x56, n, 1); /* vorps xmm0, .. */
+    emit_insn(e, &(struct host_insn){
+                     .vex = true, .p66 = true, .map = 2, .op = 0x17 });
+    clean = emit_jcc(e, CC_E); /* vptest */
     for (unsigned n = 0; n < 16; n++)
         vec_move(e, 0x10, n);
+    done = emit_jcc(e, CC_ALWAYS);
+    emit_patch(clean, e->p);
+    vzeroupper(e);
+    for (unsigned n = 0; n < 16; n++)
+        vec_insn(e, true, false, 1, 0x10, n, 0);
+    emit_patch(done, e->p);
 }
 
 /* A jump over what is emitted until label(). */
@@ -447,6 +483,7 @@ static void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu,
     int32_t addends = (int32_t)offsetof(struct vcpu, slot_addend);
     struct host_mem slot_tag = { H_NONE, reg, 3, true, tags };
     struct host_mem slot_addend = { H_NONE, reg, 3, true, addends };
+    struct host_mem used = state_mem(offsetof(struct vcpu, slot_used));
     struct host_mem is_ac = state_mem(offsetof(struct vcpu, tlb_is_ac));
     struct host_mem misses = state_mem(offsetof(struct vcpu, n_slot_misses));
     struct host_mem fills = state_mem(offsetof(struct vcpu, n_slot_fills));
@@ -473,6 +510,8 @@ static void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu,
     emit_rr(e, true, 0x2b, H_RAX, H_RCX);
     emit_rm(e, true, 0x89, H_RCX, &slot_tag);
     emit_rm(e, true, 0x89, H_RAX, &slot_addend);
+    emit_insn(e, &(struct host_insn){
+                     .w = true, .map = 1, .op = 0xab, .reg = reg, .mem = &used });
     emit_mi(e, true, ALU_ADD, &fills, 1);
     emit_insn(e,
               &(struct host_insn){

@@ -12,7 +12,8 @@
  * interpreter.  Slots are numbered; places share them when there are more
  * places than slots.  Those of reads and of writes are never shared, nor
  * those of user and kernel code, so a slot that matches also permits.  The
- * stack has one pair for all.
+ * stack has one pair for all, and so has each page of addresses that are in
+ * the code.
  *
  *     lea  s0, [address]              one register in the address, 64 bits:
  *     xor  s0, gs:[tag of slot]       offset inside the page if it matches
@@ -98,15 +99,22 @@ void window_added(struct tr *t, unsigned guest, int64_t delta)
 
 /* --- checks -------------------------------------------------------------- */
 
-static unsigned slot_new(struct tr *t, const struct mem_ref *r)
+#define PAIRS          (SLOTS / 4) /* of user or kernel code */
+#define PAIRS_CONSTANT 64u
+
+static unsigned slot_new(struct tr *t, const struct window *w)
 {
+    const struct mem_ref *r = &w->ref;
     unsigned user = t->jb->mode & MODE_USER ? SLOTS / 2 : 0;
     unsigned pair;
 
     if (r->base == RSP && r->index == X86_NOREG && !t->apart)
         pair = 0;
+    else if (w->form == WIN_CONSTANT)
+        pair = 1 + ((uint64_t)r->disp >> PAGE_SHIFT) % PAIRS_CONSTANT;
     else
-        pair = 1 + t->jit->slot_next++ % (SLOTS / 4 - 1);
+        pair = 1 + PAIRS_CONSTANT +
+               t->jit->slot_next++ % (PAIRS - PAIRS_CONSTANT - 1);
     return user + pair * 2 + r->write;
 }
 
@@ -390,17 +398,17 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
     w->ref = *r;
     w->owner = s;
     w->hi = r->n;
-    w->slot = (uint16_t)slot_new(t, r);
     w->used = t->k + 1;
+    w->form = is_constant_form(t, r) ? WIN_CONSTANT
+              : is_addend_form(t, r) ? WIN_ADDEND
+                                     : WIN_POINTER;
+    w->slot = (uint16_t)slot_new(t, w);
     check = t->e.p;
-    if (is_constant_form(t, r)) {
-        w->form = WIN_CONSTANT;
+    if (w->form == WIN_CONSTANT) {
         check_constant(t, w, check);
-    } else if (is_addend_form(t, r)) {
-        w->form = WIN_ADDEND;
+    } else if (w->form == WIN_ADDEND) {
         check_addend(t, w, check);
     } else {
-        w->form = WIN_POINTER;
         /* a limit is checked for one access; short addresses wrap */
         w->fixed = r->asz == 2 || (t->bits == 64 && r->asz != 8) ||
                    (t->bits != 64 && !segment_is_plain(t, r));
@@ -426,7 +434,7 @@ void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
 
     window_close_reg(t, H_S1);
     flags_lost(t);
-    w.slot = (uint16_t)slot_new(t, &w.ref);
+    w.slot = (uint16_t)slot_new(t, &w);
     emit_rr(&t->e, true, 0x8b, H_S1, H_S0);
     check_pointer(t, &w, NULL);
 }
