@@ -19,8 +19,7 @@ struct block_cache {
     struct block *hash[1u << HASH_BITS];
     uint8_t *arena;
     size_t used;
-    /* An instruction that crosses a page, or lies in no memory: decoded
-     * anew each time. */
+    /* An instruction that lies in no memory: decoded anew each time. */
     struct block *single;
     uint8_t single_code[16];
 };
@@ -90,12 +89,21 @@ static void h_stale(struct vcpu *cpu, const struct x86_insn *i)
     cpu->insns--;
 }
 
+static bool covers(const struct block *b, const uint8_t *p, unsigned n)
+{
+    unsigned tail = b->tail ? b->tail->bytes : 0;
+
+    if (p < b->host + b->bytes - tail && p + n > b->host)
+        return true;
+    return tail && p < b->tail->host + tail && p + n > b->tail->host;
+}
+
 void blocks_code_hit(struct vcpu *cpu, const uint8_t *p, unsigned n)
 {
     struct block *b = cpu->cur;
     uint64_t at = 0, done;
 
-    if (!b || b->dead || p >= b->host + b->bytes || p + n <= b->host)
+    if (!b || b->dead || !covers(b, p, n))
         return;
     done = (cpu->st.rip - cpu->cur_rip) & cpu->rip_mask;
     b->dead = true;
@@ -167,8 +175,8 @@ static unsigned decode_run(struct vcpu *cpu, struct x86_insn *insn,
 }
 
 /*
- * One instruction whose bytes are in two pages, or in a device.  Its second
- * page is touched only when it really has bytes there.
+ * One instruction with bytes in a device.  A second page is touched only when
+ * it really has bytes there.
  */
 static struct block *decode_single(struct vcpu *cpu, uint64_t lin)
 {
@@ -205,26 +213,28 @@ static struct block *decode_single(struct vcpu *cpu, uint64_t lin)
     return b;
 }
 
-static struct block *block_new(struct vcpu *cpu, const uint8_t *host,
-                               struct memory *mem, uint64_t page)
+/* An empty block, at the end of the arena but not yet part of it. */
+static struct block *block_begin(struct vcpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
-    unsigned avail = PAGE_BYTES - ((uintptr_t)host & 0xfff), bytes;
-    uint8_t code[BLOCK_BYTES];
-    struct block *b, **head;
+    struct block *b;
 
     if (ARENA_BYTES - c->used < block_bytes(BLOCK_INSNS, BLOCK_BYTES))
         blocks_flush(cpu);
     b = (struct block *)(c->arena + c->used);
     memset(b, 0, sizeof *b);
-    if (avail > BLOCK_BYTES)
-        avail = BLOCK_BYTES;
-    /* another processor may change them while they are decoded */
-    memcpy(code, host, avail);
-    b->count =
-        (uint8_t)decode_run(cpu, b->insn, BLOCK_INSNS, code, avail, &bytes);
-    if (!b->count)
-        return NULL;
+    return b;
+}
+
+/* The block that was begun has b->count instructions of so many bytes. */
+static void block_add(struct vcpu *cpu, struct block *b, const uint8_t *code,
+                      unsigned bytes, const uint8_t *host, struct memory *mem,
+                      uint64_t page)
+{
+    struct block_cache *c = cpu->blocks;
+    unsigned room = bytes;
+    struct block **head;
+
     b->gen_now = &mem->code_gen[page];
     b->bytes = (uint16_t)bytes;
     b->code = (uint8_t *)&b->insn[b->count];
@@ -233,11 +243,77 @@ static struct block *block_new(struct vcpu *cpu, const uint8_t *host,
     b->host = host;
     b->mem = mem;
     b->mem_page = page;
-    c->used += block_bytes(b->count, bytes);
+    if (b->tail) {
+        struct block_tail *tail = (struct block_tail *)(b->code + 16);
+
+        *tail = *b->tail;
+        b->tail = tail;
+        room = 16 + sizeof *tail;
+    }
+    c->used += block_bytes(b->count, room);
     head = &c->hash[hash_of(host, b->mode)];
     b->hash_next = *head;
     *head = b;
     cpu->n_blocks_decoded++;
+}
+
+static struct block *block_new(struct vcpu *cpu, const uint8_t *host,
+                               struct memory *mem, uint64_t page)
+{
+    unsigned avail = PAGE_BYTES - ((uintptr_t)host & 0xfff), bytes;
+    uint8_t code[BLOCK_BYTES];
+    struct block *b = block_begin(cpu);
+
+    if (avail > BLOCK_BYTES)
+        avail = BLOCK_BYTES;
+    /* another processor may change them while they are decoded */
+    memcpy(code, host, avail);
+    b->count =
+        (uint8_t)decode_run(cpu, b->insn, BLOCK_INSNS, code, avail, &bytes);
+    if (!b->count)
+        return NULL;
+    block_add(cpu, b, code, bytes, host, mem, page);
+    return b;
+}
+
+/* The page behind the one of lin; may raise #PF. */
+static struct tlb_slot page_behind(struct vcpu *cpu, uint64_t lin)
+{
+    uint64_t at = (lin | 0xfff) + 1;
+
+    return mmu_find(cpu, cpu->long_mode ? at : (uint32_t)at, ACCESS_EXEC,
+                    exec_mode(cpu));
+}
+
+/* The same for an instruction of which `have` bytes are at `host`, and the
+ * rest in the next page.  NULL: it is not in memory. */
+static struct block *block_new_crossing(struct vcpu *cpu, uint64_t lin,
+                                        const uint8_t *host, struct memory *mem,
+                                        uint64_t page)
+{
+    struct tlb_slot s = page_behind(cpu, lin);
+    unsigned have = PAGE_BYTES - (lin & 0xfff), bytes;
+    struct block_tail tail;
+    uint8_t code[2 * X86_MAX_INSN];
+    struct block *b;
+
+    if (!s.info->mem || have >= X86_MAX_INSN)
+        return NULL;
+    memcpy(code, host, have);
+    memcpy(code + have, s.e->host, X86_MAX_INSN);
+    b = block_begin(cpu);
+    b->count = (uint8_t)decode_run(cpu, b->insn, 1, code, X86_MAX_INSN, &bytes);
+    if (!b->count || bytes <= have)
+        return NULL;
+    tail = (struct block_tail){
+        .gen_now = &s.info->mem->code_gen[s.info->mem_page],
+        .bytes = bytes - have,
+        .host = s.e->host,
+        .mem = s.info->mem,
+        .mem_page = s.info->mem_page,
+    };
+    b->tail = &tail;
+    block_add(cpu, b, code, bytes, host, mem, page);
     return b;
 }
 
@@ -248,13 +324,29 @@ static struct block *block_new(struct vcpu *cpu, const uint8_t *host,
 static bool block_settle(struct vcpu *cpu, struct block *b, bool *same)
 {
     uint32_t gen = __atomic_load_n(b->gen_now, __ATOMIC_SEQ_CST);
+    struct block_tail *t = b->tail;
+    uint32_t tail_gen = t ? __atomic_load_n(t->gen_now, __ATOMIC_SEQ_CST) : 0;
+    unsigned n = b->bytes - (t ? t->bytes : 0);
 
-    if (!code_mark(cpu, b->mem, b->mem_page, (uintptr_t)b->host & 0xfff,
-                   b->bytes))
+    if (!code_mark(cpu, b->mem, b->mem_page, (uintptr_t)b->host & 0xfff, n) ||
+        (t && !code_mark(cpu, t->mem, t->mem_page, 0, t->bytes)))
         return false;
-    *same = !memcmp(b->code, b->host, b->bytes);
+    *same = !memcmp(b->code, b->host, n) &&
+            (!t || !memcmp(b->code + n, t->host, t->bytes));
     b->gen = gen;
+    if (t)
+        t->gen = tail_gen;
     return true;
+}
+
+/* Is the second page of the instruction the one that is there now?  It is
+ * touched only if there still is such an instruction. */
+static bool tail_is_there(struct vcpu *cpu, const struct block *b, uint64_t lin)
+{
+    unsigned n = b->bytes - b->tail->bytes;
+
+    return !memcmp(b->code, b->host, n) &&
+           page_behind(cpu, lin).e->host == b->tail->host;
 }
 
 /* Chains and the jump cache may still lead to it, but find it invalid. */
@@ -268,6 +360,7 @@ static void retire(struct vcpu *cpu, struct block *b)
         *p = b->hash_next;
     b->gen_now = &never;
     b->gen = 0;
+    b->tail = NULL;
 }
 
 static struct block *find(struct vcpu *cpu, const uint8_t *host, unsigned mode)
@@ -284,7 +377,9 @@ struct block *blocks_known(struct vcpu *cpu, const struct block *b,
 {
     struct block *there = find(cpu, host, b->mode);
 
-    return there && !there->dead && block_is_valid(there) ? there : NULL;
+    return there && !there->dead && !there->tail && block_is_valid(there)
+               ? there
+               : NULL;
 }
 
 bool blocks_same(struct vcpu *cpu, struct block *b)
@@ -309,7 +404,7 @@ struct block *blocks_find(struct vcpu *cpu, uint64_t lin)
         return decode_single(cpu, lin);
     host = s.e->host + (lin & 0xfff);
     b = find(cpu, host, cpu->mode);
-    if (b && !b->dead) {
+    if (b && !b->dead && (!b->tail || tail_is_there(cpu, b, lin))) {
         if (block_is_valid(b))
             return b;
         if (!block_settle(cpu, b, &same))
@@ -325,6 +420,8 @@ struct block *blocks_find(struct vcpu *cpu, uint64_t lin)
      * are still those that were decoded.
      */
     b = block_new(cpu, host, mem, page);
+    if (!b)
+        b = block_new_crossing(cpu, lin, host, mem, page);
     if (!b)
         return decode_single(cpu, lin);
     if (!block_settle(cpu, b, &same) || !same) {

@@ -8,6 +8,11 @@
  * every linear alias of the page and survives TLB flushes.  It is valid while
  * its page's code_gen is what it was; after that its bytes are compared.
  *
+ * An instruction that lies in two pages is a block of its own, with a tail:
+ * where its other bytes are, and that page's code_gen.  It serves whoever has
+ * the two pages next to each other, which blocks_find() looks at; who comes
+ * to it by another way must know that.
+ *
  * Blocks come from one arena and are never freed one by one: when it is full
  * everything goes.  That happens between blocks only.
  */
@@ -21,6 +26,15 @@
 #include "cpu/vcpu.h"
 
 #define BLOCK_INSNS 32
+
+struct block_tail {
+    const uint32_t *gen_now;
+    uint32_t gen;
+    unsigned bytes; /* of the block's in the second page */
+    const uint8_t *host;
+    struct memory *mem;
+    uint64_t mem_page;
+};
 
 struct block {
     const uint32_t *gen_now; /* the page's code_gen */
@@ -37,10 +51,11 @@ struct block {
     struct block *hash_next;
     struct memory *mem;
     uint64_t mem_page;
-    uint8_t *code;         /* copy of the bytes, for re-validation */
-    struct jit_block *jit; /* translations, one for each rip */
-    uint8_t runs;          /* counted until it is worth one */
-    bool apart;            /* each access gets its own check */
+    uint8_t *code;           /* copy of the bytes, for re-validation */
+    struct block_tail *tail; /* NULL: all is in one page */
+    struct jit_block *jit;   /* translations, one for each rip */
+    uint8_t runs;            /* counted until it is worth one */
+    bool apart;              /* each access gets its own check */
     struct x86_insn insn[];
 };
 
@@ -78,7 +93,9 @@ static inline bool blocks_goes_on(const struct vcpu *cpu,
 
 static inline bool block_is_valid(const struct block *b)
 {
-    return __atomic_load_n(b->gen_now, __ATOMIC_ACQUIRE) == b->gen;
+    return __atomic_load_n(b->gen_now, __ATOMIC_ACQUIRE) == b->gen &&
+           (!b->tail || __atomic_load_n(b->tail->gen_now, __ATOMIC_ACQUIRE) ==
+                            b->tail->gen);
 }
 
 #endif

@@ -514,7 +514,7 @@ struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
     struct jit *j = cpu->jit;
     struct jit_block *jb;
 
-    if ((b->mode & MODE_NOJIT) || !b->host || b->dead ||
+    if ((b->mode & MODE_NOJIT) || !b->host || b->dead || b->tail ||
         rip + b->bytes > cpu->code_end)
         return NULL;
     cache_room(cpu);
