@@ -333,6 +333,8 @@ static bool block_settle(struct vcpu *cpu, struct block *b, bool *same)
         return false;
     *same = !memcmp(b->code, b->host, n) &&
             (!t || !memcmp(b->code + n, t->host, t->bytes));
+    if (!*same)
+        return true;
     b->gen = gen;
     if (t)
         t->gen = tail_gen;
