@@ -77,7 +77,7 @@ class Result:
     """One row of one who."""
 
     def __init__(self):
-        self.cpu = self.wall = math.inf
+        self.cpu = self.wall = self.host_wall = math.inf
         self.spent = 0
         self.runs = 0
         self.checksum = None
@@ -86,12 +86,18 @@ class Result:
     def add(self, ran):
         self.cpu = min(self.cpu, ran.cpu)
         self.wall = min(self.wall, ran.wall)
+        self.host_wall = min(self.host_wall, ran.host_wall)
         self.spent += ran.wall
         self.runs += 1
         self.checksum = ran.checksum
 
     def wants_more(self):
         return not self.error and self.runs < RUNS and self.spent < ENOUGH
+
+    def clock_is_wrong(self):
+        """In each run, so that it is not for a late answer."""
+        return self.runs and (abs(self.wall - self.host_wall) >
+                              0.1 + 0.1 * self.host_wall)
 
     def seconds(self):
         if self.error or not self.runs:
@@ -145,6 +151,10 @@ def report(name, group, results):
         '%s=%s' % (who, result.checksum) for who, result in results.items())
     if any(result.error for result in results.values()):
         note += '  FAILED'
+    for who, result in results.items():
+        if result.clock_is_wrong():
+            note += '  CLOCK of %s: %.3f s are %.3f s' % (
+                who, result.wall, result.host_wall)
     first = results.get('native') or results[WHO[0]]
     line = LINE % (name, group, show(first.seconds(), 3),
                    show(ratio(results, 'jit', 'native')),
