@@ -48,6 +48,7 @@
 #define PTE_P 0x1u
 #define PTE_W 0x2u
 #define PTE_U 0x4u
+#define PTE_NX (1ull << 63)
 
 static struct vm vm;
 static struct vcpu *vcpus[1];
@@ -65,11 +66,12 @@ static void put_entry(uint32_t table, uint64_t index, uint64_t value)
     memcpy(vm.ram->host + table + index * 8, &value, 8);
 }
 
-static void map_page(uint32_t table, uint64_t lin, uint32_t phys, bool write)
+static void map_page(uint32_t table, uint64_t lin, uint32_t phys,
+                     uint64_t rights)
 {
     put_entry(DIRECTORY, lin >> 21 & 511, table | PTE_P | PTE_W | PTE_U);
     put_entry(table, lin >> 12 & 511,
-              phys | PTE_P | PTE_U | (write ? PTE_W : 0));
+              phys | PTE_P | PTE_U | rights);
 }
 
 static void make_page_tables(void)
@@ -78,10 +80,10 @@ static void make_page_tables(void)
     put_entry(PDPT, 0, DIRECTORY | PTE_P | PTE_W | PTE_U);
     for (unsigned n = 0; n <= NATIVE_WINDOW_PAGES; n++)
         map_page(TABLES, NATIVE_WINDOW + n * 4096, WINDOW + n * 4096,
-                 n < NATIVE_WINDOW_PAGES);
+                 (n < NATIVE_WINDOW_PAGES ? PTE_W : 0) | PTE_NX);
     for (unsigned n = 0; n < NATIVE_CODE_PAGES; n++)
         map_page(TABLES + 0x1000, NATIVE_CODE_PAGE + n * 4096, CODE + n * 4096,
-                 true);
+                 PTE_W);
     put_entry(DIRECTORY, KERNEL >> 21 & 511, (TABLES + 0x2000) | PTE_P | PTE_W);
     for (unsigned n = 0; n < KERNEL_PAGES; n++)
         put_entry(TABLES + 0x2000, (KERNEL >> 12 & 511) + n,
