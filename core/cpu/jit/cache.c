@@ -78,11 +78,10 @@ void jit_flush(struct vcpu *cpu)
 
     if (!j)
         return;
-    for (unsigned n = 0; n < 1u << JIT_PAGE_BITS; n++) {
-        for (struct jit_block *jb = j->page[n]; jb; jb = jb->page_next)
-            jb->b->jit = NULL;
-        j->page[n] = NULL;
-    }
+    for (struct jit_block *jb = j->all; jb; jb = jb->all_next)
+        jb->b->jit = NULL;
+    j->all = NULL;
+    memset(j->page, 0, sizeof j->page);
     memset(cpu->jit_jumps, 0, sizeof cpu->jit_jumps);
     j->at = j->start;
     j->data_at = j->data;
@@ -102,15 +101,24 @@ bool cache_room(struct vcpu *cpu)
     return false;
 }
 
+/* It can be entered: stores into its page have to find it. */
+static void page_add(struct jit *j, struct jit_block *jb)
+{
+    struct jit_block **head = &j->page[page_hash(jb->b->host)];
+
+    jb->page_next = *head;
+    *head = jb;
+}
+
 void cache_add(struct vcpu *cpu, struct jit_block *jb)
 {
     struct jit *j = cpu->jit;
-    struct jit_block **head = &j->page[page_hash(jb->b->host)];
 
     jb->next = jb->b->jit;
     jb->b->jit = jb;
-    jb->page_next = *head;
-    *head = jb;
+    jb->all_next = j->all;
+    j->all = jb;
+    page_add(j, jb);
     memcpy(jb->entry, jb->code, JIT_ENTRY);
     j->n_blocks++;
     j->n_parts += jb->parts;
@@ -121,32 +129,55 @@ void cache_add(struct vcpu *cpu, struct jit_block *jb)
                 jb->rip);
 }
 
-void cache_unlink(struct jit *j, struct jit_block *jb)
+static void take_back(struct jit *j, struct jit_block *jb)
 {
     struct emit e = { jb->code };
 
-    if (jb->patched)
-        return;
     jb->patched = true;
     emit_jmp_to(&e, jb->self_stub);
     j->n_unlinks++;
 }
 
+void cache_unlink(struct jit *j, struct jit_block *jb)
+{
+    struct jit_block **p = &j->page[page_hash(jb->b->host)];
+
+    if (jb->patched)
+        return;
+    while (*p != jb)
+        p = &(*p)->page_next;
+    *p = jb->page_next;
+    take_back(j, jb);
+}
+
 void cache_relink(struct jit *j, struct jit_block *jb)
 {
-    (void)j;
-    if (jb->patched)
-        memcpy(jb->code, jb->entry, JIT_ENTRY);
+    if (!jb->patched)
+        return;
+    memcpy(jb->code, jb->entry, JIT_ENTRY);
     jb->patched = false;
+    page_add(j, jb);
+}
+
+/* All units of this page, or of all pages with this hash. */
+static void unlink_list(struct jit *j, struct jit_block **p,
+                        const uint8_t *page)
+{
+    while (*p) {
+        struct jit_block *jb = *p;
+
+        if (page && ((uintptr_t)jb->b->host ^ (uintptr_t)page) >> PAGE_SHIFT) {
+            p = &jb->page_next;
+            continue;
+        }
+        *p = jb->page_next;
+        take_back(j, jb);
+    }
 }
 
 static void unlink_page(struct jit *j, const uint8_t *page)
 {
-    struct jit_block *jb = j->page[page_hash(page)];
-
-    for (; jb; jb = jb->page_next)
-        if (((uintptr_t)jb->b->host ^ (uintptr_t)page) >> PAGE_SHIFT == 0)
-            cache_unlink(j, jb);
+    unlink_list(j, &j->page[page_hash(page)], page);
 }
 
 void jit_code_hit(struct vcpu *cpu, const uint8_t *page)
@@ -193,8 +224,7 @@ void jit_code_hits(struct vcpu *cpu)
     if (!all)
         return;
     for (unsigned n = 0; n < 1u << JIT_PAGE_BITS; n++)
-        for (struct jit_block *jb = j->page[n]; jb; jb = jb->page_next)
-            cache_unlink(j, jb);
+        unlink_list(j, &j->page[n], NULL);
 }
 
 /* --- links --------------------------------------------------------------- */

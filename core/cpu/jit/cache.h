@@ -68,9 +68,10 @@ struct jit_part {
 struct jit_block {
     struct block *b; /* its first block */
     uint64_t rip;
-    uint8_t *code;          /* entry, in the writable mapping */
-    struct jit_block *next; /* same block at another rip */
-    struct jit_block *page_next;
+    uint8_t *code;               /* entry, in the writable mapping */
+    struct jit_block *next;      /* same block at another rip */
+    struct jit_block *page_next; /* while it can be entered */
+    struct jit_block *all_next;
     struct jit_link self; /* for leaving at the entry */
     struct jit_part *part;
     uint8_t parts;
@@ -92,6 +93,7 @@ struct jit {
     uint8_t *at, *end;
     uint8_t *data, *data_at, *data_end;
     struct jit_block *page[1u << JIT_PAGE_BITS];
+    struct jit_block *all;
     bool exact;
     unsigned hot;
     bool fsgsbase;

@@ -28,10 +28,9 @@ static struct sigaction before[SIGNALS];
 
 static struct jit_block *block_at(const struct jit *j, const uint8_t *pc)
 {
-    for (unsigned n = 0; n < 1u << JIT_PAGE_BITS; n++)
-        for (struct jit_block *jb = j->page[n]; jb; jb = jb->page_next)
-            if (pc >= jb->code && pc < jb->code + jb->code_bytes)
-                return jb;
+    for (struct jit_block *jb = j->all; jb; jb = jb->all_next)
+        if (pc >= jb->code && pc < jb->code + jb->code_bytes)
+            return jb;
     return NULL;
 }
 
