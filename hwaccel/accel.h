@@ -34,6 +34,9 @@ enum accel_exit {
     ACCEL_ERROR,    /* the engine cannot go on; text was logged */
 };
 
+typedef void accel_counter_fn(void *opaque, const char *group, const char *name,
+                              uint64_t value);
+
 struct accel_ops {
     const char *name; /* "interp", "kvm" */
 
@@ -63,6 +66,10 @@ struct accel_ops {
 
     /* One line a counter for `backplane ctl info cpu`; may be NULL. */
     char *(*describe)(struct vm *vm);
+    /* Calls put() for each counter of the translation to host code; false:
+     * this vCPU does none.  [any] */
+    bool (*translation)(const struct vcpu *cpu, accel_counter_fn *put,
+                        void *opaque);
 };
 
 extern const struct accel_ops accel_interp;

@@ -16,7 +16,8 @@
 static const struct verb {
     const char *name;
     const char *execute;
-    const char *arguments[MAX_WORDS]; /* "#dx": a number, "?x": optional */
+    const char *arguments[MAX_WORDS]; /* "#dx": a number, "?x": optional,
+                                       * "=x": this word, not sent */
     const char *shows;                /* member of the answer to print */
     const char *help;
 } verbs[] = {
@@ -40,6 +41,7 @@ static const struct verb {
       "DEVICE FILE" },
     { "hash", "hash", { NULL }, "sha256", "" },
     { "info", "info", { "what" }, "text", "TOPIC" },
+    { "jit", "query-jit", { "=stats" }, "text", "stats" },
 };
 
 static void usage(void)
@@ -71,6 +73,10 @@ static JsonObject *request_of(const struct verb *v, int argc, char **argv,
             if (*end || end == argv[n])
                 vm_fail(error, VM_ERROR_CONFIG, "'%s' is no number", argv[n]);
             json_object_set_int_member(args, name + 1, value);
+        } else if (name[0] == '=') {
+            if (strcmp(argv[n], name + 1) != 0)
+                vm_fail(error, VM_ERROR_CONFIG, "'%s' needs: %s", v->name,
+                        v->help);
         } else if (name[0] == '/') {
             /* The machine runs in another folder. */
             char *path = g_canonicalize_filename(argv[n], NULL);

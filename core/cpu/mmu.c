@@ -779,7 +779,7 @@ struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
     unsigned n = TLB_INDEX(lin);
 
     if (((lin ^ t->e[access][n].tag) & ~TLB_SLOW) >= PAGE_BYTES)
-        tlb_fill(cpu, lin, access, mode);
+        (cpu->fill ? cpu->fill : tlb_fill)(cpu, lin, access, mode);
     return (struct tlb_slot){ &t->e[access][n], &t->info[access][n] };
 }
 

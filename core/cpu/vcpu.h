@@ -25,6 +25,7 @@ struct block;
 struct block_cache;
 struct jit;
 struct x86_insn;
+struct vcpu;
 
 /*
  * Software TLB.  One entry serves one 4 KiB page; `tag` is the linear page
@@ -78,6 +79,9 @@ struct tlb_space {
     uint64_t last_used;
     uint64_t large_base, large_mask; /* covers all large pages entered */
 };
+/* Makes the entry of `lin` in the current space; raises #PF. */
+typedef void tlb_fill_fn(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
+                         enum tlb_mode mode);
 
 /*
  * A segment as the inline paths need it.  An access of n bytes at `off` is
@@ -211,6 +215,7 @@ struct vcpu {
     uint64_t insn_limit; /* run() returns when insns reaches it */
 
     struct jit *jit;     /* NULL: no translation */
+    bool failed;         /* run() ends with ACCEL_ERROR */
     uint64_t jit_tmp;    /* an emitter's third scratch register */
     uint32_t jit_flags;  /* guest flags, packed (interp/flags.h) */
     uint32_t host_mxcsr; /* of the emulator's own code */
@@ -235,6 +240,8 @@ struct vcpu {
 
     struct tlb_space space[TLB_SPACES];
     struct tlb_space *cur_space;
+    tlb_fill_fn *fill; /* instead of the page tables, or NULL */
+    void *fill_opaque;
     uint32_t gen_counter;
     uint64_t space_clock;
     struct phys_entry (*phys)[PHYS_CACHE]; /* [0] read, [1] write */
@@ -284,7 +291,7 @@ struct vcpu {
     uint32_t slot_ac[SLOTS_AC];
     uint32_t slots_ac; /* so many, if they are not more than SLOTS_AC */
     bool tlb_is_ac;    /* these are the rights now */
-    bool tlb_smap;  /* CR4.SMAP */
+    bool tlb_smap;     /* CR4.SMAP */
     uint64_t n_slot_misses, n_slot_fills;
 
     struct jit_jump jit_jumps[1u << JIT_JUMP_BITS];

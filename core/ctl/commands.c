@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/commands.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "block/block.h"
 #include "ctl/describe.h"
 #include "ctl/typing.h"
+#include "cpu/vcpu.h"
 #include "display/screen.h"
+#include "hwaccel/accel.h"
 #include "input/input.h"
 #include "vm/error.h"
 #include "vm/machine.h"
@@ -301,6 +304,56 @@ static JsonNode *do_info(struct vm *vm, JsonObject *args, GError **error)
     return node;
 }
 
+/* --- the translator -------------------------------------------------------*/
+
+struct counters {
+    JsonObject *groups;
+    GString *text;
+    char *group; /* of the last line */
+};
+
+static void put_counter(void *opaque, const char *group, const char *name,
+                        uint64_t value)
+{
+    struct counters *c = opaque;
+
+    if (g_strcmp0(c->group, group) != 0) {
+        g_string_append_printf(c->text, "  %s\n", group);
+        json_object_set_object_member(c->groups, group, json_object_new());
+        g_free(c->group);
+        c->group = g_strdup(group);
+    }
+    g_string_append_printf(c->text, "    %-40s %16" PRIu64 "\n", name, value);
+    json_object_set_int_member(json_object_get_object_member(c->groups, group),
+                               name, (gint64)value);
+}
+
+/* Counters are read while they count. */
+static JsonNode *do_jit(struct vm *vm, JsonObject *args, GError **error)
+{
+    struct counters c = { .text = g_string_new(NULL) };
+    JsonArray *cpus = json_array_new();
+    JsonNode *node;
+
+    for (unsigned n = 0; n < vm->vcpu_count; n++) {
+        bool on = false;
+
+        g_string_append_printf(c.text, "cpu %u\n", n);
+        c.groups = json_object_new();
+        if (vm->accel->translation)
+            on = vm->accel->translation(vm->vcpus[n], put_counter, &c);
+        if (!on)
+            g_string_append(c.text, "  not translated\n");
+        json_object_set_boolean_member(c.groups, "enabled", on);
+        json_array_add_object_element(cpus, c.groups);
+        g_clear_pointer(&c.group, g_free);
+    }
+    node = object_with("text", c.text->str);
+    json_object_set_array_member(json_node_get_object(node), "cpus", cpus);
+    g_string_free(c.text, TRUE);
+    return node;
+}
+
 /* --- all of them ----------------------------------------------------------*/
 
 static const struct command {
@@ -324,6 +377,7 @@ static const struct command {
     { "eject", do_eject },
     { "change-media", do_change },
     { "info", do_info },
+    { "query-jit", do_jit },
 };
 
 JsonNode *commands_execute(struct vm *vm, const char *name,

@@ -146,10 +146,14 @@ static uint64_t run_turns(struct vm *vm, uint64_t budget, bool *any)
         if (__atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST))
             break;
         *any = true;
-        if (vm->accel->run(cpu, budget, &executed) == ACCEL_SHUTDOWN) {
+        switch (vm->accel->run(cpu, budget, &executed)) {
+        case ACCEL_SHUTDOWN:
             log_warn("cpu", "cpu %u: triple fault, the machine resets",
                      cpu->index);
             vm_request_reset(vm);
+            break;
+        case ACCEL_ERROR: vm_request_exit(vm, VM_END_ERROR, 0); break;
+        default: break;
         }
         if (executed > longest)
             longest = executed;

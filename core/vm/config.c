@@ -105,11 +105,12 @@ static bool set_cpus(struct vm_config *c, const char *key, const char *v,
 static bool set_jit(struct vm_config *c, const char *key, const char *v,
                     GError **error)
 {
-    bool on = !strcmp(v, "on");
+    bool check = !strcmp(v, "check"), on = check || !strcmp(v, "on");
 
     if (!on && strcmp(v, "off"))
-        return refuse(error, key, v, "it is on or off");
+        return refuse(error, key, v, "it is on, off or check");
     c->jit = on;
+    c->jit_check = check;
     return true;
 }
 
@@ -333,7 +334,7 @@ static const struct key {
       "every run is the same: one host thread, "
       "instruction-counted time",
       KEY_SWITCH, AT(deterministic) },
-    { "jit", "on|off", "translate guest code to host code", KEY_CALL, 0,
+    { "jit", "on|off|check", "translate guest code to host code", KEY_CALL, 0,
       set_jit },
     { "perf-map", NULL, "tell `perf report` of translated code", KEY_SWITCH,
       AT(perf_map) },

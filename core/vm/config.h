@@ -54,8 +54,9 @@ struct vm_config {
     char *restore;  /* file; may be NULL */
     bool headless;
     bool deterministic;
-    bool jit;      /* translate guest code to host code */
-    bool perf_map; /* and tell `perf report` of it */
+    bool jit;       /* translate guest code to host code */
+    bool jit_check; /* and compare with the interpreter */
+    bool perf_map;  /* and tell `perf report` of it */
     bool isa_debug_exit;
     bool has_rtc_base;
     int64_t rtc_base; /* ns since 1970 at the start */

@@ -448,6 +448,7 @@ static bool connect_processors(struct gen1 *g)
     vm->message = send_message;
     vm->message_opaque = vm;
     vm->jit = g->config->jit;
+    vm->jit_check = g->config->jit_check;
     vm->perf_map = g->config->perf_map;
     if (!vcpus_create(vm, g->config->cpus, g->config->cpu, g->error))
         return false;

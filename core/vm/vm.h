@@ -63,6 +63,7 @@ struct vm {
     unsigned vcpu_count;
     bool deterministic;
     bool jit;          /* the software engine translates */
+    bool jit_check;    /* ... and compares with the interpreter */
     bool perf_map;     /* ... and writes /tmp/perf-PID.map */
     uint64_t tsc_hz;   /* guest TSC frequency */
     uint64_t a20_mask; /* atomically replaced; ~0 or ~(1 << 20) */

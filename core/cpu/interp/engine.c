@@ -74,6 +74,13 @@ static bool interp_vcpu_create(struct vcpu *cpu, GError **error)
                  "cpu %u: no translation, it is not allowed to map "
                  "code",
                  cpu->index);
+    if (cpu->vm->jit_check && (cpu->index || !cpu->jit || !jit_check(cpu))) {
+        vm_fail(error, VM_ERROR_RUN, "jit check: %s",
+                cpu->index ? "only with one processor"
+                           : "no translation is possible here");
+        interp_vcpu_destroy(cpu);
+        return false;
+    }
     if (cpu->vm->perf_map)
         jit_perf_map(cpu);
     mode_update(cpu);
@@ -103,6 +110,28 @@ static void interp_set_state(struct vcpu *cpu, const struct x86_state *in)
     mode_update(cpu);
 }
 
+static bool interp_translation(const struct vcpu *cpu, accel_counter_fn *put,
+                               void *opaque)
+{
+    if (cpu->jit)
+        jit_counters(cpu, put, opaque);
+    return cpu->jit != NULL;
+}
+
+struct text {
+    GString *s;
+    unsigned cpu;
+};
+
+static void describe_counter(void *opaque, const char *group, const char *name,
+                             uint64_t value)
+{
+    struct text *t = opaque;
+
+    g_string_append_printf(t->s, "cpu%u %s %s: %" G_GUINT64_FORMAT "\n", t->cpu,
+                           group, name, value);
+}
+
 static char *interp_describe(struct vm *vm)
 {
     GString *s = g_string_new(NULL);
@@ -128,7 +157,7 @@ static char *interp_describe(struct vm *vm)
         for (unsigned k = 0; k < G_N_ELEMENTS(rows); k++)
             g_string_append_printf(s, "cpu%u %s: %" G_GUINT64_FORMAT "\n", n,
                                    rows[k].name, rows[k].value);
-        jit_describe(c, s);
+        interp_translation(c, describe_counter, &(struct text){ s, n });
     }
     return g_string_free(s, FALSE);
 }
@@ -146,4 +175,5 @@ const struct accel_ops accel_interp = {
     .invalidate = sync_invalidate,
     .code_hit = sync_code_hit,
     .describe = interp_describe,
+    .translation = interp_translation,
 };

@@ -260,7 +260,7 @@ static int attend(struct vcpu *cpu)
     /* not earlier: the trap is no part of the state that can be saved */
     if (req & REQ_KICK) {
         clear_request(cpu, REQ_KICK);
-        return ACCEL_KICKED;
+        return cpu->failed ? ACCEL_ERROR : ACCEL_KICKED;
     }
     if (req & (REQ_INIT | REQ_SIPI | REQ_NMI | REQ_SMI))
         take_signals(cpu, req);

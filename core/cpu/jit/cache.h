@@ -28,6 +28,7 @@
 #define SLOW_ROW 0x20000u /* not an access: there is no emitter */
 
 struct jit_block;
+struct check;
 
 /* A place where code leaves a block for an address known beforehand. */
 struct jit_link {
@@ -94,7 +95,8 @@ struct jit {
     uint8_t *data, *data_at, *data_end;
     struct jit_block *page[1u << JIT_PAGE_BITS];
     struct jit_block *all;
-    bool exact;
+    bool exact;     /* instructions are counted ... */
+    bool all_flags; /* ... and flags are right at every fault */
     unsigned hot;
     bool fsgsbase;
 
@@ -108,6 +110,8 @@ struct jit {
     const uint8_t *hit[JIT_HITS];
     unsigned hits;
     bool hit_all;
+
+    struct check *check; /* or NULL */
 
     FILE *perf;
     uint64_t n_blocks, n_parts, n_insns, n_flushes, n_enters, n_links,
@@ -127,6 +131,11 @@ static inline unsigned vec_live_bits(unsigned needs)
 /* Host faults of translated code become work for the interpreter.  [any] */
 void fault_init(void);
 void fault_thread(struct vcpu *cpu); /* this thread enters its code */
+
+/* Runs code from the block at st.rip on; false: it has none. */
+bool jit_enter(struct vcpu *cpu, struct block *b);
+/* Code of a block at st.rip, made now when it is hot; or NULL. */
+struct jit_block *jit_code_for(struct vcpu *cpu, struct block *b);
 
 /* It is not found any more; its entry must lead out. */
 void cache_drop(struct block *b, struct jit_block *jb);

@@ -7,11 +7,11 @@
 #ifndef CPU_JIT_JIT_H
 #define CPU_JIT_JIT_H
 
-#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "cpu/vcpu.h"
+#include "hwaccel/accel.h"
 
 struct block;
 struct vm;
@@ -20,6 +20,9 @@ struct vm;
  * exact: instructions are counted and flags are right at every fault, as
  * deterministic mode wants it.  False: no memory, or not allowed. */
 bool jit_init(struct vcpu *cpu, bool exact, unsigned hot);
+/* From now on all that runs is compared with the interpreter; false: no
+ * memory.  Only for machines with one processor. */
+bool jit_check(struct vcpu *cpu);
 void jit_finish(struct vcpu *cpu);
 
 /* Forgets all code: blocks are about to go. */
@@ -39,7 +42,9 @@ void jit_code_hits(struct vcpu *cpu);                           /* REQ_CODE */
 
 /* From now on writes a line of /tmp/perf-PID.map for each block made. */
 void jit_perf_map(struct vcpu *cpu);
-/* Appends the counters as text. */
-void jit_describe(const struct vcpu *cpu, GString *out); /* [any] */
+/* Calls put() for each counter; the group "handlers" has the rows that the
+ * interpreter executed most often, the first one first. */
+void jit_counters(const struct vcpu *cpu, accel_counter_fn *put,
+                  void *opaque); /* [any] */
 
 #endif

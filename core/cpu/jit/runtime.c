@@ -31,6 +31,7 @@
 #include "cpu/interp/interp.h"
 #include "cpu/interp/vec.h"
 #include "cpu/interp/x87.h"
+#include "cpu/jit/check.h"
 #include "cpu/jit/translate.h"
 #include "cpu/mmu.h"
 
@@ -116,6 +117,7 @@ static unsigned interpret(struct vcpu *cpu, const struct jit_block *jb,
     const struct jit_part *p = unit_part(jb, k);
     const struct jit_part *end = jb->part + jb->parts;
     uint64_t key = cpu->key, rip = p->rip, next;
+    bool over = false;
 
     for (unsigned n = p->first; n < k; n++)
         rip += p->b->insn[n - p->first].len;
@@ -128,15 +130,23 @@ static unsigned interpret(struct vcpu *cpu, const struct jit_block *jb,
         rip += i->len;
         cpu->st.rip = next = rip;
         i->fn(cpu, i);
-        if (k + 1 < last && p + 1 < end && k + 1 == p[1].first)
+        if (k + 1 < last && p + 1 < end && k + 1 == p[1].first) {
             next = rip = (++p)->rip;
-        if (unlikely(jb->patched || cpu->st.rip != next || cpu->key != key)) {
+            over = cpu->jit->exact; /* it has not been counted */
+        }
+        if (unlikely(over || jb->patched || cpu->st.rip != next || cpu->key != key)) {
             k++;
             break;
         }
     }
     *at = rip;
     return last - k;
+}
+
+/* Instructions of the block from k on are not executed. */
+static void uncount(struct vcpu *cpu, const struct jit_part *p, unsigned k)
+{
+    cpu->insns -= p->first + p->b->count - k;
 }
 
 static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
@@ -165,7 +175,7 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
     if (likely(stays && still_live(cpu, unit_part(jb, last - 1)->vec)))
         return SLOW_BACK;
     if (cpu->jit->exact)
-        cpu->insns -= jb->b->count - last + undone;
+        uncount(cpu, unit_part(jb, last - undone - 1), last - undone);
     cpu->vec_live &= VEC_LIVE_X87;
     return SLOW_LEAVE;
 }
@@ -558,7 +568,7 @@ static void set_gs(struct vcpu *cpu)
     fault_thread(cpu);
 }
 
-static struct jit_block *code_for(struct vcpu *cpu, struct block *b)
+struct jit_block *jit_code_for(struct vcpu *cpu, struct block *b)
 {
     struct jit_block *jb = cache_lookup(b, cpu->st.rip);
 
@@ -573,11 +583,11 @@ static struct jit_block *code_for(struct vcpu *cpu, struct block *b)
     return translate(cpu, b, cpu->st.rip);
 }
 
-bool jit_execute(struct vcpu *cpu, struct block *b)
+bool jit_enter(struct vcpu *cpu, struct block *b)
 {
     struct jit *j = cpu->jit;
     uint64_t key = cpu->key;
-    struct jit_block *jb = code_for(cpu, b);
+    struct jit_block *jb = jit_code_for(cpu, b);
     struct jit_link *pending = j->pending, *link;
     uint64_t lin = cpu->fast[SEG_CS].base + cpu->st.rip;
     struct jit_link *(*enter)(const uint8_t *code);
@@ -610,6 +620,13 @@ bool jit_execute(struct vcpu *cpu, struct block *b)
             j->pending = link;
     }
     return true;
+}
+
+bool jit_execute(struct vcpu *cpu, struct block *b)
+{
+    if (unlikely(cpu->jit->check != NULL))
+        return check_execute(cpu, b);
+    return jit_enter(cpu, b);
 }
 
 /* --- creation ------------------------------------------------------------ */
@@ -660,7 +677,7 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
     }
     pthread_mutex_init(&j->lock, NULL);
     fault_init();
-    j->exact = exact;
+    j->exact = j->all_flags = exact;
     j->hot = hot;
     j->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
     j->end = j->rw + JIT_CODE_BYTES;
@@ -679,6 +696,16 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
     return true;
 }
 
+/* Flags stay as they are usually: dead ones may be wrong. */
+bool jit_check(struct vcpu *cpu)
+{
+    struct jit *j = cpu->jit;
+
+    j->check = check_new();
+    j->exact = j->check != NULL || j->all_flags;
+    return j->check != NULL;
+}
+
 void jit_finish(struct vcpu *cpu)
 {
     struct jit *j = cpu->jit;
@@ -691,6 +718,7 @@ void jit_finish(struct vcpu *cpu)
     munmap(j->rw + j->rx, JIT_CODE_BYTES);
     munmap(j->data, JIT_DATA_BYTES);
     pthread_mutex_destroy(&j->lock);
+    check_free(j->check);
     g_free(j->fallback);
     g_free(j);
     cpu->jit = NULL;
@@ -713,61 +741,4 @@ void jit_perf_map(struct vcpu *cpu)
         setvbuf(j->perf, NULL, _IOLBF, 0);
     else if (fd >= 0)
         close(fd);
-}
-
-/* --- counters ------------------------------------------------------------ */
-
-static void describe_fallbacks(const struct jit *j, GString *out)
-{
-    g_autofree bool *shown = g_new0(bool, x86_row_count);
-
-    for (unsigned n = 0; n < 24; n++) {
-        unsigned best = 0;
-
-        for (unsigned r = 1; r < x86_row_count; r++)
-            if (!shown[r] && j->fallback[r] > j->fallback[best])
-                best = r;
-        if (!j->fallback[best])
-            break;
-        shown[best] = true;
-        g_string_append_printf(out, "  %s %s: %" G_GUINT64_FORMAT "\n",
-                               x86_rows[best].enc, x86_rows[best].mnemonic,
-                               j->fallback[best]);
-    }
-}
-
-void jit_describe(const struct vcpu *cpu, GString *out)
-{
-    const struct jit *j = cpu->jit;
-
-    if (!j)
-        return;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        { "units translated", j->n_blocks },
-        { "blocks in them", j->n_parts },
-        { "instructions translated", j->n_insns },
-        { "code bytes", (uint64_t)(j->at - j->rw) },
-        { "data bytes", (uint64_t)(j->data_at - j->data) },
-        { "flushes", j->n_flushes },
-        { "entries from the run loop", j->n_enters },
-        { "links made", j->n_links },
-        { "bridges made", j->n_bridges },
-        { "slow accesses and handlers", j->n_slow },
-        { "block ends by handler", j->n_ends },
-        { "... that went on in code", j->n_end_hits },
-        { "entries taken back", j->n_unlinks },
-        { "vector registers loaded", j->n_vec },
-        { "x87 registers loaded", j->n_x87 },
-        { "slot misses", cpu->n_slot_misses },
-        { "... served by the TLB", cpu->n_slot_fills },
-    };
-
-    for (unsigned k = 0; k < G_N_ELEMENTS(rows); k++)
-        g_string_append_printf(out, "cpu%u jit %s: %" G_GUINT64_FORMAT "\n",
-                               cpu->index, rows[k].name, rows[k].value);
-    g_string_append_printf(out, "cpu%u jit calls of handlers:\n", cpu->index);
-    describe_fallbacks(j, out);
 }

@@ -322,12 +322,12 @@ void exit_to(struct tr *t, enum host_cc cc, uint64_t rip)
 
 /* --- a unit -------------------------------------------------------------- */
 
-static void count_insns(struct tr *t, struct stub *out)
+static void count_insns(struct tr *t, struct stub *out, unsigned count)
 {
     struct host_mem limit = state_mem(offsetof(struct vcpu, insn_limit));
 
     emit_load(&t->e, true, H_S0, offsetof(struct vcpu, insns));
-    emit_lea(&t->e, true, H_S0, H_S0, (int32_t)t->count);
+    emit_lea(&t->e, true, H_S0, H_S0, (int32_t)count);
     emit_rm(&t->e, true, 0x3b, H_S0, &limit);
     stub_jcc(t, out, CC_A);
     emit_store(&t->e, true, H_S0, offsetof(struct vcpu, insns));
@@ -409,7 +409,22 @@ static void prologue(struct tr *t)
     stub_jcc(t, out, CC_NE);
     /* last: who leaves before has executed nothing */
     if (t->exact)
-        count_insns(t, out);
+        count_insns(t, out, t->jb->b->count);
+}
+
+/* The count of a block in the middle of a unit. */
+static void count_part(struct tr *t, const struct jit_part *p)
+{
+    struct stub *out;
+
+    if (!t->exact)
+        return;
+    flags_keep(t);
+    flags_lost(t);
+    out = stub_new(t, STUB_LINK);
+    out->link = link_new(t, t->k, p->rip);
+    out->restore = t->in_state;
+    count_insns(t, out, p->b->count);
 }
 
 static void one_insn(struct tr *t)
@@ -470,6 +485,7 @@ static void body(struct tr *t)
         if (p + 1 < t->jb->part + t->jb->parts && t->k == p[1].first) {
             x87_record(t, &t->x87);
             vec_check(t, ++p);
+            count_part(t, p);
         }
         if (t->row->jit == X86_JIT_BRANCH)
             x87_record(t, &t->x87);

@@ -15,8 +15,8 @@
  * in one page, so any store into code of this page takes back its entry, and
  * unit_holds() looks again.
  *
- * In exact mode a unit is one block: instructions are counted by blocks, and
- * the interpreter must do the same.
+ * In exact mode instructions are counted at the start of each block of a unit,
+ * as the interpreter does, and it is left there if it may not be executed.
  */
 #include "cpu/decode.h"
 #include "cpu/interp/interp.h"
@@ -249,7 +249,7 @@ static bool extend(struct tr *t)
     struct block *b_next = NULL, *b_target = NULL;
 
     p->follow = FOLLOW_NONE;
-    if (t->jb->parts == UNIT_PARTS || t->exact || !branch_goes_on(i))
+    if (t->jb->parts == UNIT_PARTS || !branch_goes_on(i))
         return false;
     if (w.next)
         b_next = candidate(t, p, next);
@@ -276,15 +276,16 @@ static void liveness(struct tr *t)
         struct jit_part *p = &t->jb->part[n];
         unsigned k = p->first + p->b->count - 1;
 
-        p->live_out = t->exact ? FL_ARITH
-                               : live_out(t->cpu, p, t->insn[k],
-                                          p->rip + p->b->bytes, p->follow);
+        p->live_out = t->jit->all_flags
+                          ? FL_ARITH
+                          : live_out(t->cpu, p, t->insn[k],
+                                     p->rip + p->b->bytes, p->follow);
         t->follow[k] = p->follow;
         live |= p->live_out;
         for (;; k--) {
             t->live_after[k] = live;
             live = (live & ~flags_killed(t->insn[k])) | flags_read(t->insn[k]);
-            if (t->exact)
+            if (t->jit->all_flags)
                 live = FL_ARITH;
             t->live[k] = live;
             if (k == p->first)
