@@ -88,6 +88,14 @@ static inline void repeat(struct vcpu *cpu, const struct x86_insn *i,
         cpu->st.rip = (cpu->st.rip - i->len) & cpu->rip_mask;
 }
 
+static inline uint64_t get64(const uint8_t *p, unsigned at)
+{
+    uint64_t v;
+
+    memcpy(&v, p + at, 8);
+    return v;
+}
+
 #define WIDTH 8
 #include "cpu/interp/string.c.inc"
 #undef WIDTH
