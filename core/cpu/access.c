@@ -63,7 +63,8 @@ static bool crosses(uint64_t lin, unsigned n)
     return (lin & 0xfff) + n > PAGE_BYTES;
 }
 
-uint64_t lin_ld(struct vcpu *cpu, uint64_t lin, unsigned n, enum tlb_mode mode)
+uint64_t lin_ld_slow(struct vcpu *cpu, uint64_t lin, unsigned n,
+                     enum tlb_mode mode)
 {
     struct tlb_slot s;
     uint64_t v = 0;
@@ -90,8 +91,8 @@ void lin_probe(struct vcpu *cpu, uint64_t lin, unsigned n,
         mmu_find(cpu, lin_trim(cpu, (lin + n - 1) & ~0xfffull), access, mode);
 }
 
-void lin_st(struct vcpu *cpu, uint64_t lin, uint64_t value, unsigned n,
-            enum tlb_mode mode)
+void lin_st_slow(struct vcpu *cpu, uint64_t lin, uint64_t value, unsigned n,
+                 enum tlb_mode mode)
 {
     struct tlb_slot s;
 

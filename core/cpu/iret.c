@@ -190,8 +190,8 @@ static void iret_protected(struct vcpu *cpu, unsigned osz)
                            : (cpu->st.gpr[RSP] & ~0xffffull) | (uint16_t)sp;
     cpu->st.rip = off;
     mode_set_flags(cpu, fl, mask);
-    segment_drop_inner(cpu);
-    mode_segments(cpu);
+    if (segment_drop_inner(cpu))
+        mode_segments(cpu);
 }
 
 void iret(struct vcpu *cpu, unsigned osz)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/interp/interp.h"
 #include "cpu/vcpu.h"
 
 /* Page-fault error code */
@@ -70,10 +71,42 @@ static inline enum tlb_mode mmu_mode(const struct vcpu *cpu)
 
 /* --- accesses ------------------------------------------------------------ */
 
+uint64_t lin_ld_slow(struct vcpu *cpu, uint64_t lin, unsigned n,
+                     enum tlb_mode mode);
+void lin_st_slow(struct vcpu *cpu, uint64_t lin, uint64_t value, unsigned n,
+                 enum tlb_mode mode);
+
+/* Where [lin, lin + n) is, if the TLB says so and nothing asks for care. */
+static inline uint8_t *lin_hit(const struct vcpu *cpu, uint64_t lin, unsigned n,
+                               enum tlb_access access, enum tlb_mode mode)
+{
+    const struct tlb_entry *e =
+        &cpu->cur_space->mode[mode]->e[access][TLB_INDEX(lin)];
+    uint64_t d = lin ^ e->tag;
+
+    return d <= PAGE_BYTES - n ? e->host + d : NULL;
+}
+
 /* By linear address (wraps at 4 GiB outside long mode); n <= 8 */
-uint64_t lin_ld(struct vcpu *cpu, uint64_t lin, unsigned n, enum tlb_mode mode);
-void lin_st(struct vcpu *cpu, uint64_t lin, uint64_t value, unsigned n,
-            enum tlb_mode mode);
+static inline uint64_t lin_ld(struct vcpu *cpu, uint64_t lin, unsigned n,
+                              enum tlb_mode mode)
+{
+    const uint8_t *p = lin_hit(cpu, lin, n, ACCESS_READ, mode);
+
+    return p && !(n & (n - 1)) ? host_ld(p, n) : lin_ld_slow(cpu, lin, n, mode);
+}
+
+static inline void lin_st(struct vcpu *cpu, uint64_t lin, uint64_t value,
+                          unsigned n, enum tlb_mode mode)
+{
+    uint8_t *p = lin_hit(cpu, lin, n, ACCESS_WRITE, mode);
+
+    if (p && !(n & (n - 1)))
+        host_st(p, value, n);
+    else
+        lin_st_slow(cpu, lin, value, n, mode);
+}
+
 /* Faults now if a write of n <= 4096 bytes would. */
 void lin_probe(struct vcpu *cpu, uint64_t lin, unsigned n,
                enum tlb_access access, enum tlb_mode mode);

@@ -120,7 +120,15 @@ void mode_deny(struct vcpu *cpu)
 
 void mode_segments(struct vcpu *cpu)
 {
+    bool was_plain64 = cpu->fast[SEG_DS].read_end == ~0ull;
+
     code_update(cpu);
+    /* from 64-bit code to 64-bit code only two bases can be others */
+    if (was_plain64 && cpu->code64 && !cpu->bp_data && !is_align_checked(cpu)) {
+        cpu->fast[SEG_FS].base = cpu->st.seg[SEG_FS].base;
+        cpu->fast[SEG_GS].base = cpu->st.seg[SEG_GS].base;
+        return;
+    }
     for (unsigned n = 0; n < SEG_COUNT; n++)
         segment_ends(cpu, n);
     mode_finish(cpu);

@@ -150,9 +150,10 @@ void segment_load(struct vcpu *cpu, unsigned seg, uint16_t sel)
     mode_segment(cpu, seg);
 }
 
-void segment_drop_inner(struct vcpu *cpu)
+bool segment_drop_inner(struct vcpu *cpu)
 {
     static const uint8_t which[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
+    bool some = false;
 
     for (unsigned n = 0; n < sizeof which; n++) {
         struct x86_segment *s = &cpu->st.seg[which[n]];
@@ -165,7 +166,9 @@ void segment_drop_inner(struct vcpu *cpu)
             continue;
         s->selector = 0;
         s->attr |= SEG_UNUSABLE;
+        some = true;
     }
+    return some;
 }
 
 void segment_enter(struct vcpu *cpu, uint16_t cs_sel, uint64_t cs_desc,

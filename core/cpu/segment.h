@@ -111,8 +111,9 @@ void segment_load(struct vcpu *cpu, unsigned seg, uint16_t sel);
  * what is wrong with it; only checks and reads when out is given. */
 void segment_check_stack(struct vcpu *cpu, uint16_t sel, unsigned cpl,
                          unsigned fault, unsigned ext, struct x86_segment *out);
-/* After a return to an outer level: drops segments it may not use. */
-void segment_drop_inner(struct vcpu *cpu);
+/* After a return to an outer level: drops segments it may not use.  True:
+ * there were some. */
+bool segment_drop_inner(struct vcpu *cpu);
 /* Sets CS (RPL becomes cpl) and, when not NULL, SS. */
 void segment_enter(struct vcpu *cpu, uint16_t cs_sel, uint64_t cs_desc,
                    unsigned cpl, const struct x86_segment *ss);
