@@ -17,4 +17,5 @@ system-tests := system_real system_prot system_long system_smp system_rows
 system-tests += $(system-tests:%=%_jit)
 cpu-tests-y += $(system-tests)
 $(foreach t,$(system-tests),$(eval cpu/$(t)-objs := tests/cpu/guest.o))
+script-tests-y += cpu/oracle_jit
 long-tests-y += cpu/host_long

@@ -224,6 +224,11 @@ uint64_t flat_fallbacks(const struct vcpu *cpu, unsigned row)
     return cpu->jit ? cpu->jit->fallback[row] : 0;
 }
 
+void flat_flush(struct vcpu *cpu)
+{
+    mmu_flush_all(cpu);
+}
+
 static void load(struct vcpu *cpu, const struct native_regs *in, unsigned bits)
 {
     struct x86_state *st = &cpu->st;

@@ -18,6 +18,9 @@ bool flat_translate(struct vcpu *cpu, bool exact, unsigned hot);
 /* How often a row's handler was called by translated code. */
 uint64_t flat_fallbacks(const struct vcpu *cpu, unsigned row);
 
+/* Forgets all translations of addresses. */
+void flat_flush(struct vcpu *cpu);
+
 /* Sets up the machine; aborts the test when it cannot. */
 struct vcpu *flat_create(void);
 

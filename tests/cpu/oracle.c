@@ -70,11 +70,10 @@ static uint64_t defined_flags(const struct x86_row *row)
 }
 
 /* Into the instruction, or into what native_run() put behind it. */
-static bool jumped_into_itself(const struct trial *t,
-                               const struct native_regs *ours)
+static bool jumped_into_itself(unsigned len, const struct native_regs *ours)
 {
-    return ours->vector < 0 && ours->rip - NATIVE_INSN < t->len + 9u &&
-           ours->rip != NATIVE_INSN + t->len;
+    return ours->vector < 0 && ours->rip - NATIVE_INSN < len + 9u &&
+           ours->rip != NATIVE_INSN + len;
 }
 
 /*
@@ -105,6 +104,78 @@ static void forgive_fetch(struct native_regs *ours)
     ours->error = 0;
 }
 
+/* --- what stands around a translated trial -------------------------------- */
+
+struct code {
+    uint8_t bytes[64];
+    unsigned len;
+};
+
+static void add(struct code *c, const uint8_t *bytes, unsigned n)
+{
+    memcpy(c->bytes + c->len, bytes, n);
+    c->len += n;
+}
+
+/* MOV [window],DH, or the other way round. */
+static void add_access(struct code *c, unsigned bits, bool store)
+{
+    uint32_t at = NATIVE_WINDOW + 0x80;
+    uint8_t bytes[7] = { store ? 0x88 : 0x8a, 0x34, 0x25 };
+
+    if (bits == 16)
+        at -= NATIVE_DATA_BASE;
+    if (bits != 64)
+        bytes[1] = bits == 32 ? 0x35 : 0x36;
+    memcpy(bytes + (bits == 64 ? 3 : 2), &at, 4);
+    add(c, bytes, bits == 64 ? 7 : bits == 32 ? 6 : 4);
+}
+
+/*
+ * The instruction alone, or with others around it, so that its flags come
+ * from the code before it and are needed, or not, behind it, or have to
+ * survive an access.  Where it may go elsewhere, or find itself by rip, it is
+ * left alone.
+ */
+static void surround(struct code *c, const struct trial *t, struct random *r)
+{
+    static const uint8_t compare[] = { 0x3c, 0x5a }; /* cmp al, 5a */
+    static const uint8_t compare_dl[] = { 0x80, 0xfa, 0xc3 };
+    static const uint8_t set_dl[] = { 0x0f, 0x96, 0xc2 }; /* setbe dl */
+    bool alone = (t->row->attrs & X86_A_END) || t->row->jit == X86_JIT_BRANCH;
+    /* what reads flags must not come behind undefined ones */
+    unsigned kinds = t->row->fl_undefined ? 6 : 8;
+    unsigned kind = alone || !r ? 0 : random_below(r, kinds);
+
+    c->len = 0;
+    if (kind & 1)
+        add(c, compare_dl, sizeof compare_dl);
+    if (kind == 5)
+        add_access(c, t->bits, true);
+    add(c, t->insn, t->len);
+    if (kind == 2 || kind == 3)
+        add(c, compare, sizeof compare);
+    if (kind == 4 || kind == 5)
+        add_access(c, t->bits, kind == 4);
+    if (kind >= 6)
+        add(c, set_dl, sizeof set_dl);
+}
+
+/* Cold, then with everything warm: twice from the same state. */
+static void run_translated(const struct code *c, const struct native_regs *in,
+                           unsigned bits, struct random *r,
+                           struct native_regs *ours)
+{
+    if (percent(r, 30))
+        flat_flush(cpu);
+    for (unsigned n = 0; n < 2; n++) {
+        if (n)
+            compare_memory_mend();
+        if (!flat_execute(cpu, c->bytes, c->len, in, bits, ours))
+            ours->vector = 99;
+    }
+}
+
 static void test_row(const struct x86_row *row, unsigned bits,
                      const struct options *o, struct score *s)
 {
@@ -117,6 +188,8 @@ static void test_row(const struct x86_row *row, unsigned bits,
         struct trial t;
         struct native_regs in, ours;
         struct x86_insn i;
+        struct code c;
+        uint64_t flags = defined_flags(row);
 
         if (!trial_encode(&t, row, bits, NULL, &r))
             continue;
@@ -124,23 +197,26 @@ static void test_row(const struct x86_row *row, unsigned bits,
         in = *native_in;
         memset(t.insn + t.len, 0xcc, sizeof t.insn - t.len);
         flat_decode(cpu, t.insn, bits, &i);
+        surround(&c, &t, o->jit ? &r : NULL);
         if (!o->jit)
             flat_run(cpu, &i, &in, bits, &ours);
-        else if (!flat_execute(cpu, t.insn, t.len, &in, bits, &ours))
-            ours.vector = 99;
-        if (is_elsewhere(&ours) || jumped_into_itself(&t, &ours)) {
+        else
+            run_translated(&c, &in, bits, &r, &ours);
+        if (is_elsewhere(&ours) || jumped_into_itself(c.len, &ours)) {
             compare_memory_mend();
             continue;
         }
-        native_run(t.insn, t.len, bits);
+        native_run(c.bytes, c.len, bits);
+        /* flags that are dead at a fault may be wrong there */
+        if (o->jit == 'j' && native_out->vector >= 0)
+            flags &= ~(uint64_t)FLAGS_ARITH;
         if (o->jit && row->jit == X86_JIT_BRANCH)
             forgive_fetch(&ours);
         if (trial_is_state_image(row))
             ignore_mxcsr_mask(&t);
         done++;
         raised += native_out->vector >= 0;
-        if (!compare_same(native_out, &ours, defined_flags(row), bits,
-                          t.size) ||
+        if (!compare_same(native_out, &ours, flags, bits, t.size) ||
             !compare_memory_same()) {
             if (!bad++ || o->verbose)
                 report(&t, &i, &in, &ours);

@@ -234,6 +234,8 @@ void check_interpret(struct vcpu *cpu, uint64_t n)
     cpu->insn_limit = c->base + n;
     shadow_begin(cpu, s);
     how = attempt(cpu, interpret);
+    if (how == 1 && cpu->fetching)
+        how = SHADOW_JUMP; /* it belongs to the next window */
     if (how == 1 && (cpu->delivering || (s->walking && s->pages))) {
         how = SHADOW_JUMP;
         c->skip = SKIP_FAULT;
