@@ -312,6 +312,35 @@ TEST(locked_increments_add_up)
     guest_destroy(g);
 }
 
+/* XADD, a lock taken by XCHG around a plain increment, CMPXCHG16B */
+GUEST_CODE(contend, 64,
+           "mov $30000,%esi;"
+           "1: mov $1,%eax; lock xadd %rax,0x20000;"
+           "2: mov $1,%edx; xchg %edx,0x20010; test %edx,%edx; jz 3f;"
+           "pause; jmp 2b; 3: incq 0x20018; movl $0,0x20010;"
+           "4: mov 0x20020,%rax; mov 0x20028,%rdx; lea 1(%rax),%rbx;"
+           "lea 2(%rdx),%rcx; lock cmpxchg16b 0x20020; jnz 4b;"
+           "dec %esi; jnz 1b; lock incl 0x20030; cli; hlt");
+TEST(no_update_is_lost_under_contention)
+{
+    struct guest *g = start_threads(GUEST_BYTES(contend));
+    struct vcpu *second = g->vm.vcpus[1];
+    struct x86_state st;
+
+    g->vm.accel->get_state(g->cpu, &st);
+    st.gpr[RSP] -= 0x800;
+    st.apic_base = second->st.apic_base;
+    g->vm.accel->set_state(second, &st);
+    vcpus_start(&g->vm);
+    CHECK(wait_for(g, GUEST_DATA + 0x30, 2));
+    vcpus_stop(&g->vm);
+    CHECK_EQ(guest_read64(g, GUEST_DATA), 60000);
+    CHECK_EQ(guest_read64(g, GUEST_DATA + 0x18), 60000);
+    CHECK_EQ(guest_read64(g, GUEST_DATA + 0x20), 60000);
+    CHECK_EQ(guest_read64(g, GUEST_DATA + 0x28), 120000);
+    guest_destroy(g);
+}
+
 GUEST_CODE(forever, 64, "1: incl 0x20000; jmp 1b");
 TEST(stop_start_and_flush_while_running)
 {
