@@ -795,6 +795,16 @@ bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys)
     return true;
 }
 
+bool mmu_may_write(struct vcpu *cpu, uint64_t lin)
+{
+    struct walk w;
+
+    if (!(cpu->st.cr0 & CR0_PG))
+        return true;
+    return walk_tables(cpu, lin, &w) &&
+           walk_allowed(cpu, &w, ACCESS_WRITE, mmu_mode(cpu));
+}
+
 bool mmu_load_pdptrs(struct vcpu *cpu, uint64_t cr3)
 {
     uint64_t p[4];

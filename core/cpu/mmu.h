@@ -57,6 +57,8 @@ bool mmu_refill(struct vcpu *cpu, uint64_t lin, unsigned access);
 
 /* For a debugger: no faults, no accessed bits.  False: not mapped. */
 bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys);
+/* Do the page tables allow a store there?  As mmu_peek(). */
+bool mmu_may_write(struct vcpu *cpu, uint64_t lin);
 
 /* cpu->tlb follows CPL, EFLAGS.AC and the address space. */
 void mmu_select(struct vcpu *cpu);

@@ -72,7 +72,7 @@ static uint64_t next_code(struct vcpu *cpu)
 }
 
 /* So often in so much time: a unit whose data lies across a page's end, or in
- * a page that is written slowly, is made again with a way for this. */
+ * a page that is written slowly, is made again without shared checks. */
 #define WINDOW_MISSES 2000u
 #define WINDOW_CYCLES 100000000u
 
@@ -84,9 +84,9 @@ static void window_missed(struct vcpu *cpu, struct jit_block *jb)
         jb->missed_since = now;
         jb->missed = 0;
     }
-    if (jb->missed++ < WINDOW_MISSES || jb->b->split)
+    if (jb->missed++ < WINDOW_MISSES || jb->b->apart)
         return;
-    jb->b->split = true;
+    jb->b->apart = true;
     cache_drop(jb->b, jb);
     cache_unlink(cpu->jit, jb);
 }
@@ -520,9 +520,8 @@ static void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu,
     emit_rr(e, true, 0x2b, H_RAX, H_RCX);
     emit_rm(e, true, 0x89, H_RCX, &slot_tag);
     emit_rm(e, true, 0x89, H_RAX, &slot_addend);
-    emit_insn(e,
-              &(struct host_insn){
-                  .w = true, .map = 1, .op = 0xab, .reg = reg, .mem = &used });
+    emit_insn(e, &(struct host_insn){
+                     .w = true, .map = 1, .op = 0xab, .reg = reg, .mem = &used });
     emit_mi(e, true, ALU_ADD, &fills, 1);
     emit_insn(e,
               &(struct host_insn){

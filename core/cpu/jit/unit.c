@@ -15,12 +15,18 @@
  * in one page, so any store into code of this page takes back its entry, and
  * unit_holds() looks again.
  *
+ * Code that may be written by its own unit is a special case: what is behind
+ * the store then may want flags that the old code did not.  So where the page
+ * tables allow stores to the unit's page, all flags are live behind each
+ * store but those to the stack.
+ *
  * In exact mode instructions are counted at the start of each block of a unit,
  * as the interpreter does, and it is left there if it may not be executed.
  */
 #include "cpu/decode.h"
 #include "cpu/interp/interp.h"
 #include "cpu/jit/translate.h"
+#include "cpu/mmu.h"
 #include "cpu/sync.h"
 
 /* --- what instructions do with the flags --------------------------------- */
@@ -52,24 +58,9 @@ uint32_t flags_killed(const struct x86_insn *i)
     return (row->fl_written | row->fl_undefined) & FL_ARITH;
 }
 
-/* Shifts by an immediate leave the flags only if the count is zero. */
-static bool shifts_for_sure(const struct x86_insn *i)
-{
-    const struct x86_row *row = &x86_rows[i->row];
-    bool shift = row->map == 0 && (row->opcode & 0xfe) == 0xc0;
-    bool twice = row->map == 1 && (row->opcode & 0xf7) == 0xa4;
-
-    return !row->vex && (shift || twice) && (i->imm & (i->osz == 8 ? 63 : 31));
-}
-
 uint32_t flags_read(const struct x86_insn *i)
 {
-    const struct x86_row *row = &x86_rows[i->row];
-
-    /* RCL and RCR count modulo nine or 17 if the operand is short */
-    if (shifts_for_sure(i) && (row->map == 1 || (row->ext & 6) != 2))
-        return 0;
-    return row->fl_read & FL_ARITH;
+    return x86_rows[i->row].fl_read & FL_ARITH;
 }
 
 /* --- the ways on from an instruction ------------------------------------- */
@@ -282,9 +273,27 @@ static bool extend(struct tr *t)
     return true;
 }
 
+/* By an operand, or an instruction that kills all flags anyway. */
+static bool stores(const struct x86_insn *i)
+{
+    switch (x86_rows[i->row].op[0].kind) {
+    case X86_OP_E:
+    case X86_OP_M:
+    case X86_OP_W:
+    case X86_OP_Q: return i->flags & X86_I_MEM;
+    case X86_OP_O:
+    case X86_OP_Y: return true;
+    default: return false;
+    }
+}
+
 static void liveness(struct tr *t)
 {
     uint32_t live = 0;
+    uint64_t base = t->cpu->fast[SEG_CS].base;
+    bool own =
+        mmu_may_write(t->cpu, t->cpu->code64 ? t->jb->rip
+                                             : (uint32_t)(base + t->jb->rip));
 
     t->live[t->count] = 0;
     for (unsigned n = t->jb->parts; n-- > 0;) {
@@ -298,6 +307,8 @@ static void liveness(struct tr *t)
         t->follow[k] = p->follow;
         live |= p->live_out;
         for (;; k--) {
+            if (own && stores(t->insn[k]))
+                live = FL_ARITH;
             t->live_after[k] = live;
             live = (live & ~flags_killed(t->insn[k])) | flags_read(t->insn[k]);
             if (t->jit->all_flags)
