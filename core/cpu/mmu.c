@@ -7,10 +7,16 @@
  * so that a matching tag means "allowed" and nothing is left to check.  A
  * write entry exists only when the dirty bit is set in the guest's page
  * table.  Large pages are entered as 4 KiB slices; the range they cover is
- * remembered so that INVLPG knows when it has to drop more than one entry.
+ * remembered so that INVLPG knows when it has to look for more than one entry.
  *
  * With CR4.PCIDE a few address spaces are kept, each with its own tables;
  * without it there is one.
+ *
+ * Where code is found by its linear address (chains, jump caches), that holds
+ * for one generation, which is in vcpu.key.  A new one begins only when a
+ * translation goes by which code was found in the present one: most INVLPG
+ * are for data.  Code of the kernel is in global pages, so its generation
+ * outlives writes of CR3.
  *
  * Source: Intel SDM volume 3A chapter 4.
  */
@@ -86,6 +92,51 @@ static bool space_alloc(struct tlb_space *s)
 }
 
 /* A fresh generation makes every chain and jump-cache entry stale. */
+static void code_renew(struct vcpu *cpu, struct code_pages *c)
+{
+    c->gen = ++cpu->gen_counter;
+    if (c->first > c->last)
+        return;
+    c->first = c->large_first = ~0ull;
+    c->last = c->large_last = 0;
+    memset(c->bits, 0, sizeof c->bits);
+}
+
+static uint64_t *code_word(struct code_pages *c, uint64_t page)
+{
+    return &c->bits[page >> 6 & 63];
+}
+
+/* Code was looked up in the page of lin. */
+static void code_note(struct code_pages *c, uint64_t lin, unsigned shift)
+{
+    uint64_t page = lin >> PAGE_SHIFT, mask;
+
+    *code_word(c, page) |= 1ull << (page & 63);
+    if (page < c->first)
+        c->first = page;
+    if (page > c->last)
+        c->last = page;
+    if (shift == PAGE_SHIFT)
+        return;
+    mask = (1ull << (shift - PAGE_SHIFT)) - 1;
+    if ((page & ~mask) < c->large_first)
+        c->large_first = page & ~mask;
+    if ((page | mask) > c->large_last)
+        c->large_last = page | mask;
+}
+
+/* The translation of lin goes. */
+static void code_drop(struct vcpu *cpu, struct code_pages *c, uint64_t lin)
+{
+    uint64_t page = lin >> PAGE_SHIFT;
+
+    if ((page >= c->first && page <= c->last &&
+         (*code_word(c, page) >> (page & 63) & 1)) ||
+        (page >= c->large_first && page <= c->large_last))
+        code_renew(cpu, c);
+}
+
 static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
 {
     for (unsigned m = 0; m < TLB_MODES; m++)
@@ -95,7 +146,11 @@ static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
         s->large_base = 1;
         s->large_mask = ~0ull;
     }
-    s->gen = ++cpu->gen_counter;
+    code_renew(cpu, &s->user);
+    if (!keep_global || cpu->kernel_local) {
+        code_renew(cpu, &cpu->kernel);
+        cpu->kernel_local = false;
+    }
     cpu->n_tlb_flushes++;
 }
 
@@ -151,7 +206,7 @@ void mmu_select(struct vcpu *cpu)
 
 static void key_update(struct vcpu *cpu)
 {
-    cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
+    mmu_key(cpu);
     mmu_select(cpu);
 }
 
@@ -205,6 +260,25 @@ void mmu_flush_nonglobal(struct vcpu *cpu)
     key_update(cpu);
 }
 
+/* All slices of the large page of lin, if it is one. */
+static void tlb_drop_large(struct tlb *t, uint64_t lin)
+{
+    for (unsigned k = 0; k < ACCESS_COUNT * TLB_ENTRIES / 64; k++) {
+        unsigned a = k / (TLB_ENTRIES / 64), w = k % (TLB_ENTRIES / 64);
+        uint64_t live = t->live[a][w];
+
+        for (; live; live &= live - 1) {
+            unsigned n = w * 64 + (unsigned)__builtin_ctzll(live);
+            unsigned shift = t->info[a][n].shift;
+
+            if (shift == PAGE_SHIFT || (t->e[a][n].tag ^ lin) >> shift)
+                continue;
+            t->e[a][n].tag = TLB_EMPTY(n);
+            t->live[a][w] &= ~(1ull << n % 64);
+        }
+    }
+}
+
 static void tlb_drop_page(struct tlb *t, uint64_t lin)
 {
     unsigned n = TLB_INDEX(lin);
@@ -220,21 +294,27 @@ static void tlb_drop_page(struct tlb *t, uint64_t lin)
 /* INVLPG drops global entries too, which any space may hold. */
 void mmu_flush_page(struct vcpu *cpu, uint64_t lin)
 {
+    bool some_large = false;
+
     for (unsigned n = 0; n < TLB_SPACES; n++) {
         struct tlb_space *s = &cpu->space[n];
+        bool large = (lin & s->large_mask) == s->large_base;
 
         if (!s->valid)
             continue;
-        if ((lin & s->large_mask) == s->large_base) {
-            space_clear(cpu, s, false);
-            slots_clear(cpu);
-            continue;
-        }
-        for (unsigned m = 0; m < TLB_MODES; m++)
+        for (unsigned m = 0; m < TLB_MODES; m++) {
             tlb_drop_page(s->mode[m], lin);
-        s->gen = ++cpu->gen_counter;
+            if (large)
+                tlb_drop_large(s->mode[m], lin);
+        }
+        some_large |= large;
+        code_drop(cpu, &s->user, lin);
     }
-    slots_drop_page(cpu, lin);
+    code_drop(cpu, &cpu->kernel, lin);
+    if (some_large)
+        slots_clear(cpu);
+    else
+        slots_drop_page(cpu, lin);
     key_update(cpu);
 }
 
@@ -283,6 +363,10 @@ void mmu_cr3_written(struct vcpu *cpu, bool keep)
         space_clear(cpu, s, false);
     } else if (!keep) {
         space_clear(cpu, s, true);
+    }
+    if (cpu->kernel_local) {
+        code_renew(cpu, &cpu->kernel);
+        cpu->kernel_local = false;
     }
     cpu->cur_space = s;
     slots_clear(cpu);
@@ -643,7 +727,8 @@ _Noreturn static void page_fault(struct vcpu *cpu, uint64_t lin,
 /* --- TLB fill ------------------------------------------------------------ */
 
 static void tlb_enter(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
-                      enum tlb_mode mode, uint64_t phys, bool global)
+                      enum tlb_mode mode, uint64_t phys, bool global,
+                      unsigned shift)
 {
     struct tlb *t = cpu->cur_space->mode[mode];
     unsigned n = TLB_INDEX(lin);
@@ -651,7 +736,9 @@ static void tlb_enter(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
     struct tlb_info *info = &t->info[access][n];
     uint64_t tag = lin & ~0xfffull;
 
-    *info = (struct tlb_info){ .phys = phys, .global = global };
+    *info = (struct tlb_info){ .phys = phys,
+                               .global = global,
+                               .shift = (uint8_t)shift };
     e->host = NULL;
     if (is_apic_page(cpu, phys)) {
         info->kind = TLB_APIC;
@@ -702,12 +789,13 @@ static bool tlb_is_free(const struct vcpu *cpu, uint64_t lin,
 static void walk_enter(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
                        enum tlb_mode mode, struct walk *w)
 {
+    unsigned shift = (unsigned)__builtin_ctzll(w->leaf_bytes);
     uint64_t phys = a20(cpu, w->phys);
 
     w->global &= (cpu->st.cr4 & CR4_PGE) != 0;
     if (w->leaf_bytes > PAGE_BYTES)
         note_large(cpu->cur_space, lin, w->leaf_bytes);
-    tlb_enter(cpu, lin, access, mode, phys, w->global);
+    tlb_enter(cpu, lin, access, mode, phys, w->global, shift);
     /*
      * Most pages that are read are written next, and the other way round; but
      * a page in use is not driven out for that, or a copy between places that
@@ -715,11 +803,11 @@ static void walk_enter(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
      */
     if (access == ACCESS_WRITE) {
         if (tlb_is_free(cpu, lin, ACCESS_READ, mode))
-            tlb_enter(cpu, lin, ACCESS_READ, mode, phys, w->global);
+            tlb_enter(cpu, lin, ACCESS_READ, mode, phys, w->global, shift);
     } else if (access == ACCESS_READ && (w->entry[w->levels - 1] & PTE_D) &&
                tlb_is_free(cpu, lin, ACCESS_WRITE, mode) &&
                walk_allowed(cpu, w, ACCESS_WRITE, mode)) {
-        tlb_enter(cpu, lin, ACCESS_WRITE, mode, phys, w->global);
+        tlb_enter(cpu, lin, ACCESS_WRITE, mode, phys, w->global, shift);
     }
 }
 
@@ -731,7 +819,8 @@ static void tlb_fill(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
 
     cpu->n_tlb_fills++;
     if (!(cpu->st.cr0 & CR0_PG)) {
-        tlb_enter(cpu, lin, access, mode, a20(cpu, lin & ~0xfffull), false);
+        tlb_enter(cpu, lin, access, mode, a20(cpu, lin & ~0xfffull), false,
+                  PAGE_SHIFT);
         return;
     }
     do {
@@ -772,6 +861,16 @@ bool mmu_refill(struct vcpu *cpu, uint64_t lin, unsigned access)
     return true;
 }
 
+static void note_code(struct vcpu *cpu, uint64_t lin, enum tlb_mode mode,
+                      const struct tlb_info *info)
+{
+    bool user = mode == TLB_USER;
+
+    code_note(user ? &cpu->cur_space->user : &cpu->kernel, lin, info->shift);
+    if (!user && !info->global)
+        cpu->kernel_local = true;
+}
+
 struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
                          enum tlb_mode mode)
 {
@@ -780,6 +879,8 @@ struct tlb_slot mmu_find(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
 
     if (((lin ^ t->e[access][n].tag) & ~TLB_SLOW) >= PAGE_BYTES)
         (cpu->fill ? cpu->fill : tlb_fill)(cpu, lin, access, mode);
+    if (access == ACCESS_EXEC)
+        note_code(cpu, lin, mode, &t->info[access][n]);
     return (struct tlb_slot){ &t->e[access][n], &t->info[access][n] };
 }
 

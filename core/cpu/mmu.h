@@ -60,6 +60,14 @@ bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys);
 /* Do the page tables allow a store there?  As mmu_peek(). */
 bool mmu_may_write(struct vcpu *cpu, uint64_t lin);
 
+/* cpu->key follows the mode and what was flushed. */
+static inline void mmu_key(struct vcpu *cpu)
+{
+    const struct code_pages *c =
+        cpu->cpl == 3 ? &cpu->cur_space->user : &cpu->kernel;
+
+    cpu->key = (uint64_t)c->gen << 32 | cpu->mode;
+}
 /* cpu->tlb follows CPL, EFLAGS.AC and the address space. */
 void mmu_select(struct vcpu *cpu);
 

@@ -65,7 +65,7 @@ static void code_update(struct vcpu *cpu)
     cpu->rip_mask = cpu->code64 ? ~0ull : 0xffffffffu;
     cpu->code_end = cpu->code64 ? ~0ull : (uint64_t)cs->limit + 1;
     cpu->sp_size = cpu->code64 ? 8 : cpu->st.seg[SEG_SS].attr & SEG_DB ? 4 : 2;
-    cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
+    mmu_key(cpu);
     mmu_select(cpu);
 }
 
@@ -93,7 +93,7 @@ static void mode_finish(struct vcpu *cpu)
          cpu->code_end <
              ((cpu->mode & MODE_CODE) == MODE_CODE32 ? 1ull << 32 : 0x10000)))
         cpu->mode |= MODE_NOJIT;
-    cpu->key = (uint64_t)cpu->cur_space->gen << 32 | cpu->mode;
+    mmu_key(cpu);
 }
 
 void mode_deny(struct vcpu *cpu)

@@ -55,6 +55,7 @@ struct tlb_info {
     uint64_t mem_page;
     uint8_t kind; /* enum tlb_kind */
     bool global;
+    uint8_t shift; /* of the page in the guest's tables */
 };
 
 enum tlb_kind { TLB_RAM, TLB_ROM, TLB_IO, TLB_APIC };
@@ -69,11 +70,23 @@ struct tlb {
     uint64_t live[ACCESS_COUNT][TLB_ENTRIES / 64]; /* entries in use */
 };
 
+/*
+ * Pages in which code was looked up since a generation began: chains, jump
+ * caches and links made in it rely on their translations and no others.  May
+ * say yes for more of them.
+ */
+struct code_pages {
+    uint32_t gen;
+    uint64_t first, last;             /* page numbers, first > last: none */
+    uint64_t large_first, large_last; /* covered by large pages */
+    uint64_t bits[64];                /* by the low bits of the number */
+};
+
 /* The TLBs of one address space; several are kept while PCIDs are on. */
 #define TLB_SPACES 4
 struct tlb_space {
     struct tlb *mode[TLB_MODES];
-    uint32_t gen; /* raised by each flush: chains, jump cache */
+    struct code_pages user; /* code of CPL 3 */
     uint16_t pcid;
     bool valid;
     uint64_t last_used;
@@ -201,7 +214,7 @@ struct vcpu {
     struct tlb *tlb;                  /* of the current space and mode */
     struct tlb *tlb_ac[2];            /* the same at CPL 0, by EFLAGS.AC */
     uint64_t rip_mask;                /* of the current code size */
-    uint64_t key;                     /* generation << 32 | mode bits */
+    uint64_t key; /* generation of the code << 32 | mode bits */
     uint32_t requests;                /* [any] REQ_* */
     uint32_t in_guest;                /* [any] see guest_enter() in sync.h */
     uint32_t flush_asked, flush_done; /* [any] tickets of REQ_TLB */
@@ -243,6 +256,8 @@ struct vcpu {
     tlb_fill_fn *fill; /* instead of the page tables, or NULL */
     void *fill_opaque;
     uint32_t gen_counter;
+    struct code_pages kernel; /* code of other levels, in every space */
+    bool kernel_local;        /* ... and some of it is not global */
     uint64_t space_clock;
     struct phys_entry (*phys)[PHYS_CACHE]; /* [0] read, [1] write */
     struct phys_range ranges[2][PHYS_RANGES];

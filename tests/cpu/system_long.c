@@ -284,6 +284,50 @@ TEST(invlpg_drops_all_of_a_large_page)
     guest_destroy(g);
 }
 
+/* Code that was found many times by its address is another when that leads
+ * elsewhere: RSI is called, before with INC EBX there, then INC ECX. */
+#define CALL_NINE_TIMES "mov $9,%edi; 1: call *%rsi; dec %edi; jnz 1b;"
+GUEST_CODE(code_invlpg, 64,
+           CALL_NINE_TIMES
+           "movl $0x31003,0x7180; invlpg 0x30fff; call *%rsi; hlt");
+GUEST_CODE(code_cr3, 64,
+           CALL_NINE_TIMES "movl $0x31003,0x7180; mov %cr3,%rax; mov %rax,%cr3;"
+                           "call *%rsi; hlt");
+GUEST_CODE(code_global, 64,
+           CALL_NINE_TIMES "movl $0x31103,0x7180; mov %cr3,%rax; mov %rax,%cr3;"
+                           "invlpg 0x30000; call *%rsi; hlt");
+GUEST_CODE(code_large, 64,
+           CALL_NINE_TIMES
+           "movl $0x83,0x6008; invlpg 0x3ff000; call *%rsi; hlt");
+
+static void check_code_moves(const uint8_t *code, size_t n, uint32_t from,
+                             uint32_t to, unsigned pte)
+{
+    static const uint8_t inc_ebx[] = { 0xff, 0xc3, 0xc3 };
+    static const uint8_t inc_ecx[] = { 0xff, 0xc1, 0xc3 };
+    struct guest *g = start(code, n);
+
+    guest_load(g, from, inc_ebx, sizeof inc_ebx);
+    guest_load(g, to, inc_ecx, sizeof inc_ecx);
+    guest_write64(g, 0x7180, 0x30000 | pte);
+    g->st->cr4 |= CR4_PGE;
+    guest_settle(g);
+    g->st->gpr[RBX] = g->st->gpr[RCX] = 0;
+    g->st->gpr[RSI] = from;
+    CHECK_EQ(guest_run(g, 1000), ACCEL_HALTED);
+    CHECK_EQ(g->st->gpr[RBX], 9);
+    CHECK_EQ(g->st->gpr[RCX], 1);
+    guest_destroy(g);
+}
+
+TEST(code_goes_with_its_translation)
+{
+    check_code_moves(GUEST_BYTES(code_invlpg), 0x30000, 0x31000, 3);
+    check_code_moves(GUEST_BYTES(code_cr3), 0x30000, 0x31000, 3);
+    check_code_moves(GUEST_BYTES(code_global), 0x30000, 0x31000, 0x103);
+    check_code_moves(GUEST_BYTES(code_large), 0x212340, 0x12340, 3);
+}
+
 /* PCID 1 and 2 map 30000h differently; bit 63 keeps what is cached. */
 GUEST_CODE(pcid, 64,
            "mov $0x4001,%eax; mov %rax,%cr3; mov 0x30000,%esi;"
@@ -353,6 +397,44 @@ TEST(invpcid_types)
     guest_destroy(g);
 }
 
+/* REP MOVS goes on in the third page, which is not there. */
+GUEST_CODE(rep_fault, 64, "rep movsb; hlt");
+TEST(rep_movs_faults_in_its_middle)
+{
+    struct guest *g = start(GUEST_BYTES(rep_fault));
+
+    for (unsigned n = 0; n < 0x300; n++)
+        g->ram[0x30f00 + n] = (uint8_t)(n * 7);
+    guest_write64(g, GUEST_PT + 0x36 * 8, 0);
+    g->st->gpr[RSI] = 0x30f00;
+    g->st->gpr[RDI] = 0x35f80;
+    g->st->gpr[RCX] = 0x200;
+    guest_expect(g, EXC_PF);
+    CHECK_EQ(g->st->cr2, 0x36000);
+    CHECK_EQ(g->st->gpr[RCX], 0x180);
+    CHECK_EQ(g->st->gpr[RSI], 0x30f80);
+    CHECK_EQ(g->st->gpr[RDI], 0x36000);
+    CHECK(!memcmp(g->ram + 0x35f80, g->ram + 0x30f00, 0x80));
+    guest_destroy(g);
+}
+
+/* A page fault inside translated code: all is as before the instruction. */
+GUEST_CODE(late_fault, 64,
+           "mov $0x30000,%esi; mov $0x11,%eax;"
+           "1: add $0x100,%esi; mov %eax,(%rsi); inc %eax; jmp 1b");
+TEST(a_fault_after_many_accesses)
+{
+    struct guest *g = start(GUEST_BYTES(late_fault));
+
+    guest_write64(g, GUEST_PT + 0x34 * 8, 0);
+    guest_expect(g, EXC_PF);
+    CHECK_EQ(g->st->cr2, 0x34000);
+    CHECK_EQ(g->st->gpr[RSI], 0x34000);
+    CHECK_EQ(g->st->gpr[RAX], 0x11 + 0x3f);
+    CHECK_EQ(guest_read32(g, 0x33f00), 0x11 + 0x3e);
+    guest_destroy(g);
+}
+
 /* --- interrupts and shadows ---------------------------------------------- */
 
 GUEST_CODE(sti_hlt, 64, "sti; inc %eax; inc %ebx; hlt");
@@ -368,6 +450,18 @@ TEST(sti_lets_one_instruction_pass)
     guest_expect(g, 0x50);
     CHECK_EQ(g->st->gpr[RAX], 1);
     CHECK_EQ(g->st->gpr[RBX], 0);
+    guest_destroy(g);
+}
+
+GUEST_CODE(sti_nop_cli, 64, "sti; nop; cli; inc %eax; hlt");
+TEST(sti_nop_cli_lets_an_interrupt_in)
+{
+    struct guest *g = start(GUEST_BYTES(sti_nop_cli));
+
+    guest_enable_apic(g);
+    apic_deliver(&g->vm, 0, false, 0, 0x50, false);
+    guest_expect(g, 0x50);
+    CHECK_EQ(guest_stack(g, 0), GUEST_CODE_AT + 2);
     guest_destroy(g);
 }
 

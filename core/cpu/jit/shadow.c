@@ -150,7 +150,7 @@ void shadow_free(struct shadow *s)
 void shadow_begin(struct vcpu *cpu, struct shadow *s)
 {
     s->real = cpu->cur_space;
-    s->space.gen = s->real->gen;
+    s->space.user = s->real->user;
     s->stop = STOP_NONE;
     s->walking = false;
     cpu->cur_space = &s->space;
