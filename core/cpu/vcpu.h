@@ -230,6 +230,8 @@ struct vcpu {
     struct jit *jit;     /* NULL: no translation */
     bool failed;         /* run() ends with ACCEL_ERROR */
     uint64_t jit_tmp;    /* an emitter's third scratch register */
+    uint64_t jit_base;   /* host RSP at jit_execute(), see runtime.c ... */
+    uint64_t jit_floor;  /* ... and how far down calls may bring it */
     uint32_t jit_flags;  /* guest flags, packed (interp/flags.h) */
     uint32_t host_mxcsr; /* of the emulator's own code */
     uint8_t vec_live;    /* VEC_LIVE_* */
@@ -299,8 +301,8 @@ struct vcpu {
     uint32_t msr_reported[32];
     char ud_reported[16][49];
 
-    uint64_t slot_tag[SLOTS];    /* linear page, or SLOT_EMPTY */
-    uint64_t slot_addend[SLOTS]; /* host page - linear page */
+    uint64_t slot_tag[SLOTS];       /* linear page, or SLOT_EMPTY */
+    uint64_t slot_addend[SLOTS];    /* host page - linear page */
     uint64_t slot_used[SLOTS / 64]; /* those that are not empty */
     /* filled with the rights that EFLAGS.AC gives the kernel for a while */
     uint32_t slot_ac[SLOTS_AC];

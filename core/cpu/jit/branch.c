@@ -6,6 +6,20 @@
  * target has code.  Others go through the jump table of the vCPU, by the low
  * bits of the target; a miss lets the interpreter do the instruction and
  * finds the block in C.
+ *
+ * A guest call is a host call, too, if nobody needs the flags behind it.  It
+ * leaves a frame on the host's stack, the guest's return address and the
+ * host's; a guest return that finds its address in the frame returns by it.
+ * So the host's processor knows where it goes, and the unit of the caller goes
+ * on.  Other frames may be in between (calls that did not return, or returned
+ * by the interpreter), so a few are looked at; if it is in none the jump table
+ * has the way.
+ *
+ * A frame is as good as the code that it leads to, which is nobody's entry
+ * and so cannot be taken back.  Therefore all frames are dropped whenever code
+ * leads out, and when the handler of an instruction leads elsewhere: then the
+ * mode or translations may have changed.  A store into code leads out.  The
+ * stack is not endless: units with such calls look how deep it is.
  */
 #include "cpu/interp/interp.h"
 #include "cpu/jit/translate.h"
@@ -58,8 +72,10 @@ void exit_found(struct tr *t)
 
     if (live_after(t))
         flags_back(t);
-    emit_insn(&t->e, &(struct host_insn){ .op = 0xff, .reg = 4, .mem = &code });
-    t->ended = true;
+    emit_insn(&t->e, &(struct host_insn){ .op = 0xff,
+                                          .reg = t->paired[t->k] ? 2 : 4,
+                                          .mem = &code });
+    t->ended = !t->paired[t->k];
 }
 
 static bool jump_known(struct tr *t, enum host_cc cc)
@@ -82,6 +98,35 @@ static bool jump_known(struct tr *t, enum host_cc cc)
         return t->keep = true;
     if (cc != CC_ALWAYS)
         exit_to(t, CC_ALWAYS, t->next);
+    t->ended = true;
+    return true;
+}
+
+/* The frame of a call, next to the host's own return address. */
+static void push_frame(struct tr *t)
+{
+    uint64_t back = t->next;
+
+    if ((uint64_t)(int32_t)back == back) {
+        emit8(&t->e, 0x68);
+        emit32(&t->e, (uint32_t)back);
+        return;
+    }
+    emit_mov_imm(&t->e, H_S0, back);
+    emit_insn(&t->e,
+              &(struct host_insn){ .op = 0x50, .plus_r = true, .rm = H_S0 });
+}
+
+/* Where the host comes back. */
+static bool after_call(struct tr *t)
+{
+    emit_lea(&t->e, true, H_RSP, H_RSP, 8);
+    t->in_host = t->in_state = false;
+    t->vec = 0;
+    t->called = true;
+    if (t->follow[t->k] == FOLLOW_NEXT)
+        return true;
+    exit_to(t, CC_ALWAYS, t->next);
     t->ended = true;
     return true;
 }
@@ -114,8 +159,14 @@ static bool call_known(struct tr *t)
     emit_sp_add(t, -(int32_t)n);
     if (t->follow[t->k] == FOLLOW_TARGET)
         return t->keep = true;
+    if (t->paired[t->k])
+        push_frame(t);
     if (live_after(t))
         flags_back(t);
+    if (t->paired[t->k]) {
+        exit_by_call(t, target);
+        return after_call(t);
+    }
     exit_to(t, CC_ALWAYS, target);
     t->ended = true;
     return true;
@@ -125,6 +176,21 @@ static void zero_extend16(struct tr *t)
 {
     emit_insn(&t->e, &(struct host_insn){
                          .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
+}
+
+/* Target in S0.  Goes there if it is in a frame. */
+static void return_by_frame(struct tr *t, int32_t pop)
+{
+    struct host_mem top = { H_RSP, H_NONE, 0, false, 8 };
+    uint8_t *rel;
+
+    emit_rm(&t->e, true, 0x3b, H_S0, &top);
+    rel = emit_jcc(&t->e, CC_NE);
+    emit_sp_add(t, pop);
+    emit8(&t->e, 0xc3);
+    emit_patch(rel, t->e.p);
+    emit_mov_imm(&t->e, H_S1, (uint64_t)pop);
+    emit_call_to(&t->e, t->jit->frames[t->sp_size == 8]);
 }
 
 static void return_to_caller(struct tr *t)
@@ -142,6 +208,8 @@ static void return_to_caller(struct tr *t)
     emit_rm(&t->e, n == 8, 0x8b, H_S0, &m);
     if (n == 2)
         zero_extend16(t);
+    if (!t->jit->all_flags && n == t->sp_size && n != 2 && (t->bits == 64 || t->flat))
+        return_by_frame(t, (int32_t)n + extra);
     find_target(t, s);
     emit_sp_add(t, (int32_t)n + extra);
     exit_found(t);
@@ -199,9 +267,11 @@ static bool call_indirect(struct tr *t)
     fault_note(t, s);
     emit_rm(&t->e, n == 8, 0x89, H_S0, &m);
     emit_sp_add(t, -(int32_t)n);
+    if (t->paired[t->k])
+        push_frame(t);
     emit_load(&t->e, true, H_S1, tmp);
     exit_found(t);
-    return true;
+    return !t->paired[t->k] || after_call(t);
 }
 
 /* LOOP and JRCXZ exist on the host with the same flags; the address size
@@ -236,6 +306,15 @@ bool branch_goes_on(const struct x86_insn *i)
         return true;
     return row->jit == X86_JIT_BRANCH && row->op[0].kind == X86_OP_J &&
            (row->map == 1 || (row->opcode & 0xfc) != 0xe0);
+}
+
+bool branch_is_call(const struct x86_insn *i)
+{
+    const struct x86_row *row = &x86_rows[i->row];
+
+    return row->jit == X86_JIT_BRANCH && row->map == 0 &&
+           (row->opcode == 0xe8 ||
+            (row->opcode == 0xff && (i->modrm >> 3 & 7) == 2));
 }
 
 bool emit_branch(struct tr *t)

@@ -63,6 +63,7 @@ struct jit_part {
     uint8_t first;     /* number of its first instruction */
     uint8_t follow;    /* enum follow */
     uint8_t vec;       /* DENY_*: what was looked for up to here */
+    bool paired;       /* ends in a call that returns behind itself */
 };
 
 /* A translated unit. */
@@ -103,6 +104,7 @@ struct jit {
     const uint8_t *enter, *leave, *slow, *vec_enter; /* rw */
     const uint8_t *fill[2][2]; /* by window register, write */
     unsigned slot_next;
+    const uint8_t *frames[2]; /* returns by a frame; 32 and 64 bits */
     struct jit_link *pending; /* the way out of the last run */
     struct block *interpret;  /* this block once by the interpreter */
 

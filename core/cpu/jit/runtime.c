@@ -162,7 +162,9 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
         window_missed(cpu, jb);
     if (what & SLOW_ROW)
         cpu->jit->fallback[unit_insn(jb, last - 1)->row]++;
-    stays = !undone && cpu->st.rip == at && cpu->key == key && !jb->patched;
+    /* frames may lead to code that was written */
+    stays = !undone && cpu->st.rip == at && cpu->key == key && !jb->patched &&
+            !(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) & REQ_CODE);
     if (what & SLOW_END) {
         cpu->jit->n_ends++;
         if (!mxcsr_masked(cpu))
@@ -336,9 +338,26 @@ static void push_pop(struct emit *e, unsigned op, unsigned reg)
                      .op = (uint8_t)op, .plus_r = true, .rm = (uint8_t)reg });
 }
 
+/*
+ * The host's stack while code runs: what jit_execute() left, vcpu.jit_base,
+ * FRAMES_EMPTY frames that are none, those of the guest's calls (branch.c).
+ * A frame is 16 bytes, so RSP is aligned as C wants it.  An empty frame has a
+ * return address that is no use to the guest; if it does go there, it leaves.
+ */
+#define FRAMES_EMPTY     4
+#define FRAME_BYTES      16
+#define STACK_FOR_FRAMES (128 << 10)
+
+static void emit_frames_drop(struct emit *e)
+{
+    emit_load(e, true, H_RSP, offsetof(struct vcpu, jit_base));
+    emit_lea(e, true, H_RSP, H_RSP, -FRAMES_EMPTY * FRAME_BYTES);
+}
+
 /* Back to jit_execute() with what is in RAX. */
 static void emit_return(struct emit *e)
 {
+    emit_load(e, true, H_RSP, offsetof(struct vcpu, jit_base));
     emit_lea(e, true, H_RSP, H_RSP, 8);
     for (unsigned n = PUSHED; n-- > 0;)
         push_pop(e, 0x58, pushed[n]);
@@ -347,13 +366,54 @@ static void emit_return(struct emit *e)
 
 static void emit_enter(struct jit *j, struct emit *e)
 {
+    const uint8_t *nowhere = e->p + j->rx;
+
+    /* an empty frame: S0 is rip */
+    emit_store(e, true, H_S0, offsetof(struct vcpu, st.rip));
+    emit_mov_imm(e, H_S0, 0);
+    emit_jmp_to(e, j->leave);
     j->enter = e->p;
     for (unsigned n = 0; n < PUSHED; n++)
         push_pop(e, 0x50, pushed[n]);
     emit_lea(e, true, H_RSP, H_RSP, -8);
+    emit_store(e, true, H_RSP, offsetof(struct vcpu, jit_base));
+    emit_mov_imm(e, H_S0, (uint64_t)(uintptr_t)nowhere);
+    for (unsigned n = 0; n < FRAMES_EMPTY; n++) {
+        emit8(e, 0x6a); /* push -1 */
+        emit8(e, 0xff);
+        push_pop(e, 0x50, H_S0);
+    }
+    emit_lea(e, true, H_S0, H_RSP, -STACK_FOR_FRAMES);
+    emit_store(e, true, H_S0, offsetof(struct vcpu, jit_floor));
     emit_rr(e, true, 0x8b, H_S1, H_RDI);
     load_registers(e);
     emit_rr(e, false, 0xff, 4, H_S1);
+}
+
+/*
+ * Called by a return whose address, S0, is not in the last frame.  If it is
+ * in one of the next the code there goes on, with S1 added to the guest's RSP.
+ */
+static void emit_frames(struct jit *j, struct emit *e, bool w)
+{
+    struct host_mem sp = { H_SP, H_S1, 0, false, 0 };
+    uint8_t *rel[FRAMES_EMPTY];
+
+    j->frames[w] = e->p;
+    for (int n = 1; n < FRAMES_EMPTY; n++) {
+        struct host_mem m = { H_RSP, H_NONE, 0, false,
+                              8 + n * FRAME_BYTES + 8 };
+
+        emit_rm(e, true, 0x3b, H_S0, &m);
+        rel[n] = emit_jcc(e, CC_E);
+    }
+    emit8(e, 0xc3);
+    for (int n = 1; n < FRAMES_EMPTY; n++) {
+        emit_patch(rel[n], e->p);
+        emit_lea(e, true, H_RSP, H_RSP, 8 + n * FRAME_BYTES);
+        emit_rm(e, w, 0x8d, H_SP, &sp);
+        emit8(e, 0xc3);
+    }
 }
 
 static void emit_leave(struct jit *j, struct emit *e)
@@ -403,11 +463,10 @@ static void emit_slow(struct jit *j, struct emit *e, struct vcpu *cpu)
     emit8(e, 0xc3);
     label(e, away);
     emit_rr(e, true, 0x8b, H_S1, H_RAX);
-    emit_lea(e, true, H_RSP, H_RSP, 8);
+    emit_frames_drop(e);
     load_registers(e);
     emit_rr(e, false, 0xff, 4, H_S1);
     label(e, leave);
-    emit_lea(e, true, H_RSP, H_RSP, 8);
     emit_mov_imm(e, H_RAX, 0);
     emit_return(e);
 }
@@ -520,8 +579,9 @@ static void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu,
     emit_rr(e, true, 0x2b, H_RAX, H_RCX);
     emit_rm(e, true, 0x89, H_RCX, &slot_tag);
     emit_rm(e, true, 0x89, H_RAX, &slot_addend);
-    emit_insn(e, &(struct host_insn){
-                     .w = true, .map = 1, .op = 0xab, .reg = reg, .mem = &used });
+    emit_insn(e,
+              &(struct host_insn){
+                  .w = true, .map = 1, .op = 0xab, .reg = reg, .mem = &used });
     emit_mi(e, true, ALU_ADD, &fills, 1);
     emit_insn(e,
               &(struct host_insn){
@@ -684,8 +744,10 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
     j->data_end = j->data + JIT_DATA_BYTES;
     cpu->host_mxcsr = MXCSR_DEFAULT;
     e.p = j->rw;
-    emit_enter(j, &e);
     emit_leave(j, &e);
+    emit_enter(j, &e);
+    emit_frames(j, &e, false);
+    emit_frames(j, &e, true);
     emit_slow(j, &e, cpu);
     emit_vec_enter(j, &e, cpu);
     for (unsigned n = 0; n < 4; n++)

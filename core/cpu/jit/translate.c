@@ -311,13 +311,26 @@ void exit_to(struct tr *t, enum host_cc cc, uint64_t rip)
     struct stub *s;
 
     if (rip == t->jb->rip) {
-        emit_patch(emit_jcc(&t->e, cc), t->loop);
+        emit_patch(emit_jcc(&t->e, cc), t->called ? t->jb->code : t->loop);
         return;
     }
     s = stub_new(t, STUB_LINK);
     s->link = link_new(t, t->k, rip);
     stub_jcc(t, s, cc);
     s->link->site = s->rel[0];
+}
+
+void exit_by_call(struct tr *t, uint64_t rip)
+{
+    struct stub *s;
+
+    if (rip == t->jb->rip) {
+        emit_call_to(&t->e, t->jb->code);
+        return;
+    }
+    s = stub_new(t, STUB_LINK);
+    s->link = link_new(t, t->k, rip);
+    s->rel[s->rels++] = s->link->site = emit_call(&t->e);
 }
 
 /* --- a unit -------------------------------------------------------------- */
@@ -384,6 +397,7 @@ static void vec_check(struct tr *t, struct jit_part *p)
 static void prologue(struct tr *t)
 {
     struct host_mem requests = state_mem(offsetof(struct vcpu, requests));
+    struct host_mem floor = state_mem(offsetof(struct vcpu, jit_floor));
     bool poll = t->exact || !unit_goes_forward(t);
     struct stub *out;
 
@@ -407,6 +421,10 @@ static void prologue(struct tr *t)
         t->loop = t->e.p;
     emit_mi(&t->e, false, ALU_CMP, &requests, 0);
     stub_jcc(t, out, CC_NE);
+    if (unit_calls(t)) {
+        emit_rm(&t->e, true, 0x3b, H_RSP, &floor);
+        stub_jcc(t, out, CC_B);
+    }
     /* last: who leaves before has executed nothing */
     if (t->exact)
         count_insns(t, out, t->jb->b->count);

@@ -107,12 +107,14 @@ struct tr {
     uint8_t *slow_tail;
     const uint8_t *loop; /* where a jump to the start goes */
     bool ended;          /* an emitter left the unit */
+    bool called;         /* it has come back from a call */
 
     /* the unit, see unit.c */
     unsigned count;
     const struct x86_insn *insn[UNIT_INSNS];
     uint64_t at[UNIT_INSNS];       /* rip of each */
     uint8_t follow[UNIT_INSNS];    /* enum follow: how it goes on */
+    bool paired[UNIT_INSNS];       /* a call with a host frame */
     uint32_t live[UNIT_INSNS + 1]; /* flags that are live before each */
     uint32_t live_after[UNIT_INSNS];
 
@@ -143,6 +145,8 @@ void unit_cut(struct tr *t, unsigned count);
 /* Do all ways out lead forward, to addresses known now?  Then a loop must
  * pass through another unit. */
 bool unit_goes_forward(const struct tr *t);
+/* Are there calls with host frames? */
+bool unit_calls(const struct tr *t);
 /* Instruction k, and the part in which it is. */
 const struct x86_insn *unit_insn(const struct jit_block *jb, unsigned k);
 const struct jit_part *unit_part(const struct jit_block *jb, unsigned k);
@@ -182,6 +186,8 @@ void use_handler(struct tr *t);
 void end_by_handler(struct tr *t);
 /* Leaves the unit for rip, by a jump on cc. */
 void exit_to(struct tr *t, enum host_cc cc, uint64_t rip);
+/* The same by a host call, so that somebody may come back behind it. */
+void exit_by_call(struct tr *t, uint64_t rip);
 /* Target in S0, flags not the host's: S1 becomes the entry, or to the stub */
 void find_target(struct tr *t, struct stub *miss);
 void exit_found(struct tr *t);
@@ -239,8 +245,9 @@ bool emit_string(struct tr *t);  /* string.c */
 bool emit_system(struct tr *t);  /* system.c */
 /* Can the unit go on at a known address behind this instruction? */
 bool branch_goes_on(const struct x86_insn *i); /* branch.c */
-unsigned vec_needs(const struct x86_insn *i);  /* alu.c: DENY_* */
-void emit_bit_mem(struct tr *t);               /* bits.c */
+bool branch_is_call(const struct x86_insn *i);
+unsigned vec_needs(const struct x86_insn *i); /* alu.c: DENY_* */
+void emit_bit_mem(struct tr *t);              /* bits.c */
 unsigned vector_needs(const struct x86_row *row);
 bool emit_vector(struct tr *t); /* vector.c */
 unsigned x87_needs(const struct x86_insn *i);

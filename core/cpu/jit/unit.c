@@ -4,11 +4,14 @@
  *
  * A unit begins with a block and goes on through others of the same page, the
  * way that the program seems to go: over a branch that is not taken, to the
- * target of one that is, of a jump or of a call.  Only blocks that have run
+ * target of one that is, or of a jump.  Only blocks that have run
  * are added, so what is cold is not translated, and at a branch the side
  * that has run more often is taken.  The other one is a way out in the middle.
  * No block is in a unit twice, but many may be in several units: loops get one
  * of their own because their head is jumped to.
+ *
+ * Behind a call a unit goes on where it returns to (branch.c), if the flags
+ * are dead there.
  *
  * A unit hangs on its first block.  It is valid as long as all its blocks
  * are, and what was assumed of the flags at its ways out holds; all that is
@@ -168,6 +171,11 @@ static uint32_t live_out(struct vcpu *cpu, const struct jit_part *p,
     return live;
 }
 
+static uint32_t live_behind(struct vcpu *cpu, const struct jit_part *p)
+{
+    return live_at(cpu, p->b, p->b->host + p->b->bytes);
+}
+
 const struct jit_part *unit_part(const struct jit_block *jb, unsigned k)
 {
     const struct jit_part *p = jb->part;
@@ -189,7 +197,7 @@ static bool part_holds(struct vcpu *cpu, const struct jit_part *p)
     const struct x86_insn *i = &p->b->insn[p->b->count - 1];
     uint32_t live;
 
-    if (!blocks_same(cpu, p->b))
+    if (!blocks_same(cpu, p->b) || (p->paired && live_behind(cpu, p)))
         return false;
     live = live_out(cpu, p, i, p->rip + p->b->bytes, p->follow);
     return p->live_out == FL_ARITH || !(live & ~p->live_out);
@@ -245,6 +253,18 @@ static void add(struct tr *t, struct block *b, uint64_t rip)
     }
 }
 
+/*
+ * Shall the call at the end of a part come back behind itself, see branch.c?
+ * It would not bring the flags.
+ */
+static bool is_paired(struct tr *t, const struct jit_part *p,
+                      const struct x86_insn *i)
+{
+    return !t->jit->all_flags && branch_is_call(i) && (t->bits == 64 || t->flat) &&
+           t->sp_size != 2 && i->osz == t->sp_size &&
+           (i->opcode != 0xe8 || i->imm) && !live_behind(t->cpu, p);
+}
+
 /* Goes on behind the last part, if there is a way. */
 static bool extend(struct tr *t)
 {
@@ -255,7 +275,10 @@ static bool extend(struct tr *t)
     struct block *b_next = NULL, *b_target = NULL;
 
     p->follow = FOLLOW_NONE;
-    if (t->jb->parts == UNIT_PARTS || !branch_goes_on(i))
+    p->paired = is_paired(t, p, i);
+    if (p->paired)
+        w = (struct ways){ .next = true };
+    if (t->jb->parts == UNIT_PARTS || (!p->paired && !branch_goes_on(i)))
         return false;
     if (w.next)
         b_next = candidate(t, p, next);
@@ -305,7 +328,8 @@ static void liveness(struct tr *t)
                           : live_out(t->cpu, p, t->insn[k],
                                      p->rip + p->b->bytes, p->follow);
         t->follow[k] = p->follow;
-        live |= p->live_out;
+        t->paired[k] = p->paired;
+        live = p->paired ? p->live_out : live | p->live_out;
         for (;; k--) {
             if (own && stores(t->insn[k]))
                 live = FL_ARITH;
@@ -343,6 +367,14 @@ void unit_cut(struct tr *t, unsigned count)
         jb->parts--;
 }
 
+bool unit_calls(const struct tr *t)
+{
+    for (unsigned n = 0; n < t->jb->parts; n++)
+        if (t->jb->part[n].paired)
+            return true;
+    return false;
+}
+
 bool unit_goes_forward(const struct tr *t)
 {
     for (unsigned n = 0; n < t->jb->parts; n++) {
@@ -350,7 +382,7 @@ bool unit_goes_forward(const struct tr *t)
         const struct x86_insn *i = &p->b->insn[p->b->count - 1];
         struct ways w = ways_of(i);
 
-        if (w.other || (i->flags & (X86_I_REP | X86_I_REPNE)) ||
+        if (w.other || p->paired || (i->flags & (X86_I_REP | X86_I_REPNE)) ||
             (w.target && ((int64_t)i->imm < 0 || i->osz < 4)))
             return false;
     }
