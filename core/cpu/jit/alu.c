@@ -190,24 +190,131 @@ static void with_high(struct tr *t, struct host_insn *h, struct stub *stub,
     emit_rr(&t->e, true, 0x87, H_S1, m.base);
 }
 
+/* Does the row write general registers that are not among its operands? */
+static bool writes_implied(const struct x86_row *row)
+{
+    unsigned op = row->opcode;
+
+    switch (row->map) {
+    case 0:
+        if ((op & 0xfe) == 0xf6)
+            return row->ext >= 4;
+        return !(op < 0x98 || (op & 0xfe) == 0xa8 || (op & 0xf0) == 0xb0 ||
+                 (op & 0xf8) == 0xc0 || (op & 0xfc) == 0xd0 || op >= 0xfe);
+    case 1:
+        return op < 0x10 || (op & 0xf0) == 0x20 ? (op & 0xf8) != 0x28
+               : op >= 0x30 && op < 0x38
+                   ? true
+                   : op == 0xb0 || op == 0xb1 || op == 0xc7 || op == 0xa2;
+    default: return row->map == 3 && (op & 0xfc) == 0x60;
+    }
+}
+
+/*
+ * The general registers that a verbatim instruction writes, as bits.
+ * Operands that are only read count as written where that is not sure.
+ */
+static uint32_t gprs_written(const struct tr *t, const struct shape *s)
+{
+    const struct x86_insn *i = t->i;
+    const struct x86_row *row = t->row;
+    unsigned op0 = row->op[0].kind;
+    bool xchg = row->map == 0 && ((row->opcode & 0xfe) == 0x86 ||
+                                  (row->opcode & 0xf8) == 0x90);
+    /* MOV, the ALU group, MOVZX and so on write the first one only */
+    bool first = !row->vex && !xchg && (row->map == 0 || op0 == X86_OP_G);
+    bool read = is_read_only(row) &&
+                !(op0 == X86_OP_G && !strcmp(row->mnemonic, "imul"));
+    uint32_t written = writes_implied(row) ? 0xf : 0;
+
+    for (unsigned n = 0; n < X86_MAX_OPERANDS; n++) {
+        const struct x86_operand *op = &row->op[n];
+
+        if (n == 0 ? read : first)
+            continue;
+        if (op->kind == X86_OP_G)
+            written |= 1u << (s->high && i->reg < 8 ? i->reg & 3 : i->reg);
+        if (op->kind == X86_OP_R || op->kind == X86_OP_Z ||
+            (op->kind == X86_OP_E && !(i->flags & X86_I_MEM)))
+            written |= 1u << (s->high && i->rm < 8 ? i->rm & 3 : i->rm);
+        if (op->kind == X86_OP_B)
+            written |= 1u << i->vvvv;
+        if (op->kind == X86_OP_GPR)
+            written |= 1u << op->reg;
+    }
+    return written;
+}
+
+/* Guest registers that are in the state, for the time of an instruction. */
+struct homes {
+    unsigned count;
+    uint8_t guest[2]; /* in S0, S1 */
+    bool load[2], store[2];
+    struct host_mem rm; /* one that is only read can stay there */
+};
+
+/* Where the encoding has the first operand. */
+static const uint8_t *destination(const struct tr *t, const struct host_insn *h)
+{
+    unsigned kind = t->row->op[0].kind;
+
+    return kind == X86_OP_G ? &h->reg
+           : kind == X86_OP_E || kind == X86_OP_Z ? &h->rm
+                                                  : NULL;
+}
+
+/* Does the instruction write all of its first operand, and not read it? */
+static bool overwrites(const struct tr *t)
+{
+    const struct x86_row *row = t->row;
+    unsigned op = row->opcode;
+
+    if (row->vex || t->i->osz < 4)
+        return false;
+    if (row->map == 0)
+        return op == 0x89 || op == 0x8b || op == 0xc7 || op == 0x63 ||
+               (op & 0xf8) == 0xb8;
+    return row->map == 1 &&
+           (op == 0xb6 || op == 0xb7 || op == 0xbe || op == 0xbf);
+}
+
+/* A register operand that is read, as a memory operand in the state. */
+static bool stays_in_state(const struct tr *t, const struct shape *s,
+                           uint32_t written)
+{
+    const struct x86_insn *i = t->i;
+    const struct x86_row *row = t->row;
+    bool bits = row->map == 1 && ((row->opcode & 0xc7) == 0x83 ||
+                                  row->opcode == 0xba);
+
+    return s->has_rm && row->has_modrm && !row->plus_r && row->form == 0 &&
+           host_of[i->rm] == H_NONE && !(written >> i->rm & 1) && !bits &&
+           !(s->has_reg && i->reg == i->rm) &&
+           !(s->has_vvvv && i->vvvv == i->rm);
+}
+
 /* Registers of the instruction; false: more are in the state than there are
  * scratch registers. */
 static bool registers(struct tr *t, struct host_insn *h, const struct shape *s,
-                      bool in_mem, uint8_t home[2], unsigned *homes)
+                      bool in_mem, struct homes *homes)
 {
+    static const uint8_t tmp[2] = { H_S0, H_S1 };
+    uint32_t written = gprs_written(t, s);
     uint8_t *field[3];
-    unsigned n = 0, used = 0;
-    uint8_t tmp[2] = { H_S0, H_S1 };
+    unsigned n = 0;
 
     if (s->has_reg)
         field[n++] = &h->reg;
-    if (s->has_rm)
+    if (!in_mem && stays_in_state(t, s, written)) {
+        homes->rm = state_mem(gpr_at(t->i->rm));
+        h->mem = &homes->rm;
+    } else if (s->has_rm) {
         field[n++] = &h->rm;
+    }
     if (s->has_vvvv)
         field[n++] = &h->vvvv;
     for (unsigned k = 0; k < n; k++) {
-        unsigned guest = *field[k];
-        bool known = false;
+        unsigned guest = *field[k], x;
 
         if (s->high && guest < 8)
             continue; /* checked: as encoded */
@@ -215,20 +322,19 @@ static bool registers(struct tr *t, struct host_insn *h, const struct shape *s,
             *field[k] = host_of[guest];
             continue;
         }
-        for (unsigned x = 0; x < used; x++) {
-            if (home[x] == guest) {
-                *field[k] = tmp[x];
-                known = true;
-            }
+        for (x = 0; x < homes->count && homes->guest[x] != guest; x++)
+            ;
+        if (x == homes->count) {
+            if (x == (in_mem ? 1 : 2))
+                return false;
+            homes->guest[x] = (uint8_t)guest;
+            homes->store[x] = written >> guest & 1;
+            homes->count++;
         }
-        if (known)
-            continue;
-        if (used == (in_mem ? 1 : 2))
-            return false;
-        home[used] = (uint8_t)guest;
-        *field[k] = tmp[used++];
+        homes->load[x] |= !homes->store[x] || !overwrites(t) ||
+                          field[k] != destination(t, h);
+        *field[k] = tmp[x];
     }
-    *homes = used;
     return true;
 }
 
@@ -270,72 +376,18 @@ static bool is_possible(const struct tr *t, const struct shape *s)
     return row->jit == X86_JIT_COPY || row->jit == X86_JIT_COPYM;
 }
 
-static void load_homes(struct tr *t, const uint8_t home[2], unsigned homes)
+static void load_homes(struct tr *t, const struct homes *homes)
 {
-    for (unsigned x = 0; x < homes; x++)
-        emit_load(&t->e, true, x ? H_S1 : H_S0, gpr_at(home[x]));
+    for (unsigned x = 0; x < homes->count; x++)
+        if (homes->load[x])
+            emit_load(&t->e, true, x ? H_S1 : H_S0, gpr_at(homes->guest[x]));
 }
 
-static void store_homes(struct tr *t, const uint8_t home[2], unsigned homes)
+static void store_homes(struct tr *t, const struct homes *homes)
 {
-    for (unsigned x = 0; x < homes; x++)
-        emit_store(&t->e, true, x ? H_S1 : H_S0, gpr_at(home[x]));
-}
-
-/* Does the row write general registers that are not among its operands? */
-static bool writes_implied(const struct x86_row *row)
-{
-    unsigned op = row->opcode;
-
-    switch (row->map) {
-    case 0:
-        if ((op & 0xfe) == 0xf6)
-            return row->ext >= 4;
-        return !(op < 0x98 || (op & 0xfe) == 0xa8 || (op & 0xf0) == 0xb0 ||
-                 (op & 0xf8) == 0xc0 || (op & 0xfc) == 0xd0 || op >= 0xfe);
-    case 1:
-        return op < 0x10 || (op & 0xf0) == 0x20 ? (op & 0xf8) != 0x28
-               : op >= 0x30 && op < 0x38
-                   ? true
-                   : op == 0xb0 || op == 0xb1 || op == 0xc7 || op == 0xa2;
-    default: return row->map == 3 && (op & 0xfc) == 0x60;
-    }
-}
-
-/*
- * What a verbatim instruction does to the registers of windows.  Operands
- * that are only read count as written where that is not sure.
- */
-static void generic_written(struct tr *t, const struct shape *s)
-{
-    const struct x86_insn *i = t->i;
-    const struct x86_row *row = t->row;
-    unsigned op0 = row->op[0].kind;
-    bool xchg = row->map == 0 &&
-                ((row->opcode & 0xfe) == 0x86 || (row->opcode & 0xf8) == 0x90);
-    /* MOV, the ALU group, MOVZX and so on write the first one only */
-    bool first = !row->vex && !xchg && (row->map == 0 || op0 == X86_OP_G);
-    bool read = is_read_only(row) &&
-                !(op0 == X86_OP_G && !strcmp(row->mnemonic, "imul"));
-
-    for (unsigned n = 0; n < X86_MAX_OPERANDS; n++) {
-        const struct x86_operand *op = &row->op[n];
-
-        if (n == 0 ? read : first)
-            continue;
-        if (op->kind == X86_OP_G)
-            window_written(t, s->high && i->reg < 8 ? i->reg & 3 : i->reg);
-        if (op->kind == X86_OP_R || op->kind == X86_OP_Z ||
-            (op->kind == X86_OP_E && !(i->flags & X86_I_MEM)))
-            window_written(t, s->high && i->rm < 8 ? i->rm & 3 : i->rm);
-        if (op->kind == X86_OP_B)
-            window_written(t, i->vvvv);
-        if (op->kind == X86_OP_GPR)
-            window_written(t, op->reg);
-    }
-    if (writes_implied(row))
-        for (unsigned n = RAX; n <= RBX; n++)
-            window_written(t, n);
+    for (unsigned x = 0; x < homes->count; x++)
+        if (homes->store[x])
+            emit_store(&t->e, true, x ? H_S1 : H_S0, gpr_at(homes->guest[x]));
 }
 
 /* An immediate that is added to a register, in full width. */
@@ -358,18 +410,19 @@ static bool adds_constant(const struct tr *t, int64_t *delta)
 
 static void generic_effect(struct tr *t, const struct shape *s)
 {
+    uint32_t written = gprs_written(t, s);
     int64_t delta;
 
     if (adds_constant(t, &delta))
         window_added(t, t->i->rm, delta);
     else
-        generic_written(t, s);
+        for (; written; written &= written - 1)
+            window_written(t, (unsigned)__builtin_ctz(written));
     t->keep = true;
 }
 
 static bool memory_form(struct tr *t, struct host_insn *h,
-                        const struct shape *s, const uint8_t home[2],
-                        unsigned homes)
+                        const struct shape *s, const struct homes *homes)
 {
     unsigned n = x86_operand_bytes(s->mem, t->i);
     bool write = s->mem == &t->row->op[0] && !is_read_only(t->row);
@@ -384,7 +437,7 @@ static bool memory_form(struct tr *t, struct host_insn *h,
     m = emit_mem(t, stub, &r);
     if (flags_wanted(t))
         flags_back(t);
-    load_homes(t, home, homes);
+    load_homes(t, homes);
     if (s->high) {
         with_high(t, h, stub, &m);
     } else {
@@ -392,7 +445,7 @@ static bool memory_form(struct tr *t, struct host_insn *h,
         fault_note(t, stub);
         emit_insn(&t->e, h);
     }
-    store_homes(t, home, homes);
+    store_homes(t, homes);
     stub->resume = t->e.p;
     flags_done(t);
     generic_effect(t, s);
@@ -403,23 +456,22 @@ bool emit_generic(struct tr *t)
 {
     struct shape s = shape_of(t->i, t->row);
     struct host_insn h;
-    uint8_t home[2];
-    unsigned homes = 0;
+    struct homes homes = { .count = 0 };
 
     if (!is_possible(t, &s))
         return false;
     h = host_form(t, &s);
-    if (!registers(t, &h, &s, t->i->flags & X86_I_MEM, home, &homes))
+    if (!registers(t, &h, &s, t->i->flags & X86_I_MEM, &homes))
         return false;
     if (s.mem)
-        return memory_form(t, &h, &s, home, homes);
+        return memory_form(t, &h, &s, &homes);
     if (flags_wanted(t))
         flags_back(t);
-    load_homes(t, home, homes);
+    load_homes(t, &homes);
     emit_insn(&t->e, &h);
-    store_homes(t, home, homes);
+    store_homes(t, &homes);
     flags_done(t);
-    if (homes > 1)
+    if (homes.count > 1)
         window_close_reg(t, H_S1);
     generic_effect(t, &s);
     return true;

@@ -347,7 +347,7 @@ static bool covers(struct tr *t, struct window *w, const struct mem_ref *r)
         return covers_constant(t, w, r);
     if (r->base != w->ref.base || r->index != w->ref.index ||
         r->scale != w->ref.scale || r->seg != w->ref.seg ||
-        r->asz != w->ref.asz || (r->base == X86_NOREG && r->index == X86_NOREG))
+        r->asz != w->ref.asz)
         return false;
     if (!wider)
         return true;
