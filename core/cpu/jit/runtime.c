@@ -72,7 +72,7 @@ static uint64_t next_code(struct vcpu *cpu)
 }
 
 /* So often in so much time: a unit whose data lies across a page's end, or in
- * a page that is written slowly, is made again without shared checks. */
+ * a page that is written slowly, is made again with a way for this. */
 #define WINDOW_MISSES 2000u
 #define WINDOW_CYCLES 100000000u
 
@@ -84,9 +84,9 @@ static void window_missed(struct vcpu *cpu, struct jit_block *jb)
         jb->missed_since = now;
         jb->missed = 0;
     }
-    if (jb->missed++ < WINDOW_MISSES || jb->b->apart)
+    if (jb->missed++ < WINDOW_MISSES || jb->b->split)
         return;
-    jb->b->apart = true;
+    jb->b->split = true;
     cache_drop(jb->b, jb);
     cache_unlink(cpu->jit, jb);
 }

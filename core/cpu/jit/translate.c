@@ -56,9 +56,9 @@ static bool changes(const struct x86_insn *i)
     return (row->fl_written | row->fl_undefined) & FL_ARITH;
 }
 
-void flags_keep(struct tr *t)
+static void flags_save(struct tr *t)
 {
-    if (!t->live[t->k] || !t->in_host || t->in_state)
+    if (!t->in_host || t->in_state)
         return;
     emit_rr(&t->e, true, 0x8b, H_S0, H_RAX);
     emit8(&t->e, 0x9f); /* lahf */
@@ -66,6 +66,12 @@ void flags_keep(struct tr *t)
     emit_store(&t->e, false, H_RAX, offsetof(struct vcpu, jit_flags));
     emit_rr(&t->e, true, 0x8b, H_RAX, H_S0);
     t->in_state = true;
+}
+
+void flags_keep(struct tr *t)
+{
+    if (t->live[t->k])
+        flags_save(t);
 }
 
 void flags_lost(struct tr *t)
@@ -121,6 +127,7 @@ struct stub *stub_new(struct tr *t, enum stub_kind kind)
 void stub_jcc(struct tr *t, struct stub *s, enum host_cc cc)
 {
     s->rel[s->rels++] = emit_jcc(&t->e, cc);
+    s->in_state = t->in_state;
 }
 
 struct stub *stub_slow(struct tr *t)
@@ -174,6 +181,65 @@ static void emit_fill(struct tr *t, struct stub *s)
     emit_jmp_to(&t->e, s->check);
 }
 
+static void one_insn(struct tr *t);
+
+static void at_insn(struct tr *t, unsigned k)
+{
+    t->k = k;
+    t->i = t->insn[k];
+    t->row = &x86_rows[t->i->row];
+    t->next = t->at[k] + t->i->len;
+}
+
+/* Can the instructions of a stub be emitted once more, access by access? */
+static bool can_split(const struct tr *t, const struct stub *s)
+{
+    if (!t->split || s->last == s->first ||
+        t->stubs + 6 * (s->last - s->first + 1) > MAX_STUBS ||
+        t->faults + 3 * (s->last - s->first + 1) > MAX_FAULTS)
+        return false;
+    for (unsigned k = s->first; k <= s->last; k++) {
+        const struct x86_row *row = &x86_rows[t->insn[k]->row];
+
+        if (t->insn[k]->flags & X86_I_END &&
+            (row->jit != X86_JIT_BRANCH || !row->fl_read))
+            return false;
+    }
+    return true;
+}
+
+/* The instructions of a stub without shared checks; then back to where the
+ * main code goes on, with all as it is there. */
+static void emit_split(struct tr *t, const struct stub *s)
+{
+    uint8_t saved[offsetof(struct tr, insn)];
+    unsigned last = s->last;
+
+    memcpy(saved, t, sizeof saved);
+    windows_close(t);
+    t->apart = true;
+    t->in_host = false;
+    t->in_state = s->in_state;
+    t->x87 = s->x87;
+    for (unsigned k = s->first; k <= last; k++) {
+        at_insn(t, k);
+        if (t->row->jit == X86_JIT_BRANCH)
+            x87_record(t, &t->x87);
+        one_insn(t);
+    }
+    if (t->flags_at[last] & FLAGS_IN_STATE)
+        flags_save(t);
+    if (t->flags_at[last] & FLAGS_IN_HOST)
+        flags_back(t);
+    if (!t->x87_after[last])
+        x87_record(t, &t->x87);
+    emit_jmp_to(&t->e, t->after[last]);
+    memcpy(saved + offsetof(struct tr, e), &t->e, sizeof t->e);
+    memcpy(t, saved, sizeof saved);
+    windows_close(t);
+    t->apart = false;
+}
+
 static void emit_stub(struct tr *t, struct stub *s)
 {
     s->at = t->e.p;
@@ -181,6 +247,10 @@ static void emit_stub(struct tr *t, struct stub *s)
         emit_patch(s->rel[n], t->e.p);
     switch (s->kind) {
     case STUB_SLOW:
+        if (can_split(t, s)) {
+            emit_split(t, s);
+            break;
+        }
         x87_record(t, &s->x87);
         call_slow(t, s->first, s->last - s->first + 1, s->what);
         emit_jmp_to(&t->e, s->resume);
@@ -254,6 +324,7 @@ static void emit_stubs(struct tr *t)
     for (unsigned n = 0; n < t->faults; n++)
         if (t->fault[n].stub->kind == STUB_END)
             t->fault[n].stub->needed = true;
+    /* more may come while they are emitted */
     for (unsigned n = 0; n < t->stubs; n++) {
         struct stub *s = &t->stub[n];
 
@@ -497,9 +568,7 @@ static void body(struct tr *t)
     struct jit_part *p = t->jb->part;
 
     for (t->k = 0;; t->k++) {
-        t->i = t->insn[t->k];
-        t->row = &x86_rows[t->i->row];
-        t->next = t->at[t->k] + t->i->len;
+        at_insn(t, t->k);
         if (p + 1 < t->jb->part + t->jb->parts && t->k == p[1].first) {
             x87_record(t, &t->x87);
             vec_check(t, ++p);
@@ -509,6 +578,9 @@ static void body(struct tr *t)
             x87_record(t, &t->x87);
         one_insn(t);
         t->after[t->k] = t->e.p;
+        t->flags_at[t->k] = (t->in_host ? FLAGS_IN_HOST : 0) |
+                            (t->in_state ? FLAGS_IN_STATE : 0);
+        t->x87_after[t->k] = t->x87.pending;
         if (t->ended || t->k + 1 == t->count)
             break;
     }
@@ -538,7 +610,8 @@ static void prepare(struct tr *t, struct vcpu *cpu, struct block *b,
     t->in_host = true;
     t->stubs = t->faults = 0;
     memset(t->win, 0, sizeof t->win);
-    t->apart = b->apart;
+    t->split = b->split;
+    t->apart = false;
     t->e.p = t->jit->at;
 }
 

@@ -40,7 +40,8 @@ struct stub {
     unsigned vec; /* DENY_* that have to be clear */
     bool restore; /* flags are in the state only */
     struct x87_last x87;
-    bool needed; /* something leads here */
+    bool needed;   /* something leads here */
+    bool in_state; /* where the flags are if they are live */
     /* STUB_FILL: */
     bool constant, linear; /* page in `reg`; address only in S0 */
     uint8_t reg;           /* of the window */
@@ -48,7 +49,7 @@ struct stub {
     struct stub *owner; /* if there is no TLB entry */
     uint8_t *check;     /* to try again */
 };
-#define MAX_STUBS (UNIT_INSNS * 5 + UNIT_PARTS + 8)
+#define MAX_STUBS (UNIT_INSNS * 10 + UNIT_PARTS + 8)
 
 /* A memory operand; numbers are the guest's, as in struct x86_insn. */
 struct mem_ref {
@@ -81,13 +82,16 @@ struct window {
 };
 #define WINDOWS 2
 
+#define FLAGS_IN_HOST  1
+#define FLAGS_IN_STATE 2
+
 /* A host instruction that may fault, and for which guest instruction. */
 struct fault_note {
     uint8_t *at;
     struct stub *stub;
     bool in_host; /* the flags */
 };
-#define MAX_FAULTS (UNIT_INSNS * 2)
+#define MAX_FAULTS (UNIT_INSNS * 4)
 
 struct tr {
     struct emit e;
@@ -118,9 +122,12 @@ struct tr {
     uint32_t live[UNIT_INSNS + 1]; /* flags that are live before each */
     uint32_t live_after[UNIT_INSNS];
 
-    uint8_t *after[UNIT_INSNS]; /* code behind each */
+    uint8_t *after[UNIT_INSNS];   /* code behind each ... */
+    uint8_t flags_at[UNIT_INSNS]; /* ... where the flags are, FLAGS_IN_* */
+    bool x87_after[UNIT_INSNS];   /* ... is an x87 instruction pending */
 
-    bool apart; /* no windows over several accesses */
+    bool split; /* accesses that share a check get code without, too */
+    bool apart; /* which is what is emitted now */
     bool keep;  /* the emitter left S1, S2 to windows */
     struct window win[WINDOWS];
 

@@ -61,9 +61,24 @@ uint32_t flags_killed(const struct x86_insn *i)
     return (row->fl_written | row->fl_undefined) & FL_ARITH;
 }
 
+/* Shifts by an immediate leave the flags only if the count is zero. */
+static bool shifts_for_sure(const struct x86_insn *i)
+{
+    const struct x86_row *row = &x86_rows[i->row];
+    bool shift = row->map == 0 && (row->opcode & 0xfe) == 0xc0;
+    bool twice = row->map == 1 && (row->opcode & 0xf7) == 0xa4;
+
+    return !row->vex && (shift || twice) && (i->imm & (i->osz == 8 ? 63 : 31));
+}
+
 uint32_t flags_read(const struct x86_insn *i)
 {
-    return x86_rows[i->row].fl_read & FL_ARITH;
+    const struct x86_row *row = &x86_rows[i->row];
+
+    /* RCL and RCR count modulo nine or 17 if the operand is short */
+    if (shifts_for_sure(i) && (row->map == 1 || (row->ext & 6) != 2))
+        return 0;
+    return row->fl_read & FL_ARITH;
 }
 
 /* --- the ways on from an instruction ------------------------------------- */

@@ -28,7 +28,8 @@
  * for the first; when another one follows while the registers are unchanged,
  * or changed by known amounts, the check is patched to cover it, too.  If it
  * fails, the interpreter does all instructions up to the last one that
- * relies on it.  A guest register that is written closes the windows of
+ * relies on it; if it fails often, the unit is made again with separate checks
+ * for these instructions behind it (emit_split()).  A guest register that is written closes the windows of
  * addresses it is part of; an emitter that is not known to leave S1 and S2
  * alone closes them all.
  *
@@ -125,6 +126,7 @@ static struct stub *fill_new(struct tr *t, struct stub *owner,
 
     s->owner = owner;
     owner->needed = true;
+    owner->in_state = t->in_state;
     s->check = check;
     s->slot = w->slot;
     s->reg = w->reg;
@@ -341,7 +343,7 @@ static bool covers(struct tr *t, struct window *w, const struct mem_ref *r)
     int64_t hi = from + r->n > w->hi ? from + r->n : w->hi;
     bool wider = lo != w->lo || hi != w->hi;
 
-    if (!w->open || (r->write && !w->ref.write && t->apart))
+    if (!w->open || t->apart)
         return false;
     if (w->form == WIN_CONSTANT)
         return covers_constant(t, w, r);
@@ -351,7 +353,7 @@ static bool covers(struct tr *t, struct window *w, const struct mem_ref *r)
         return false;
     if (!wider)
         return true;
-    if (hi - lo > WINDOW_SPAN || t->apart || w->fixed)
+    if (hi - lo > WINDOW_SPAN || w->fixed)
         return false;
     w->lo = lo;
     w->hi = hi;
