@@ -412,10 +412,10 @@ bool check_execute(struct vcpu *cpu, struct block *b)
     shadow_clear(c->shadow);
     check_interpret(cpu, window(c, b));
     c->tracing = false;
+    c->jit.insns = 0;
+    c->jit.fault = false;
     if (c->ref.insns || c->ref.fault)
         check_translated(cpu, c->ref.insns);
-    else
-        c->jit.insns = 0;
     if (c->jit.insns && !c->jit.fault &&
         (c->jit.insns < c->ref.insns || c->ref.cut)) {
         c->n_again++;

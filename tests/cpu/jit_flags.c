@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Translated code that writes into the code right behind the store: the new
- * code must find the flags as they were, although the old code did not want
- * them.  ADD becomes ADC, 83 C3 00 becomes 83 D3 00.
+ * Flags of translated code that somebody sees after all.  Most of it is code
+ * that writes into the code right behind the store: the new one must find
+ * the flags as they were, although the old one did not want them.  ADD
+ * becomes ADC, 83 C3 00 becomes 83 D3 00.
  */
 #include "cpu/jit/jit.h"
 #include "tests/cpu/guest.h"
 #include "tests/lib/test.h"
 
-static void expect_carry(const uint8_t *code, size_t n)
+static struct guest *start(const uint8_t *code, size_t n)
 {
     struct guest *g = guest_create_jit(1, NULL);
 
@@ -18,6 +19,13 @@ static void expect_carry(const uint8_t *code, size_t n)
         SKIP("no translation here");
     guest_long(g);
     guest_load(g, GUEST_CODE_AT, code, n);
+    return g;
+}
+
+static void expect_carry(const uint8_t *code, size_t n)
+{
+    struct guest *g = start(code, n);
+
     CHECK_EQ(guest_run(g, 0), ACCEL_HALTED);
     CHECK_EQ(g->st->gpr[RBX], 1);
     guest_destroy(g);
@@ -68,6 +76,28 @@ GUEST_CODE(itself, 64,
 TEST(flags_of_the_store_itself)
 {
     expect_carry(GUEST_BYTES(itself));
+}
+
+/* Nobody but R11 sees the flags of CMP; the second time, the access between
+ * them does not leave the code. */
+GUEST_CODE(call, 64, "mov $7,%eax; cmp $9,%eax; mov 0x20000,%edx; syscall");
+TEST(flags_that_syscall_saves)
+{
+    struct guest *g = start(GUEST_BYTES(call));
+
+    g->st->efer |= EFER_SCE;
+    g->st->star = (uint64_t)SEL_CODE0 << 32;
+    g->st->lstar = GUEST_HANDLERS;
+    guest_settle(g);
+    for (unsigned n = 0; n < 2; n++) {
+        g->st->activity = X86_RUNNING;
+        g->st->rip = GUEST_CODE_AT;
+        g->st->rflags &= ~(uint64_t)FL_CF;
+        g->st->gpr[R11] = 0;
+        CHECK_EQ(guest_run(g, 100), ACCEL_HALTED);
+        CHECK(g->st->gpr[R11] & FL_CF);
+    }
+    guest_destroy(g);
 }
 
 /* Already translated, and in a loop. */
