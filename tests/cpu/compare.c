@@ -59,6 +59,8 @@ static bool same_pointer(uint64_t a, uint64_t b)
     return !((a ^ b) & 0xffffffffffff);
 }
 
+bool compare_operand_pointer = true;
+
 /*
  * Where the last x87 instruction and its operand were: this host keeps it
  * for those that raised an unmasked exception, others for all.
@@ -66,7 +68,8 @@ static bool same_pointer(uint64_t a, uint64_t b)
 static bool same_pointers(const struct native_x *a, const struct native_x *b)
 {
     return !(a->fsw & FSW_ES) ||
-           (same_pointer(a->fip, b->fip) && same_pointer(a->fdp, b->fdp) &&
+           (same_pointer(a->fip, b->fip) &&
+            (!compare_operand_pointer || same_pointer(a->fdp, b->fdp)) &&
             a->fop == b->fop);
 }
 

@@ -24,4 +24,7 @@ bool compare_same(const struct native_regs *host,
 void compare_print(const struct native_regs *in, const struct native_regs *host,
                    const struct native_regs *ours);
 
+/* Translated code keeps the x87 operand's address in exact mode only. */
+extern bool compare_operand_pointer;
+
 #endif

@@ -120,6 +120,7 @@ static bool run_programs(const struct options *o, int how)
     unsigned bad = 0, faults = 0;
 
     loose_flags = how == 'j' || how == 'u';
+    compare_operand_pointer = !loose_flags;
     if (how && !flat_translate(cpu, how == 'J', how == 'u')) {
         printf("ok random programs %s # SKIP not allowed here\n", name);
         return true;

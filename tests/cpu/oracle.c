@@ -323,6 +323,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    compare_operand_pointer = o.jit != 'j';
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!native_init(&why)) {
         printf("ok rows against the host # SKIP %s\n", why);

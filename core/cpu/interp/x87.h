@@ -65,16 +65,16 @@ void x87_init(struct x86_x87 *f); /* FNINIT */
  * calls x87_here().  The run loop does so before it returns, so outside of it
  * and on other threads st.x87 is always right.
  *
- * They go only while all exceptions are masked: then none can be pending, and
- * translated code lets no other control word in.  The pointers to the last
- * instruction and operand (ip, dp and what belongs to them) stay in st.x87.
+ * They go only while no exception is pending; one that comes there is found
+ * when they are fetched.  The pointers to the last instruction and operand
+ * (ip, dp and what belongs to them) stay in st.x87.
  */
 void x87_to_host(struct vcpu *cpu);
 
 static inline bool x87_can_go(const struct vcpu *cpu)
 {
     return !(cpu->deny & (DENY_X87 | DENY_MMX)) &&
-           (cpu->st.x87.cw & X87_CW_MASKS) == X87_CW_MASKS;
+           !(cpu->st.x87.sw & X87_SW_ES);
 }
 
 /* --- execution ----------------------------------------------------------- */

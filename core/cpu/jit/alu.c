@@ -457,6 +457,7 @@ bool emit_generic(struct tr *t)
     struct shape s = shape_of(t->i, t->row);
     struct host_insn h;
     struct homes homes = { .count = 0 };
+    struct stub *stub = NULL;
 
     if (!is_possible(t, &s))
         return false;
@@ -468,8 +469,13 @@ bool emit_generic(struct tr *t)
     if (flags_wanted(t))
         flags_back(t);
     load_homes(t, &homes);
+    /* an exception that the guest has not masked */
+    if (vec_needs(t->i))
+        fault_note(t, stub = stub_slow(t));
     emit_insn(&t->e, &h);
     store_homes(t, &homes);
+    if (stub)
+        stub->resume = t->e.p;
     flags_done(t);
     if (homes.count > 1)
         window_close_reg(t, H_S1);

@@ -71,6 +71,7 @@ static bool resume(struct vcpu *cpu, ucontext_t *uc)
         r[REG_RIP] = (greg_t)to;
         return true;
     }
+    x87_record_before(cpu, jb, f->first);
     /* as if the code had called the slow path */
     r[REG_RSP] -= 8;
     memcpy((void *)(uintptr_t)r[REG_RSP], &to, 8);

@@ -50,11 +50,6 @@ static size_t jump_slot(uint64_t lin)
     return lin & ((1u << JIT_JUMP_BITS) - 1);
 }
 
-static bool mxcsr_masked(const struct vcpu *cpu)
-{
-    return (cpu->st.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
-}
-
 /* Where the code for st.rip is, if that is known. */
 static uint64_t next_code(struct vcpu *cpu)
 {
@@ -93,7 +88,7 @@ static void window_missed(struct vcpu *cpu, struct jit_block *jb)
 
 /*
  * After a handler: may the unit go on?  The handler may have fetched the x87
- * registers or changed a control word.  vec: what was found at vec_check().
+ * registers, and an exception may be pending there.  vec: what was found at vec_check().
  */
 static bool still_live(struct vcpu *cpu, unsigned vec)
 {
@@ -103,7 +98,7 @@ static bool still_live(struct vcpu *cpu, unsigned vec)
         x87_to_host(cpu);
         cpu->vec_live |= VEC_LIVE_X87;
     }
-    return !(cpu->vec_live & VEC_LIVE_XMM) || mxcsr_masked(cpu);
+    return true;
 }
 
 /*
@@ -167,8 +162,6 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
             !(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) & REQ_CODE);
     if (what & SLOW_END) {
         cpu->jit->n_ends++;
-        if (!mxcsr_masked(cpu))
-            cpu->vec_live &= VEC_LIVE_X87;
         if (stays && !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
             return SLOW_BACK;
         return next_code(cpu);
@@ -199,7 +192,7 @@ static uint64_t jit_vec_enter(struct vcpu *cpu, struct jit_link *out,
         cpu->vec_live |= VEC_LIVE_X87;
     }
     if (needs & (DENY_SSE | DENY_AVX)) {
-        if ((cpu->deny & needs) || !mxcsr_masked(cpu))
+        if (cpu->deny & needs)
             goto interpret;
         cpu->jit->n_vec++;
         if (!(cpu->deny & DENY_SSE))

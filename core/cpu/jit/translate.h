@@ -22,9 +22,9 @@ enum stub_kind {
 
 /* An x87 instruction that was executed, but that st.x87 does not tell of. */
 struct x87_last {
-    uint64_t ip;
-    uint16_t opcode;
     bool pending;
+    uint16_t opcode;
+    uint64_t ip;
 };
 
 #define STUB_JUMPS 8
@@ -261,5 +261,8 @@ unsigned x87_needs(const struct x86_insn *i);
 bool is_x87(const struct x86_row *row);
 /* Writes what is pending to the state; uses S0. */
 void x87_record(struct tr *t, struct x87_last *last);
+/* The same from outside: instruction k of a unit has faulted. */
+void x87_record_before(struct vcpu *cpu, const struct jit_block *jb,
+                       unsigned k);
 
 #endif

@@ -31,9 +31,9 @@ unsigned vector_needs(const struct x86_row *row)
 }
 
 /*
- * The host takes a value that masks all exceptions and has no bits above the
- * sixteenth, MXCSR.MM being the only one there.  It is looked at where no
- * other processor can change it any more.
+ * A value with bits above the sixteenth is the handler's: MXCSR.MM is the
+ * only one that the guest might have.  It is looked at where no other
+ * processor can change it any more.
  */
 static bool load_mxcsr(struct tr *t)
 {
@@ -50,10 +50,6 @@ static bool load_mxcsr(struct tr *t)
     emit_insn(&t->e, &(struct host_insn){ .op = 0xf7, .reg = 2, .rm = H_S0 });
     emit_ri(&t->e, false, ALU_CMP, H_S0, (int32_t)~MXCSR_VALID);
     stub_jcc(t, s, CC_B);
-    emit_insn(&t->e,
-              &(struct host_insn){
-                  .op = 0xf7, .rm = H_S0, .imm = MXCSR_MASKS, .imm_bytes = 4 });
-    stub_jcc(t, s, CC_NE);
     emit_insn(&t->e, &(struct host_insn){
                          .map = 1, .op = 0xae, .reg = 2, .mem = &tmp });
     s->resume = t->e.p;
@@ -99,6 +95,10 @@ static bool mask_store(struct tr *t)
     emit_insn(&t->e,
               &(struct host_insn){
                   .map = 1, .op = 0xb6, .reg = H_S0, .mem = &mem_found });
+    if (mmx) { /* the same for #MF */
+        fault_note(t, s);
+        emit8(&t->e, 0x9b);
+    }
     emit_rr(&t->e, true, 0x87, H_S1, H_RDI);
     emit_insn(&t->e, &h);
     emit_rr(&t->e, true, 0x87, H_S1, H_RDI);

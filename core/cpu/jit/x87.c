@@ -2,9 +2,10 @@
 /*
  * x87 instructions run on the host as they are, with the guest's registers in
  * the host's unit (interp/x87.h says how they get there).  ST(i) is the
- * host's ST(i), stack faults and all other masked exceptions are its own.
- * Blocks see to it at their start that the registers are there, and run by
- * the interpreter while the guest has exceptions unmasked.
+ * host's ST(i), stack faults and all other exceptions are its own.  Blocks see
+ * to it at their start that the registers are there.  An exception that the
+ * guest has unmasked makes the next instruction fault, as it does there: the
+ * interpreter is called for it (fault.c), finds it pending and raises #MF.
  *
  * Environments and whole states are left to the handlers, which find the
  * registers by fetching them.
@@ -52,6 +53,8 @@ static bool is_left_to_handler(const struct x86_insn *i,
 /* Those that do not count as the last instruction. */
 static bool is_control(const struct x86_insn *i, const struct x86_row *row)
 {
+    if (is_fwait(row))
+        return true;
     if (i->flags & X86_I_MEM)
         return (row->opcode == 0xd9 && (row->ext == 5 || row->ext == 7)) ||
                (row->opcode == 0xdd && row->ext == 7);
@@ -80,6 +83,11 @@ unsigned x87_needs(const struct x86_insn *i)
 }
 
 /* --- the last instruction ------------------------------------------------ */
+
+static uint16_t opcode_of(const struct x86_insn *i)
+{
+    return (uint16_t)((i->opcode & 7) << 8 | i->modrm);
+}
 
 static void store_imm(struct tr *t, bool w, size_t at, uint32_t v)
 {
@@ -125,17 +133,31 @@ void x87_record(struct tr *t, struct x87_last *last)
         selector_move(t, SEG_CS, offsetof(struct x86_x87, ip_sel));
 }
 
+void x87_record_before(struct vcpu *cpu, const struct jit_block *jb, unsigned k)
+{
+    const struct jit_part *p = unit_part(jb, k);
+    uint64_t at = p->rip;
+
+    for (unsigned n = 0; n < k - p->first; n++) {
+        const struct x86_insn *i = &p->b->insn[n];
+        const struct x86_row *row = &x86_rows[i->row];
+
+        if (is_x87(row) && !is_control(i, row) && !is_left_to_handler(i, row)) {
+            cpu->st.x87.ip = at;
+            cpu->st.x87.opcode = opcode_of(i);
+            cpu->st.x87.ip_sel = cpu->st.seg[SEG_CS].selector;
+        }
+        at += i->len;
+    }
+}
+
 static void note(struct tr *t)
 {
     const struct x86_insn *i = t->i;
 
     if (is_control(i, t->row))
         return;
-    t->x87 = (struct x87_last){
-        .pending = true,
-        .opcode = (uint16_t)((i->opcode & 7) << 8 | i->modrm),
-        .ip = t->next - i->len,
-    };
+    t->x87 = (struct x87_last){ true, opcode_of(i), t->next - i->len };
     if (!t->exact || !(i->flags & X86_I_MEM))
         return;
     emit_ea(t);
@@ -145,32 +167,6 @@ static void note(struct tr *t)
 
 /* --- execution ----------------------------------------------------------- */
 
-/*
- * A control word that unmasks something is the interpreter's.  It is looked
- * at where no other processor can change it any more.
- */
-static void load_control(struct tr *t, struct stub *s,
-                         const struct host_mem *from)
-{
-    struct host_mem tmp = state_mem(offsetof(struct vcpu, jit_tmp));
-
-    flags_keep(t);
-    flags_lost(t);
-    fault_note(t, s);
-    emit_insn(&t->e, &(struct host_insn){
-                         .map = 1, .op = 0xb7, .reg = H_S0, .mem = from });
-    emit_store(&t->e, false, H_S0, offsetof(struct vcpu, jit_tmp));
-    emit_insn(&t->e, &(struct host_insn){ .op = 0xf7,
-                                          .reg = 2, /* not */
-                                          .rm = H_S0 });
-    emit_insn(&t->e, &(struct host_insn){ .op = 0xf7,
-                                          .rm = H_S0,
-                                          .imm = X87_CW_MASKS,
-                                          .imm_bytes = 4 });
-    stub_jcc(t, s, CC_NE);
-    emit_insn(&t->e, &(struct host_insn){ .op = 0xd9, .reg = 5, .mem = &tmp });
-}
-
 static void memory_form(struct tr *t)
 {
     const struct x86_row *row = t->row;
@@ -179,14 +175,10 @@ static void memory_form(struct tr *t)
     struct mem_ref r = mem_ref_of(t, n, is_store(row));
     struct host_mem m = emit_mem(t, s, &r);
 
-    if (row->opcode == 0xd9 && row->ext == 5) {
-        load_control(t, s, &m);
-    } else {
-        fault_note(t, s);
-        emit_insn(&t->e, &(struct host_insn){ .op = row->opcode,
-                                              .reg = (uint8_t)row->ext,
-                                              .mem = &m });
-    }
+    fault_note(t, s);
+    emit_insn(&t->e, &(struct host_insn){ .op = row->opcode,
+                                          .reg = (uint8_t)row->ext,
+                                          .mem = &m });
     note(t);
     s->resume = t->e.p;
     t->keep = true;
@@ -195,11 +187,11 @@ static void memory_form(struct tr *t)
 bool emit_x87(struct tr *t)
 {
     const struct x86_row *row = t->row;
+    struct stub *s;
 
     /* FWAIT heeds other bits of CR0 than the rest does */
-    if (is_fwait(row))
-        return t->vec & DENY_X87;
-    if (!is_x87(row) || is_left_to_handler(t->i, row))
+    if (is_fwait(row) ? !(t->vec & DENY_X87)
+                      : !is_x87(row) || is_left_to_handler(t->i, row))
         return false;
     if (t->i->flags & X86_I_MEM) {
         memory_form(t);
@@ -207,8 +199,12 @@ bool emit_x87(struct tr *t)
     }
     if (flags_wanted(t))
         flags_back(t);
+    s = stub_slow(t);
+    fault_note(t, s);
     emit8(&t->e, row->opcode);
-    emit8(&t->e, t->i->modrm);
+    if (!is_fwait(row))
+        emit8(&t->e, t->i->modrm);
+    s->resume = t->e.p;
     flags_done(t);
     note(t);
     window_written(t, RAX); /* FNSTSW AX */
