@@ -139,7 +139,7 @@ TEST(an_input_may_change_its_own_line)
 {
     w = wires_create();
     second = wire_output_add(w, "isa", 3);
-    wire_input_add(w, "isa", 3, NULL, answer, "x");
+    wire_input_add(w, "isa", 3, NULL, answer, named("x"));
     wire_output_set(second, true);
     CHECK_STR_EQ(order, "x3+ x3- ");
     wires_destroy(w);
@@ -163,7 +163,7 @@ TEST(inputs_run_in_their_lane)
 
     w = wires_create();
     input_lane = lane_create(l, "pic", LANE_IRQCHIP);
-    wire_input_add(w, "isa", 1, input_lane, in_lane, "x");
+    wire_input_add(w, "isa", 1, input_lane, in_lane, named("x"));
     o = wire_output_add(w, "isa", 1);
     lane_enter(device);
     wire_output_set(o, true);
@@ -182,7 +182,7 @@ TEST(an_input_out_of_reach_is_called_from_its_queue)
 
     w = wires_create();
     input_lane = lane_create(l, "device", LANE_DEVICE);
-    wire_input_add(w, "ferr", 0, input_lane, in_lane, "x");
+    wire_input_add(w, "ferr", 0, input_lane, in_lane, named("x"));
     o = wire_output_add(w, "ferr", 0);
     lane_enter(input_lane);
     wire_output_set(o, true);
