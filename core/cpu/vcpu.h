@@ -185,7 +185,8 @@ struct jit_jump {
     const uint8_t *code;
     uint64_t unused;
 };
-#define JIT_JUMP_BITS 12
+#define JIT_JUMP_BITS 14
+#define JIT_JUMP_MIX  7 /* how the generation in the key gets into the index */
 
 /*
  * Pages that translated code had last, see jit/window.c: the first half is
@@ -211,12 +212,12 @@ struct vcpu {
 
     /* --- hot part of the software engine -------------------------------- */
     struct seg_fast fast[SEG_COUNT];
-    struct tlb *tlb;                  /* of the current space and mode */
-    struct tlb *tlb_ac[2];            /* the same at CPL 0, by EFLAGS.AC */
-    uint64_t rip_mask;                /* of the current code size */
-    uint64_t key; /* generation of the code << 32 | mode bits */
-    uint32_t requests;                /* [any] REQ_* */
-    uint32_t in_guest;                /* [any] see guest_enter() in sync.h */
+    struct tlb *tlb;       /* of the current space and mode */
+    struct tlb *tlb_ac[2]; /* the same at CPL 0, by EFLAGS.AC */
+    uint64_t rip_mask;     /* of the current code size */
+    uint64_t key;          /* generation of the code << 32 | mode bits */
+    uint32_t requests;     /* [any] REQ_* */
+    uint32_t in_guest;     /* [any] see guest_enter() in sync.h */
     uint32_t flush_asked, flush_done; /* [any] tickets of REQ_TLB */
     uint8_t cpl;
     uint8_t deny;

@@ -54,7 +54,10 @@ void find_target(struct tr *t, struct stub *miss)
 
         emit_rm(&t->e, false, 0x03, H_S0, &base);
     }
-    emit_rr(&t->e, false, 0x8b, H_S1, H_S0);
+    /* jump_slot(): address spaces do not drive each other's entries out */
+    emit_load(&t->e, false, H_S1, offsetof(struct vcpu, key) + 4);
+    emit_shift(&t->e, false, 4, H_S1, JIT_JUMP_MIX);
+    emit_rr(&t->e, false, 0x33, H_S1, H_S0);
     emit_ri(&t->e, false, ALU_AND, H_S1, (1 << JIT_JUMP_BITS) - 1);
     emit_shift(&t->e, false, 4, H_S1, 5);
     emit_rm(&t->e, true, 0x3b, H_S0, &rip);
@@ -208,7 +211,8 @@ static void return_to_caller(struct tr *t)
     emit_rm(&t->e, n == 8, 0x8b, H_S0, &m);
     if (n == 2)
         zero_extend16(t);
-    if (!t->jit->all_flags && n == t->sp_size && n != 2 && (t->bits == 64 || t->flat))
+    if (!t->jit->all_flags && n == t->sp_size && n != 2 &&
+        (t->bits == 64 || t->flat))
         return_by_frame(t, (int32_t)n + extra);
     find_target(t, s);
     emit_sp_add(t, (int32_t)n + extra);

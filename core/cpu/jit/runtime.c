@@ -45,9 +45,11 @@ enum { SLOW_BACK, SLOW_LEAVE }; /* else a place to go on at */
 
 /* --- the slow path ------------------------------------------------------- */
 
-static size_t jump_slot(uint64_t lin)
+static size_t jump_slot(const struct vcpu *cpu, uint64_t lin)
 {
-    return lin & ((1u << JIT_JUMP_BITS) - 1);
+    uint64_t mix = cpu->key >> 32 << JIT_JUMP_MIX;
+
+    return (lin ^ mix) & ((1u << JIT_JUMP_BITS) - 1);
 }
 
 /* Where the code for st.rip is, if that is known. */
@@ -55,7 +57,7 @@ static uint64_t next_code(struct vcpu *cpu)
 {
     uint64_t rip = cpu->st.rip & cpu->rip_mask;
     uint64_t lin = cpu->fast[SEG_CS].base + rip;
-    const struct jit_jump *e = &cpu->jit_jumps[jump_slot(lin)];
+    const struct jit_jump *e = &cpu->jit_jumps[jump_slot(cpu, lin)];
 
     cpu->st.rip = rip;
     cpu->vec_live &= VEC_LIVE_X87;
@@ -655,7 +657,7 @@ bool jit_enter(struct vcpu *cpu, struct block *b)
     cache_relink(j, jb);
     if (pending)
         cache_link(cpu, pending, jb);
-    cpu->jit_jumps[jump_slot(lin)] =
+    cpu->jit_jumps[jump_slot(cpu, lin)] =
         (struct jit_jump){ lin, cpu->key, jb->code + j->rx, 0 };
     set_gs(cpu);
     cpu->jit_flags = flags_pack(cpu);
