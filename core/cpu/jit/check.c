@@ -25,6 +25,9 @@
  * right ones and translated code with its own: if they were not dead,
  * something else differs soon.
  *
+ * Where an instruction leaves flags undefined the two may differ; what reads
+ * them then is not compared.
+ *
  * Not seen: a store of translated code to a page that the interpreter does
  * not write to.  One processor only: others would write to memory meanwhile.
  */
@@ -34,7 +37,7 @@
 
 #include "cpu/interp/blocks.h"
 #include "cpu/interp/interp.h"
-#include "cpu/jit/cache.h"
+#include "cpu/jit/translate.h"
 #include "cpu/mode.h"
 #include "cpu/sync.h"
 #include "cpu/table.h"
@@ -131,13 +134,36 @@ static bool is_once(const struct vcpu *cpu, const struct x86_insn *i)
            !strncmp(h, "jmp_far", 7);
 }
 
+/* Does it read flags that an instruction before left undefined? */
+static bool is_unsure(struct check *c, const struct x86_insn *i)
+{
+    const struct x86_row *row = &x86_rows[i->row];
+
+    if (!c->unsure && !c->undefined[i->row])
+        return false;
+    if (c->unsure & row->fl_read)
+        return true;
+    c->unsure &= ~(flags_killed(i) & ~row->fl_undefined);
+    c->unsure |= row->fl_undefined & FL_ARITH;
+    return false;
+}
+
 /* Instructions of the block that may be done here. */
-static unsigned harmless(const struct vcpu *cpu, const struct block *b,
+static unsigned harmless(struct vcpu *cpu, const struct block *b,
                          unsigned count)
 {
-    for (unsigned n = 0; n < count; n++)
-        if (is_once(cpu, &b->insn[n]))
+    struct check *c = cpu->jit->check;
+
+    for (unsigned n = 0; n < count; n++) {
+        if (is_once(cpu, &b->insn[n])) {
+            c->skip = SKIP_SYSTEM;
             return n;
+        }
+        if (is_unsure(c, &b->insn[n])) {
+            c->skip = SKIP_FLAGS;
+            return n;
+        }
+    }
     return count;
 }
 
@@ -178,16 +204,18 @@ static void interpret(struct vcpu *cpu)
     while (cpu->insns < cpu->insn_limit) {
         uint64_t room = cpu->insn_limit - cpu->insns;
         struct block *b = block_here(cpu);
+        uint32_t unsure = c->unsure;
         unsigned count;
 
         c->skip = SKIP_REQUEST;
         if (!b)
             return;
         count = harmless(cpu, b, b->count);
-        c->skip = SKIP_SYSTEM;
         /* translated code begins no block that it cannot end */
-        if (!count || (c->tracing && count > room))
+        if (!count || (c->tracing && count > room)) {
+            c->unsure = unsure;
             return;
+        }
         if (c->tracing && c->traced < CHECK_TRACE)
             c->trace[c->traced++] =
                 (struct check_block){ cpu->st.rip, cpu->insns - c->base };
@@ -226,6 +254,7 @@ void check_interpret(struct vcpu *cpu, uint64_t n)
     struct x86_state st = c->before;
     int how;
 
+    c->unsure = 0;
     shadow_rewind(s);
     if (st.rip == c->true_rip && (st.rflags & FL_ARITH) == c->real_flags)
         st.rflags = (st.rflags & ~(uint64_t)FL_ARITH) | c->true_flags;
@@ -355,9 +384,12 @@ static bool give_back(struct vcpu *cpu, struct block *b, uint64_t flushes)
 
 static void keep_flags(struct check *c)
 {
+    uint32_t ref = (uint32_t)c->ref.st.rflags & FL_ARITH;
+    uint32_t jit = (uint32_t)c->jit.st.rflags & FL_ARITH;
+
     c->true_rip = c->jit.st.rip;
-    c->true_flags = (uint32_t)c->ref.st.rflags & FL_ARITH;
-    c->real_flags = (uint32_t)c->jit.st.rflags & FL_ARITH;
+    c->true_flags = (ref & ~c->unsure) | (jit & c->unsure);
+    c->real_flags = jit;
 }
 
 static void go_on(struct vcpu *cpu)
@@ -458,13 +490,16 @@ struct check *check_new(void)
     if (!c)
         return NULL;
     c->shadow = shadow_new();
-    c->once = g_try_malloc0(x86_row_count * sizeof *c->once);
+    c->once = g_try_malloc0(2 * x86_row_count * sizeof *c->once);
     if (!c->shadow || !c->once) {
         check_free(c);
         return NULL;
     }
-    for (unsigned n = 1; n < x86_row_count; n++)
+    c->undefined = c->once + x86_row_count;
+    for (unsigned n = 1; n < x86_row_count; n++) {
         c->once[n] = is_once_row(&x86_rows[n]);
+        c->undefined[n] = x86_rows[n].fl_undefined & FL_ARITH;
+    }
     c->random = 1;
     return c;
 }
@@ -483,6 +518,7 @@ void check_counters(const struct check *c, accel_counter_fn *put, void *opaque)
     static const char *const skipped[SKIP_COUNT] = {
         [SKIP_DEVICE] = "not compared: device",
         [SKIP_SYSTEM] = "not compared: system instruction",
+        [SKIP_FLAGS] = "not compared: undefined flags",
         [SKIP_CODE] = "not compared: code written",
         [SKIP_FAULT] = "not compared: fault after stores",
         [SKIP_ROOM] = "not compared: many pages",

@@ -18,6 +18,7 @@
 enum check_skip {
     SKIP_DEVICE,  /* access to a device */
     SKIP_SYSTEM,  /* instruction that must not be done twice */
+    SKIP_FLAGS,   /* flags that are undefined were read */
     SKIP_CODE,    /* code was written */
     SKIP_FAULT,   /* fault after stores, or inside another event */
     SKIP_ROOM,    /* too many pages */
@@ -45,7 +46,9 @@ struct check_block { /* passed by the interpreter */
 
 struct check {
     struct shadow *shadow;
-    bool *once; /* by row: not to be executed twice */
+    bool *once;      /* by row: not to be executed twice */
+    bool *undefined; /* ... leaves flags undefined */
+    uint32_t unsure; /* flags that are, where the interpreter is */
     sigjmp_buf outer;
     uint64_t base, limit; /* of vcpu.insns and insn_limit */
     uint64_t stop_at;     /* vcpu.insns where the translator is to stop */

@@ -275,9 +275,10 @@ static void add(struct tr *t, struct block *b, uint64_t rip)
 static bool is_paired(struct tr *t, const struct jit_part *p,
                       const struct x86_insn *i)
 {
-    return !t->jit->all_flags && branch_is_call(i) && (t->bits == 64 || t->flat) &&
-           t->sp_size != 2 && i->osz == t->sp_size &&
-           (i->opcode != 0xe8 || i->imm) && !live_behind(t->cpu, p);
+    return !t->jit->all_flags && branch_is_call(i) &&
+           (t->bits == 64 || t->flat) && t->sp_size != 2 &&
+           i->osz == t->sp_size && (i->opcode != 0xe8 || i->imm) &&
+           !live_behind(t->cpu, p);
 }
 
 /* Goes on behind the last part, if there is a way. */
