@@ -39,6 +39,9 @@ core-y += $(addprefix core/cpu/interp/,alu.o move.o shift.o bits.o muldiv.o \
 	bcd.o branch.o string.o)
 
 # --- translation to host code
-core-y += $(addprefix core/cpu/jit/,alu.o bits.o branch.o cache.o check.o \
+core-$(CONFIG_JIT) += $(addprefix core/cpu/jit/,alu.o bits.o branch.o cache.o check.o \
 	check_report.o emit.o fault.o mem.o runtime.o shadow.o stats.o \
 	string.o system.o translate.o unit.o vector.o window.o x87.o)
+ifneq ($(CONFIG_JIT),y)
+core-y += core/cpu/jit/none.o
+endif

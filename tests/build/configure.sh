@@ -49,13 +49,15 @@ fails build-essential 'package of a missing compiler is named' --cc=no-such-cc
 fails "'memory'" 'unknown sanitizer is refused' --enable-sanitize=memory
 PKG_CONFIG=false fails libglib2.0-dev 'package of a missing library is named'
 
-"$S/configure" --prefix=/opt/bp --disable-sdl --enable-debug >out 2>&1
+"$S/configure" --prefix=/opt/bp --disable-sdl --disable-jit --enable-debug \
+    >out 2>&1
 result $? 'configures an empty folder'
 [ -s config.mak ] && [ -s config.h ] && [ -s config.log ] &&
     [ -x config.status ]
 result $? 'writes its four files'
 grep -q '^#define CONFIG_SDL 0' config.h &&
-    grep -q '^CONFIG_SDL := n' config.mak
+    grep -q '^CONFIG_SDL := n' config.mak &&
+    grep -q '^CONFIG_JIT := n' config.mak
 result $? 'a feature can be left out'
 cp config.mak before
 ./config.status >/dev/null 2>&1 && cmp -s before config.mak

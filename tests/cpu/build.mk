@@ -17,7 +17,7 @@ system-tests := system_real system_prot system_long system_smp system_rows
 system-tests += $(system-tests:%=%_jit)
 cpu-tests-y += $(system-tests)
 $(foreach t,$(system-tests),$(eval cpu/$(t)-objs := tests/cpu/guest.o))
-cpu-tests-y += jit_check jit_flags
+cpu-tests-$(CONFIG_JIT) += jit_check jit_flags
 cpu/jit_check-objs := tests/cpu/guest.o
 cpu/jit_flags-objs := tests/cpu/guest.o
 script-tests-y += cpu/oracle_jit

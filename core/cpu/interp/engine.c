@@ -71,8 +71,8 @@ static bool interp_vcpu_create(struct vcpu *cpu, GError **error)
     }
     if (cpu->vm->jit && !jit_init(cpu, cpu->vm->deterministic, JIT_HOT))
         log_warn("cpu",
-                 "cpu %u: no translation, it is not allowed to map "
-                 "code",
+                 "cpu %u: no translation: it was left out of this build, or "
+                 "mapping code is not allowed",
                  cpu->index);
     if (cpu->vm->jit_check && (cpu->index || !cpu->jit || !jit_check(cpu))) {
         vm_fail(error, VM_ERROR_RUN, "jit check: %s",
