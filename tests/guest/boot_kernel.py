@@ -15,11 +15,11 @@ KERNELS = {'cloud': 'kernel-cloud-amd64', 'amd64': 'kernel-amd64',
            '686': 'kernel-686', '686-pae': 'kernel-686-pae'}
 
 
-def boot(name, cpus):
+def boot(name, cpus, jit=None):
     kernel = KERNELS[name]
     with open(guest(kernel, 'version')) as file:
         version = file.read().strip()
-    with VM('kernel-%s-%d' % (name, cpus), cpus=cpus,
+    with VM('kernel-%s-%d' % (name, cpus), cpus=cpus, jit=jit,
             kernel=guest(kernel, 'vmlinuz'),
             initrd=guest('initramfs-' + name, 'initrd.img'),
             append='console=tty0 console=ttyS0,115200') as vm:
@@ -47,6 +47,11 @@ def boot(name, cpus):
 @caserun.case('kernel-%s-cpus-%d', short=True, rows=[('cloud', 2)])
 def short(name, cpus):
     boot(name, cpus)
+
+
+@caserun.case('kernel-%s-interpreted', short=True, rows=[('cloud',)])
+def interpreted(name):
+    boot(name, 1, 'off')
 
 
 @caserun.case('kernel-%s-cpus-%d', rows=[

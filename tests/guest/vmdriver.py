@@ -10,6 +10,7 @@
 The machine is Backplane ($B/backplane); BP_TEST_VMM=qemu runs the same test
 on QEMU instead, to tell a wrong test from a wrong machine.  All times are in
 seconds and are stretched by BP_TEST_SLOW (a factor, for sanitizer builds).
+Guest code is translated; BP_TEST_JIT=off (or check) changes that.
 
 A VM ends its process when the with block is left, however it is left, and
 keeps what it has seen in a folder of its own: serial.log, stderr.log.
@@ -29,6 +30,7 @@ SOURCE = os.path.abspath(os.environ.get('S') or os.path.join(
     os.path.dirname(os.path.abspath(__file__)), '..', '..'))
 BUILD = os.path.abspath(os.environ.get('B') or os.path.join(SOURCE, 'build'))
 VMM = os.environ.get('BP_TEST_VMM', 'backplane')
+JIT = os.environ.get('BP_TEST_JIT', 'on')
 SLOW = float(os.environ.get('BP_TEST_SLOW', '1'))
 
 
@@ -105,6 +107,7 @@ class BackplaneMachine:
             line += ['--rtc-base', vm.rtc_base]
         if vm.deterministic:
             line += ['--deterministic']
+        line += ['--jit', vm.jit or JIT]
         if vm.restore:
             line += ['--restore', vm.restore]
         return line + vm.options
@@ -298,7 +301,7 @@ class VM:
     def __init__(self, name, memory=256, cpus=1, cpu=None, disks=(),
                  snapshot=False, cdroms=(), kernel=None, initrd=None,
                  append=None, boot=None, rtc_base=None, deterministic=False,
-                 restore=None, options=(), machine=None):
+                 restore=None, jit=None, options=(), machine=None):
         self.name = name
         self.memory = memory
         self.cpus = cpus
@@ -312,6 +315,7 @@ class VM:
         self.boot = boot
         self.rtc_base = rtc_base
         self.deterministic = deterministic
+        self.jit = jit
         self.restore = restore
         self.options = list(options)
         self.process = None
