@@ -137,7 +137,13 @@ static void code_drop(struct vcpu *cpu, struct code_pages *c, uint64_t lin)
         code_renew(cpu, c);
 }
 
-static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
+static void kernel_code_renew(struct vcpu *cpu)
+{
+    code_renew(cpu, &cpu->kernel);
+    cpu->kernel_local = false;
+}
+
+static void space_empty(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
 {
     for (unsigned m = 0; m < TLB_MODES; m++)
         if (s->mode[m])
@@ -147,11 +153,15 @@ static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
         s->large_mask = ~0ull;
     }
     code_renew(cpu, &s->user);
-    if (!keep_global || cpu->kernel_local) {
-        code_renew(cpu, &cpu->kernel);
-        cpu->kernel_local = false;
-    }
     cpu->n_tlb_flushes++;
+}
+
+/* The guest's flush of it */
+static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
+{
+    space_empty(cpu, s, keep_global);
+    if (!keep_global || cpu->kernel_local)
+        kernel_code_renew(cpu);
 }
 
 /* Empties slots that hold this page, or all. */
@@ -358,16 +368,15 @@ void mmu_cr3_written(struct vcpu *cpu, bool keep)
 
     s->last_used = ++cpu->space_clock;
     if (!found) {
+        /* global entries hold for every PCID */
+        space_empty(cpu, s, s->valid);
         s->pcid = (uint16_t)pcid;
         s->valid = true;
-        space_clear(cpu, s, false);
     } else if (!keep) {
         space_clear(cpu, s, true);
     }
-    if (cpu->kernel_local) {
-        code_renew(cpu, &cpu->kernel);
-        cpu->kernel_local = false;
-    }
+    if (cpu->kernel_local)
+        kernel_code_renew(cpu);
     cpu->cur_space = s;
     slots_clear(cpu);
     key_update(cpu);

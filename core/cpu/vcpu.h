@@ -83,7 +83,7 @@ struct code_pages {
 };
 
 /* The TLBs of one address space; several are kept while PCIDs are on. */
-#define TLB_SPACES 4
+#define TLB_SPACES 8
 struct tlb_space {
     struct tlb *mode[TLB_MODES];
     struct code_pages user; /* code of CPL 3 */
@@ -193,7 +193,7 @@ struct jit_jump {
  * for kernel code, the second for user code; even numbers are for reads, odd
  * ones for writes.  A slot outlives its TLB entry but no flush.
  */
-#define SLOTS      2048
+#define SLOTS      16384
 #define SLOT_EMPTY (1ull << 63) /* not canonical */
 #define SLOTS_AC   16
 
