@@ -131,7 +131,8 @@ static unsigned interpret(struct vcpu *cpu, const struct jit_block *jb,
             next = rip = (++p)->rip;
             over = cpu->jit->exact; /* it has not been counted */
         }
-        if (unlikely(over || jb->patched || cpu->st.rip != next || cpu->key != key)) {
+        if (unlikely(over || jb->patched || cpu->st.rip != next ||
+                     cpu->key != key)) {
             k++;
             break;
         }
@@ -623,10 +624,30 @@ static void set_gs(struct vcpu *cpu)
     fault_thread(cpu);
 }
 
+/*
+ * Code of an instruction in two pages looks for the second one in the TLB;
+ * here it gets there.  A fault is one of the fetch.
+ */
+static bool tail_is_known(struct vcpu *cpu, const struct block *b)
+{
+    uint64_t lin = jit_tail_lin(cpu->st.rip);
+    struct tlb_slot s;
+
+    if (!cpu->code64 && (!(cpu->mode & MODE_FLAT) || lin >> 32))
+        return false;
+    cpu->fetching = true;
+    s = mmu_find(cpu, lin, ACCESS_EXEC, mmu_mode(cpu));
+    cpu->fetching = false;
+    return s.e->tag == lin && s.e->host == b->tail->host;
+}
+
 struct jit_block *jit_code_for(struct vcpu *cpu, struct block *b)
 {
-    struct jit_block *jb = cache_lookup(b, cpu->st.rip);
+    struct jit_block *jb;
 
+    if (b->tail && !tail_is_known(cpu, b))
+        return NULL;
+    jb = cache_lookup(b, cpu->st.rip);
     if (jb && (!jb->patched || unit_holds(cpu, jb)))
         return jb;
     if (jb)

@@ -461,6 +461,42 @@ static void vec_check(struct tr *t, struct jit_part *p)
 }
 
 /*
+ * The instruction goes on in the next page: is that still the page there, and
+ * are its bytes still the same?  The unit is taken back for stores into the
+ * first page only.
+ */
+static void tail_check(struct tr *t)
+{
+    const struct block_tail *tail = t->jb->b->tail;
+    uint64_t lin = jit_tail_lin(t->jb->rip);
+    struct host_mem entry = { H_S1, H_NONE, 0, false,
+                              (int32_t)offsetof(struct tlb, e[ACCESS_EXEC]) +
+                                  (int32_t)(TLB_INDEX(lin) *
+                                            sizeof(struct tlb_entry)) };
+    struct host_mem at_s1 = { H_S1, H_NONE, 0, false, 0 };
+    struct stub *out;
+
+    flags_keep(t);
+    flags_lost(t);
+    out = stub_new(t, STUB_LINK);
+    out->link = &t->jb->self;
+    out->restore = t->in_state;
+    emit_load(&t->e, true, H_S1, offsetof(struct vcpu, tlb));
+    emit_mov_imm(&t->e, H_S0, lin);
+    emit_rm(&t->e, true, 0x3b, H_S0, &entry);
+    stub_jcc(t, out, CC_NE);
+    entry.disp += (int32_t)offsetof(struct tlb_entry, host);
+    emit_mov_imm(&t->e, H_S0, (uint64_t)(uintptr_t)tail->host);
+    emit_rm(&t->e, true, 0x3b, H_S0, &entry);
+    stub_jcc(t, out, CC_NE);
+    emit_mov_imm(&t->e, H_S1, (uint64_t)(uintptr_t)&tail->gen);
+    emit_rm(&t->e, false, 0x8b, H_S0, &at_s1);
+    emit_mov_imm(&t->e, H_S1, (uint64_t)(uintptr_t)tail->gen_now);
+    emit_rm(&t->e, false, 0x3b, H_S0, &at_s1);
+    stub_jcc(t, out, CC_NE);
+}
+
+/*
  * The entry.  A jump from the unit to its own start need not look for vector
  * registers again, but it must look for requests: a store into code of this
  * page makes one, because the entry that was patched is not passed.
@@ -474,6 +510,8 @@ static void prologue(struct tr *t)
 
     t->loop = t->jb->code = t->e.p;
     vec_check(t, t->jb->part);
+    if (t->jb->b->tail)
+        tail_check(t);
     if (!poll && t->e.p == t->jb->code) {
         /* JIT_ENTRY bytes that no link changes */
         static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
@@ -488,7 +526,7 @@ static void prologue(struct tr *t)
     out = stub_new(t, STUB_LINK);
     out->link = &t->jb->self;
     out->restore = t->in_state;
-    if (!t->live[0])
+    if (!t->live[0] && !t->jb->b->tail)
         t->loop = t->e.p;
     emit_mi(&t->e, false, ALU_CMP, &requests, 0);
     stub_jcc(t, out, CC_NE);
@@ -621,7 +659,7 @@ struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
     struct jit *j = cpu->jit;
     struct jit_block *jb;
 
-    if ((b->mode & MODE_NOJIT) || !b->host || b->dead || b->tail ||
+    if ((b->mode & MODE_NOJIT) || !b->host || b->dead ||
         rip + b->bytes > cpu->code_end)
         return NULL;
     cache_room(cpu);

@@ -141,6 +141,11 @@ static inline size_t gpr_at(unsigned n)
     return offsetof(struct vcpu, st.gpr) + n * 8;
 }
 
+/* The page behind the one of rip, in flat code; 0: there is none. */
+static inline uint64_t jit_tail_lin(uint64_t rip)
+{
+    return (rip & ~(uint64_t)(PAGE_BYTES - 1)) + PAGE_BYTES;
+}
 struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip);
 
 /* --- units (unit.c) ------------------------------------------------------ */

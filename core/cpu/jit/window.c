@@ -345,6 +345,9 @@ static bool covers(struct tr *t, struct window *w, const struct mem_ref *r)
 
     if (!w->open || t->apart)
         return false;
+    /* code that is read in flat segments is not written: #GP */
+    if (r->write && !w->ref.write && r->seg == SEG_CS && t->bits != 64)
+        return false;
     if (w->form == WIN_CONSTANT)
         return covers_constant(t, w, r);
     if (r->base != w->ref.base || r->index != w->ref.index ||
