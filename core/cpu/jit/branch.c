@@ -5,10 +5,10 @@
  * Targets known at translation are links: jumps that are patched when the
  * target has code.  Others go through the jump table of the vCPU, by the low
  * bits of the target; a miss lets the interpreter do the instruction and
- * finds the block in C.
+ * finds the block in C.  The look-up destroys the flags, so they are saved
+ * before, and fetched by a target that wants them.
  *
- * A guest call is a host call, too, if nobody needs the flags behind it.  It
- * leaves a frame on the host's stack, the guest's return address and the
+ * A guest call is a host call, too.  It leaves a frame on the host's stack, the guest's return address and the
  * host's; a guest return that finds its address in the frame returns by it.
  * So the host's processor knows where it goes, and the unit of the caller goes
  * on.  Other frames may be in between (calls that did not return, or returned
@@ -73,8 +73,6 @@ void exit_found(struct tr *t)
                              (int32_t)(offsetof(struct vcpu, jit_jumps) +
                                        offsetof(struct jit_jump, code)) };
 
-    if (live_after(t))
-        flags_back(t);
     emit_insn(&t->e, &(struct host_insn){ .op = 0xff,
                                           .reg = t->paired[t->k] ? 2 : 4,
                                           .mem = &code });
@@ -90,7 +88,7 @@ static bool jump_known(struct tr *t, enum host_cc cc)
         return false;
     if (cc == CC_ALWAYS && follow == FOLLOW_TARGET)
         return t->keep = true;
-    if (flags_wanted(t) || live_after(t))
+    if (flags_wanted(t))
         flags_back(t);
     if (follow == FOLLOW_TARGET) {
         exit_to(t, cc ^ 1, t->next);
@@ -124,7 +122,8 @@ static void push_frame(struct tr *t)
 static bool after_call(struct tr *t)
 {
     emit_lea(&t->e, true, H_RSP, H_RSP, 8);
-    t->in_host = t->in_state = false;
+    t->in_host = false;
+    t->in_state = true;
     t->vec = 0;
     t->called = true;
     if (t->follow[t->k] == FOLLOW_NEXT)
@@ -164,8 +163,6 @@ static bool call_known(struct tr *t)
         return t->keep = true;
     if (t->paired[t->k])
         push_frame(t);
-    if (live_after(t))
-        flags_back(t);
     if (t->paired[t->k]) {
         exit_by_call(t, target);
         return after_call(t);
@@ -211,8 +208,7 @@ static void return_to_caller(struct tr *t)
     emit_rm(&t->e, n == 8, 0x8b, H_S0, &m);
     if (n == 2)
         zero_extend16(t);
-    if (!t->jit->all_flags && n == t->sp_size && n != 2 &&
-        (t->bits == 64 || t->flat))
+    if (n == t->sp_size && n != 2 && (t->bits == 64 || t->flat))
         return_by_frame(t, (int32_t)n + extra);
     find_target(t, s);
     emit_sp_add(t, (int32_t)n + extra);

@@ -24,9 +24,12 @@
  * the store, or when it looks for requests.
  *
  * Links.  A jump inside one page goes directly to the entry: whoever runs in
- * this page has its translation.  To another page it goes over a bridge that
- * compares the TLB's entry for the target with what it was when the link was
- * made; that outlives flushes of other translations.
+ * this page has its translation.  To another page of the kernel it does, too,
+ * until something changes about the translations of kernel code: then all
+ * such links are undone before code is entered again.  To another page of a
+ * user program it goes over a bridge that compares the TLB's entry for the
+ * target with what it was when the link was made; that outlives flushes of
+ * other translations.
  */
 #include "cpu/jit/cache.h"
 
@@ -86,6 +89,7 @@ void jit_flush(struct vcpu *cpu)
     j->at = j->start;
     j->data_at = j->data;
     j->pending = NULL;
+    j->direct = NULL;
     j->interpret = NULL;
     j->n_flushes++;
 }
@@ -135,7 +139,24 @@ static void take_back(struct jit *j, struct jit_block *jb)
 
     jb->patched = true;
     emit_jmp_to(&e, jb->self_stub);
+    cache_jump(j, jb, NULL, 0, 0);
+    for (struct jit_link *l = jb->in; l; l = l->in_next)
+        if (l->to == jb)
+            emit_patch(l->site, l->stub);
+    jb->in = NULL;
     j->n_unlinks++;
+}
+
+void cache_jump(struct jit *j, struct jit_block *jb, struct jit_jump *jump,
+                uint64_t lin, uint64_t key)
+{
+    const uint8_t *code = jb->state + j->rx;
+
+    if (jb->jump && jb->jump != jump && jb->jump->code == code)
+        *jb->jump = (struct jit_jump){ 0 };
+    jb->jump = jump;
+    if (jump)
+        *jump = (struct jit_jump){ lin, key, code, 0 };
 }
 
 void cache_unlink(struct jit *j, struct jit_block *jb)
@@ -239,15 +260,19 @@ static uint8_t *compare_tlb(struct emit *e, size_t at, uint64_t value)
     return emit_jcc(e, CC_NE);
 }
 
-static void keep_flags(struct emit *e)
+static void flags_to_state(struct emit *e)
 {
     emit_rr(e, true, 0x8b, H_S0, H_RAX);
     emit8(e, 0x9f);
     emit_insn(e, &(struct host_insn){ .map = 1, .op = 0x90 });
+    emit_store(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
+    emit_rr(e, true, 0x8b, H_RAX, H_S0);
 }
 
-static void flags_again(struct emit *e)
+static void flags_from_state(struct emit *e)
 {
+    emit_rr(e, true, 0x8b, H_S0, H_RAX);
+    emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
     emit8(e, 0x04);
     emit8(e, 0x7f);
     emit8(e, 0x9e);
@@ -266,8 +291,8 @@ static void bridge(struct vcpu *cpu, struct jit_link *l,
     unsigned rels = 0;
 
     l->bridge = e.p;
-    if (l->flags)
-        keep_flags(&e);
+    if (l->flags && !l->state)
+        flags_to_state(&e);
     emit_load(&e, true, H_S2, offsetof(struct vcpu, tlb));
     rel[rels++] = compare_tlb(&e, at, entry->tag);
     rel[rels++] = compare_tlb(&e, at + 8, (uint64_t)(uintptr_t)entry->host);
@@ -279,19 +304,63 @@ static void bridge(struct vcpu *cpu, struct jit_link *l,
         emit_rm(&e, true, 0x3b, H_S1, &m);
         rel[rels++] = emit_jcc(&e, CC_NE);
     }
-    if (l->flags)
-        flags_again(&e);
-    emit_jmp_to(&e, to->code);
+    emit_jmp_to(&e, l->flags ? to->state : to->code);
     for (unsigned n = 0; n < rels; n++)
         emit_patch(rel[n], e.p);
-    if (l->flags)
-        flags_again(&e);
+    if (l->flags && !l->state)
+        flags_from_state(&e);
     emit_jmp_to(&e, l->stub);
     j->at = e.p;
-    l->to = to;
+    l->bridge_to = to;
     l->bridge_host = entry->host;
     l->bridge_lin = base + l->rip;
     j->n_bridges++;
+}
+
+/* `to` will be told if its entry is taken back: who jumps to it does so with
+ * the flags in jit_flags, which it would not find. */
+static void note_in(struct jit_link *l, struct jit_block *to)
+{
+    struct jit_link **p;
+
+    if (l->to) {
+        for (p = &l->to->in; *p && *p != l; p = &(*p)->in_next)
+            ;
+        if (*p)
+            *p = l->in_next;
+    }
+    l->to = to;
+    l->in_next = to->in;
+    to->in = l;
+}
+
+static void link_directly(struct jit *j, struct jit_link *l,
+                          struct jit_block *to)
+{
+    if (l->state)
+        note_in(l, to);
+    emit_patch(l->site, l->state ? to->state : to->code);
+    j->n_links++;
+}
+
+void cache_check_direct(struct vcpu *cpu)
+{
+    struct jit *j = cpu->jit;
+
+    if (likely(j->direct_gen == cpu->kernel.gen))
+        return;
+    j->direct_gen = cpu->kernel.gen;
+    for (struct jit_link *l = j->direct; l; l = l->direct_next) {
+        l->direct = false;
+        emit_patch(l->site, l->stub);
+    }
+    j->direct = NULL;
+}
+
+/* Kernel code changes its place so seldom that its links need no bridges. */
+static bool is_kernel_link(const struct vcpu *cpu, const struct jit_block *to)
+{
+    return !(to->mode & MODE_USER) && (cpu->code64 || (to->mode & MODE_FLAT));
 }
 
 void cache_link(struct vcpu *cpu, struct jit_link *l, struct jit_block *to)
@@ -311,8 +380,7 @@ void cache_link(struct vcpu *cpu, struct jit_link *l, struct jit_block *to)
         return;
     }
     if (!l->cross) {
-        emit_patch(l->site, to->code);
-        j->n_links++;
+        link_directly(j, l, to);
         return;
     }
     if (!cpu->long_mode)
@@ -325,11 +393,24 @@ void cache_link(struct vcpu *cpu, struct jit_link *l, struct jit_block *to)
     if ((lin ^ s.e->tag) >= PAGE_BYTES ||
         s.e->host + (lin & 0xfff) != to->b->host)
         return;
-    if (l->to != to || l->bridge_host != s.e->host || l->bridge_lin != lin) {
+    if (is_kernel_link(cpu, to)) {
+        cache_check_direct(cpu);
+        if (!l->direct) {
+            l->direct = true;
+            l->direct_next = j->direct;
+            j->direct = l;
+        }
+        link_directly(j, l, to);
+        return;
+    }
+    if (l->bridge_to != to || l->bridge_host != s.e->host ||
+        l->bridge_lin != lin) {
         if ((size_t)(j->end - j->at) < JIT_CODE_ROOM)
             return;
         bridge(cpu, l, to, s.e);
     }
+    if (l->flags)
+        note_in(l, to);
     emit_patch(l->site, l->bridge);
     j->n_links++;
 }

@@ -36,12 +36,17 @@ struct jit_link {
     uint8_t *site; /* displacement of the jump, or NULL */
     uint8_t *stub; /* where it leads while not linked */
     const struct jit_block *from;
-    const struct jit_block *to; /* what `bridge` leads to */
+    struct jit_block *to;              /* in whose list of links it is */
+    const struct jit_block *bridge_to; /* where `bridge` does */
     uint8_t *bridge;
     uint8_t *bridge_host; /* the target's page then ... */
     uint64_t bridge_lin;  /* ... and linear address */
     bool flags;           /* live: a bridge has to keep them */
+    bool state;           /* they are in jit_flags, not in the host's */
     bool cross;           /* the target is in another page */
+    bool direct;          /* ... and in the list of those without a bridge */
+    struct jit_link *direct_next;
+    struct jit_link *in_next; /* the same target, flags in jit_flags */
 };
 
 /* What to do when the host instruction at `at` faults. */
@@ -80,6 +85,9 @@ struct jit_block {
     uint8_t *self_stub;
     uint8_t entry[JIT_ENTRY]; /* what a patched entry had */
     bool patched;
+    const uint8_t *state;  /* entry with the flags in jit_flags */
+    struct jit_link *in;   /* links to it, unless `code` does as well */
+    struct jit_jump *jump; /* that leads to it, or did */
     uint8_t mode;
     uint16_t faults;
     uint16_t missed; /* how often a window over several accesses did ... */
@@ -106,6 +114,8 @@ struct jit {
     unsigned slot_next;
     const uint8_t *frames[2]; /* returns by a frame; 32 and 64 bits */
     struct jit_link *pending; /* the way out of the last run */
+    struct jit_link *direct;  /* links that hold for one generation ... */
+    uint32_t direct_gen;      /* ... of kernel code */
     struct block *interpret;  /* this block once by the interpreter */
 
     pthread_mutex_t lock; /* [any] below */
@@ -146,6 +156,9 @@ struct jit_block *cache_lookup(const struct block *b, uint64_t rip);
 bool cache_room(struct vcpu *cpu);
 void *cache_alloc(struct jit *j, size_t n);
 void cache_add(struct vcpu *cpu, struct jit_block *jb);
+/* From now on this entry of the jump table leads to jb, and no other. */
+void cache_jump(struct jit *j, struct jit_block *jb, struct jit_jump *jump,
+                uint64_t lin, uint64_t key);
 /* The entry leads out (again), or is itself. */
 void cache_unlink(struct jit *j, struct jit_block *jb);
 void cache_relink(struct jit *j, struct jit_block *jb);
@@ -154,5 +167,7 @@ void cache_relink(struct jit *j, struct jit_block *jb);
  * back: everything that leads there goes on to its successor.
  */
 void cache_link(struct vcpu *cpu, struct jit_link *l, struct jit_block *to);
+/* Links between pages of the kernel: are they still true? */
+void cache_check_direct(struct vcpu *cpu);
 
 #endif

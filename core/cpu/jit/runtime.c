@@ -366,6 +366,12 @@ static void emit_enter(struct jit *j, struct emit *e)
 
     /* an empty frame: S0 is rip */
     emit_store(e, true, H_S0, offsetof(struct vcpu, st.rip));
+    emit_rr(e, true, 0x8b, H_S0, H_RAX);
+    emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
+    emit8(e, 0x04); /* add al, 7f; sahf */
+    emit8(e, 0x7f);
+    emit8(e, 0x9e);
+    emit_rr(e, true, 0x8b, H_RAX, H_S0);
     emit_mov_imm(e, H_S0, 0);
     emit_jmp_to(e, j->leave);
     j->enter = e->p;
@@ -676,10 +682,10 @@ bool jit_enter(struct vcpu *cpu, struct block *b)
         return false;
     }
     cache_relink(j, jb);
+    cache_check_direct(cpu);
     if (pending)
         cache_link(cpu, pending, jb);
-    cpu->jit_jumps[jump_slot(cpu, lin)] =
-        (struct jit_jump){ lin, cpu->key, jb->code + j->rx, 0 };
+    cache_jump(j, jb, &cpu->jit_jumps[jump_slot(cpu, lin)], lin, cpu->key);
     set_gs(cpu);
     cpu->jit_flags = flags_pack(cpu);
     cpu->vec_live &= VEC_LIVE_X87;

@@ -38,7 +38,9 @@
  * counted there, too.
  *
  * Leaving.  See branch.c for targets; every jump that is not linked leads to
- * a stub which returns the struct jit_link to the run loop.
+ * a stub which returns the struct jit_link to the run loop.  Where the flags
+ * are in jit_flags only they are left there, and the jump leads to the
+ * target's second entry, which fetches them if they are live.
  */
 #include <string.h>
 
@@ -377,16 +379,31 @@ void end_by_handler(struct tr *t)
     t->ended = true;
 }
 
+/* Flags that are not the host's stay where they are.  Behind a call it is not
+ * known here which are live. */
+static struct stub *stub_link(struct tr *t, uint64_t rip)
+{
+    struct stub *s = stub_new(t, STUB_LINK);
+    bool back = t->paired[t->k] && rip == t->next;
+
+    s->link = link_new(t, t->k, rip);
+    s->link->flags |= back;
+    s->link->state = (back || live_after(t)) && !t->in_host && t->in_state;
+    s->restore = s->link->state;
+    return s;
+}
+
 void exit_to(struct tr *t, enum host_cc cc, uint64_t rip)
 {
     struct stub *s;
 
     if (rip == t->jb->rip) {
+        if (t->live[0])
+            flags_back(t);
         emit_patch(emit_jcc(&t->e, cc), t->called ? t->jb->code : t->loop);
         return;
     }
-    s = stub_new(t, STUB_LINK);
-    s->link = link_new(t, t->k, rip);
+    s = stub_link(t, rip);
     stub_jcc(t, s, cc);
     s->link->site = s->rel[0];
 }
@@ -396,11 +413,12 @@ void exit_by_call(struct tr *t, uint64_t rip)
     struct stub *s;
 
     if (rip == t->jb->rip) {
+        if (t->live[0])
+            flags_back(t);
         emit_call_to(&t->e, t->jb->code);
         return;
     }
-    s = stub_new(t, STUB_LINK);
-    s->link = link_new(t, t->k, rip);
+    s = stub_link(t, rip);
     s->rel[s->rels++] = s->link->site = emit_call(&t->e);
 }
 
@@ -627,8 +645,6 @@ static void body(struct tr *t)
         return;
     }
     x87_record(t, &t->x87);
-    if (live_after(t))
-        flags_back(t);
     exit_to(t, CC_ALWAYS, t->next);
 }
 
@@ -678,6 +694,12 @@ struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
     /* where a patched entry leads */
     jb->self_stub = t.e.p;
     leave_by(&t, &jb->self);
+    jb->state = jb->code;
+    if (t.live[0]) {
+        jb->state = t.e.p;
+        restore_flags(&t.e);
+        emit_jmp_to(&t.e, jb->code);
+    }
     jb->code_bytes = (uint32_t)(t.e.p - j->at);
     j->at = t.e.p;
     j->n_insns += t.count;

@@ -10,8 +10,7 @@
  * No block is in a unit twice, but many may be in several units: loops get one
  * of their own because their head is jumped to.
  *
- * Behind a call a unit goes on where it returns to (branch.c), if the flags
- * are dead there.
+ * Behind a call a unit goes on where it returns to (branch.c).
  *
  * A unit hangs on its first block.  It is valid as long as all its blocks
  * are, and what was assumed of the flags at its ways out holds; all that is
@@ -49,10 +48,22 @@ static bool leaves_undefined(const struct x86_row *row)
            ((row->opcode & 0xfe) == 0xf6 && row->ext >= 4);
 }
 
+/* SHL, SHR, SAR by a known count that is not zero */
+static bool is_sure_shift(const struct x86_insn *i, const struct x86_row *row)
+{
+    if (row->vex || row->map != 0 || row->ext < 4)
+        return false;
+    if ((row->opcode & 0xfe) == 0xd0)
+        return true;
+    return (row->opcode & 0xfe) == 0xc0 && (i->imm & (i->osz == 8 ? 63 : 31));
+}
+
 uint32_t flags_killed(const struct x86_insn *i)
 {
     const struct x86_row *row = &x86_rows[i->row];
 
+    if (is_sure_shift(i, row))
+        return FL_ARITH;
     if (leaves_undefined(row))
         return row->fl_written & ~row->fl_undefined & FL_ARITH;
     /* a count of zero leaves them */
@@ -186,11 +197,6 @@ static uint32_t live_out(struct vcpu *cpu, const struct jit_part *p,
     return live;
 }
 
-static uint32_t live_behind(struct vcpu *cpu, const struct jit_part *p)
-{
-    return live_at(cpu, p->b, p->b->host + p->b->bytes);
-}
-
 const struct jit_part *unit_part(const struct jit_block *jb, unsigned k)
 {
     const struct jit_part *p = jb->part;
@@ -212,7 +218,7 @@ static bool part_holds(struct vcpu *cpu, const struct jit_part *p)
     const struct x86_insn *i = &p->b->insn[p->b->count - 1];
     uint32_t live;
 
-    if (!blocks_same(cpu, p->b) || (p->paired && live_behind(cpu, p)))
+    if (!blocks_same(cpu, p->b))
         return false;
     live = live_out(cpu, p, i, p->rip + p->b->bytes, p->follow);
     return p->live_out == FL_ARITH || !(live & ~p->live_out);
@@ -268,17 +274,11 @@ static void add(struct tr *t, struct block *b, uint64_t rip)
     }
 }
 
-/*
- * Shall the call at the end of a part come back behind itself, see branch.c?
- * It would not bring the flags.
- */
-static bool is_paired(struct tr *t, const struct jit_part *p,
-                      const struct x86_insn *i)
+/* Shall the call i come back behind itself, see branch.c? */
+static bool is_paired(const struct tr *t, const struct x86_insn *i)
 {
-    return !t->jit->all_flags && branch_is_call(i) &&
-           (t->bits == 64 || t->flat) && t->sp_size != 2 &&
-           i->osz == t->sp_size && (i->opcode != 0xe8 || i->imm) &&
-           !live_behind(t->cpu, p);
+    return branch_is_call(i) && (t->bits == 64 || t->flat) && t->sp_size != 2 &&
+           i->osz == t->sp_size && (i->opcode != 0xe8 || i->imm);
 }
 
 /* Goes on behind the last part, if there is a way. */
@@ -291,7 +291,7 @@ static bool extend(struct tr *t)
     struct block *b_next = NULL, *b_target = NULL;
 
     p->follow = FOLLOW_NONE;
-    p->paired = is_paired(t, p, i);
+    p->paired = is_paired(t, i);
     if (p->paired)
         w = (struct ways){ .next = true };
     if (t->jb->parts == UNIT_PARTS || (!p->paired && !branch_goes_on(i)))
