@@ -193,9 +193,10 @@ struct jit_jump {
  * for kernel code, the second for user code; even numbers are for reads, odd
  * ones for writes.  A slot outlives its TLB entry but no flush.
  */
-#define SLOTS      16384
-#define SLOT_EMPTY (1ull << 63) /* not canonical */
-#define SLOTS_AC   16
+#define SLOTS       16384
+#define SLOT_EMPTY  (1ull << 63) /* not canonical */
+#define SLOTS_AC    16
+#define SLOT_MISSES 1024u
 
 /*
  * vcpu.vec_live: which guest registers are in the host's and may be used by
@@ -305,6 +306,8 @@ struct vcpu {
     uint64_t slot_tag[SLOTS];       /* linear page, or SLOT_EMPTY */
     uint64_t slot_addend[SLOTS];    /* host page - linear page */
     uint64_t slot_used[SLOTS / 64]; /* those that are not empty */
+    uint32_t slot_misses[SLOTS], slot_since[SLOTS]; /* see jit/slot.c */
+    uint32_t slot_tired; /* has missed SLOT_MISSES times; 0: none */
     /* filled with the rights that EFLAGS.AC gives the kernel for a while */
     uint32_t slot_ac[SLOTS_AC];
     uint32_t slots_ac; /* so many, if they are not more than SLOTS_AC */

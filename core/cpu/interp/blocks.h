@@ -55,6 +55,7 @@ struct block {
     struct block_tail *tail; /* NULL: all is in one page */
     struct jit_block *jit;   /* translations, one for each rip */
     uint8_t runs;            /* counted until it is worth one */
+    uint32_t roams;          /* insns whose accesses change pages often */
     bool split;              /* shared checks fail, see jit/window.c */
     struct x86_insn insn[];
 };

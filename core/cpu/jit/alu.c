@@ -219,8 +219,8 @@ static uint32_t gprs_written(const struct tr *t, const struct shape *s)
     const struct x86_insn *i = t->i;
     const struct x86_row *row = t->row;
     unsigned op0 = row->op[0].kind;
-    bool xchg = row->map == 0 && ((row->opcode & 0xfe) == 0x86 ||
-                                  (row->opcode & 0xf8) == 0x90);
+    bool xchg = row->map == 0 &&
+                ((row->opcode & 0xfe) == 0x86 || (row->opcode & 0xf8) == 0x90);
     /* MOV, the ALU group, MOVZX and so on write the first one only */
     bool first = !row->vex && !xchg && (row->map == 0 || op0 == X86_OP_G);
     bool read = is_read_only(row) &&
@@ -258,7 +258,7 @@ static const uint8_t *destination(const struct tr *t, const struct host_insn *h)
 {
     unsigned kind = t->row->op[0].kind;
 
-    return kind == X86_OP_G ? &h->reg
+    return kind == X86_OP_G                       ? &h->reg
            : kind == X86_OP_E || kind == X86_OP_Z ? &h->rm
                                                   : NULL;
 }
@@ -284,8 +284,8 @@ static bool stays_in_state(const struct tr *t, const struct shape *s,
 {
     const struct x86_insn *i = t->i;
     const struct x86_row *row = t->row;
-    bool bits = row->map == 1 && ((row->opcode & 0xc7) == 0x83 ||
-                                  row->opcode == 0xba);
+    bool bits =
+        row->map == 1 && ((row->opcode & 0xc7) == 0x83 || row->opcode == 0xba);
 
     return s->has_rm && row->has_modrm && !row->plus_r && row->form == 0 &&
            host_of[i->rm] == H_NONE && !(written >> i->rm & 1) && !bits &&
@@ -331,8 +331,8 @@ static bool registers(struct tr *t, struct host_insn *h, const struct shape *s,
             homes->store[x] = written >> guest & 1;
             homes->count++;
         }
-        homes->load[x] |= !homes->store[x] || !overwrites(t) ||
-                          field[k] != destination(t, h);
+        homes->load[x] |=
+            !homes->store[x] || !overwrites(t) || field[k] != destination(t, h);
         *field[k] = tmp[x];
     }
     return true;

@@ -110,7 +110,8 @@ struct jit {
     bool fsgsbase;
 
     const uint8_t *enter, *leave, *slow, *vec_enter; /* rw */
-    const uint8_t *fill[2][2]; /* by window register, write */
+    const uint8_t *fill[2][2];  /* by window register, write */
+    const uint8_t *tlb_fill[2]; /* by write */
     unsigned slot_next;
     const uint8_t *frames[2]; /* returns by a frame; 32 and 64 bits */
     struct jit_link *pending; /* the way out of the last run */

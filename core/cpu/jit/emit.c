@@ -161,6 +161,18 @@ void emit_shift(struct emit *e, bool w, unsigned n, unsigned rm, unsigned by)
                                       .imm_bytes = 1 });
 }
 
+void emit_push(struct emit *e, unsigned reg)
+{
+    emit_insn(e, &(struct host_insn){
+                     .op = 0x50, .plus_r = true, .rm = (uint8_t)reg });
+}
+
+void emit_pop(struct emit *e, unsigned reg)
+{
+    emit_insn(e, &(struct host_insn){
+                     .op = 0x58, .plus_r = true, .rm = (uint8_t)reg });
+}
+
 void emit_load(struct emit *e, bool w, unsigned reg, size_t offset)
 {
     struct host_mem m = state_mem(offset);

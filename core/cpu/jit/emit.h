@@ -53,6 +53,8 @@ static inline struct host_mem state_mem(size_t offset)
     return (struct host_mem){ H_NONE, H_NONE, 0, true, (int32_t)offset };
 }
 
+void emit_push(struct emit *e, unsigned reg);
+void emit_pop(struct emit *e, unsigned reg);
 void emit_load(struct emit *e, bool w, unsigned reg, size_t offset);
 void emit_store(struct emit *e, bool w, unsigned reg, size_t offset);
 void emit_lea(struct emit *e, bool w, unsigned reg, unsigned base,

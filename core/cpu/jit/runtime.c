@@ -156,7 +156,9 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
     flags_set(cpu, cpu->jit_flags);
     undone = interpret(cpu, jb, k, last, &at);
     cpu->jit_flags = flags_pack(cpu);
-    if ((what >> 8 & 0xff) > 1)
+    if (unlikely(cpu->slot_tired))
+        slot_missed(cpu, jb, what & 0xff);
+    else if ((what >> 8 & 0xff) > 1)
         window_missed(cpu, jb);
     if (what & SLOW_ROW)
         cpu->jit->fallback[unit_insn(jb, last - 1)->row]++;
@@ -328,12 +330,6 @@ static void label(struct emit *e, uint8_t *rel)
 static const uint8_t pushed[] = { H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15 };
 #define PUSHED sizeof pushed
 
-static void push_pop(struct emit *e, unsigned op, unsigned reg)
-{
-    emit_insn(e, &(struct host_insn){
-                     .op = (uint8_t)op, .plus_r = true, .rm = (uint8_t)reg });
-}
-
 /*
  * The host's stack while code runs: what jit_execute() left, vcpu.jit_base,
  * FRAMES_EMPTY frames that are none, those of the guest's calls (branch.c).
@@ -356,7 +352,7 @@ static void emit_return(struct emit *e)
     emit_load(e, true, H_RSP, offsetof(struct vcpu, jit_base));
     emit_lea(e, true, H_RSP, H_RSP, 8);
     for (unsigned n = PUSHED; n-- > 0;)
-        push_pop(e, 0x58, pushed[n]);
+        emit_pop(e, pushed[n]);
     emit8(e, 0xc3);
 }
 
@@ -376,14 +372,14 @@ static void emit_enter(struct jit *j, struct emit *e)
     emit_jmp_to(e, j->leave);
     j->enter = e->p;
     for (unsigned n = 0; n < PUSHED; n++)
-        push_pop(e, 0x50, pushed[n]);
+        emit_push(e, pushed[n]);
     emit_lea(e, true, H_RSP, H_RSP, -8);
     emit_store(e, true, H_RSP, offsetof(struct vcpu, jit_base));
     emit_mov_imm(e, H_S0, (uint64_t)(uintptr_t)nowhere);
     for (unsigned n = 0; n < FRAMES_EMPTY; n++) {
         emit8(e, 0x6a); /* push -1 */
         emit8(e, 0xff);
-        push_pop(e, 0x50, H_S0);
+        emit_push(e, H_S0);
     }
     emit_lea(e, true, H_S0, H_RSP, -STACK_FOR_FRAMES);
     emit_store(e, true, H_S0, offsetof(struct vcpu, jit_floor));
@@ -499,118 +495,6 @@ static void emit_vec_enter(struct jit *j, struct emit *e, struct vcpu *cpu)
     load_registers(e);
     emit_load(e, true, H_S0, offsetof(struct vcpu, jit_tmp));
     emit_jmp_to(e, j->leave);
-}
-
-/* The TLB's entry for the address in S0: RAX + table; jumps if it is not.
- * Changes RCX. */
-static uint8_t *tlb_lookup(struct emit *e, const struct host_mem *tag)
-{
-    struct host_mem tlb = state_mem(offsetof(struct vcpu, tlb));
-
-    emit_rr(e, false, 0x8b, H_RAX, H_S0);
-    emit_shift(e, false, 5, H_RAX, PAGE_SHIFT - 4);
-    emit_ri(e, false, ALU_AND, H_RAX, (int32_t)(TLB_ENTRIES - 1) << 4);
-    emit_rm(e, true, 0x03, H_RAX, &tlb);
-    emit_rm(e, true, 0x8b, H_RCX, tag);
-    emit_rr(e, true, 0x33, H_RCX, H_S0);
-    emit_ri(e, true, ALU_CMP, H_RCX, PAGE_BYTES - 1);
-    return emit_jcc(e, CC_A);
-}
-
-/*
- * mmu_refill() of the address in S0; ZF: it could not.  Vector and x87
- * registers are not touched by it, nor by the kernel's signal frames; RAX
- * and RCX are free.
- */
-static void call_refill(struct emit *e, struct vcpu *cpu, bool write)
-{
-    static const uint8_t saved[] = { H_RDX, H_RSI, H_RDI, H_R8,
-                                     H_R9,  H_R10, H_R11 };
-
-    for (unsigned n = 0; n < sizeof saved; n++)
-        push_pop(e, 0x50, saved[n]);
-    emit_mov_imm(e, H_RDI, (uint64_t)(uintptr_t)cpu);
-    emit_rr(e, true, 0x8b, H_RSI, H_S0);
-    emit_mov_imm(e, H_RDX, write ? ACCESS_WRITE : ACCESS_READ);
-    emit_mov_imm(e, H_RAX, (uint64_t)(uintptr_t)mmu_refill);
-    emit_rr(e, false, 0xff, 2, H_RAX);
-    for (unsigned n = sizeof saved; n-- > 0;)
-        push_pop(e, 0x58, saved[n]);
-    emit_rr(e, false, 0x84, H_RAX, H_RAX);
-}
-
-/*
- * The page of the address in S0 into the slot whose number is in `reg` (S1,
- * S2; the other one is kept).  Carry: it has no TLB entry that serves it, or
- * is in the slot already, so the access crosses its end.  S0 stays.
- */
-static void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu,
-                           bool s1, bool write)
-{
-    uint8_t reg = s1 ? H_S1 : H_S2;
-    int32_t table = write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
-                          : (int32_t)offsetof(struct tlb, e[ACCESS_READ]);
-    int32_t tags = (int32_t)offsetof(struct vcpu, slot_tag);
-    int32_t addends = (int32_t)offsetof(struct vcpu, slot_addend);
-    struct host_mem slot_tag = { H_NONE, reg, 3, true, tags };
-    struct host_mem slot_addend = { H_NONE, reg, 3, true, addends };
-    struct host_mem used = state_mem(offsetof(struct vcpu, slot_used));
-    struct host_mem is_ac = state_mem(offsetof(struct vcpu, tlb_is_ac));
-    struct host_mem misses = state_mem(offsetof(struct vcpu, n_slot_misses));
-    struct host_mem fills = state_mem(offsetof(struct vcpu, n_slot_fills));
-    struct host_mem count = state_mem(offsetof(struct vcpu, slots_ac));
-    struct host_mem list = { H_NONE, H_RAX, 2, true,
-                             (int32_t)offsetof(struct vcpu, slot_ac) };
-    struct host_mem tag = { H_RAX, H_NONE, 0, false, table };
-    struct host_mem host = { H_RAX, H_NONE, 0, false, table + 8 };
-    uint8_t *fail[3], *miss, *ac, *full;
-    const uint8_t *found;
-
-    j->fill[s1][write] = e->p;
-    push_pop(e, 0x50, H_RAX);
-    push_pop(e, 0x50, H_RCX);
-    emit_mi(e, true, ALU_ADD, &misses, 1);
-    emit_rr(e, true, 0x8b, H_RCX, H_S0);
-    emit_rm(e, true, 0x33, H_RCX, &slot_tag);
-    emit_ri(e, true, ALU_CMP, H_RCX, PAGE_BYTES - 1);
-    fail[0] = emit_jcc(e, CC_BE);
-    miss = tlb_lookup(e, &tag);
-    found = e->p;
-    emit_rm(e, true, 0x8b, H_RCX, &tag);
-    emit_rm(e, true, 0x8b, H_RAX, &host);
-    emit_rr(e, true, 0x2b, H_RAX, H_RCX);
-    emit_rm(e, true, 0x89, H_RCX, &slot_tag);
-    emit_rm(e, true, 0x89, H_RAX, &slot_addend);
-    emit_insn(e,
-              &(struct host_insn){
-                  .w = true, .map = 1, .op = 0xab, .reg = reg, .mem = &used });
-    emit_mi(e, true, ALU_ADD, &fills, 1);
-    emit_insn(e,
-              &(struct host_insn){
-                  .op = 0x80, .reg = ALU_CMP, .mem = &is_ac, .imm_bytes = 1 });
-    ac = emit_jcc(e, CC_E);
-    emit_rm(e, false, 0x8b, H_RAX, &count);
-    emit_mi(e, false, ALU_ADD, &count, 1);
-    emit_ri(e, false, ALU_CMP, H_RAX, SLOTS_AC);
-    full = emit_jcc(e, CC_AE);
-    emit_rm(e, false, 0x89, reg, &list);
-    emit_patch(full, e->p);
-    emit_patch(ac, e->p);
-    push_pop(e, 0x58, H_RCX);
-    push_pop(e, 0x58, H_RAX);
-    emit8(e, 0xf8); /* clc */
-    emit8(e, 0xc3);
-    emit_patch(miss, e->p);
-    call_refill(e, cpu, write);
-    fail[1] = emit_jcc(e, CC_E);
-    fail[2] = tlb_lookup(e, &tag);
-    emit_jmp_to(e, found);
-    for (unsigned n = 0; n < 3; n++)
-        emit_patch(fail[n], e->p);
-    push_pop(e, 0x58, H_RCX);
-    push_pop(e, 0x58, H_RAX);
-    emit8(e, 0xf9); /* stc */
-    emit8(e, 0xc3);
 }
 
 /* --- running ------------------------------------------------------------- */
@@ -774,6 +658,8 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
     emit_vec_enter(j, &e, cpu);
     for (unsigned n = 0; n < 4; n++)
         emit_slot_fill(j, &e, cpu, n & 2, n & 1);
+    emit_tlb_fill(j, &e, cpu, false);
+    emit_tlb_fill(j, &e, cpu, true);
     j->start = j->at = e.p;
     j->data_at = j->data;
     cpu->jit = j;

@@ -170,6 +170,21 @@ static void emit_fill(struct tr *t, struct stub *s)
         state_mem(offsetof(struct vcpu, slot_tag) + s->slot * sizeof(uint64_t));
     uint8_t *rel;
 
+    if (s->lookup) {
+        struct host_mem entry = {
+            H_S0, H_NONE, 0, false,
+            s->slot & 1 ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
+                        : (int32_t)offsetof(struct tlb, e[ACCESS_READ])
+        };
+
+        emit_rm(&t->e, true, 0x33, s->reg, &entry);
+        emit_rr(&t->e, true, 0x8b, H_S0, s->reg);
+        emit_call_to(&t->e, t->jit->tlb_fill[s->slot & 1]);
+        rel = emit_jcc(&t->e, CC_B);
+        emit_patch(rel, s->owner->at);
+        emit_jmp_to(&t->e, s->check);
+        return;
+    }
     if (s->constant)
         emit_rr(&t->e, true, 0x8b, H_S0, s->reg);
     else
@@ -214,10 +229,13 @@ static bool can_split(const struct tr *t, const struct stub *s)
  * main code goes on, with all as it is there. */
 static void emit_split(struct tr *t, const struct stub *s)
 {
+    struct host_mem tired = state_mem(offsetof(struct vcpu, slot_tired));
     uint8_t saved[offsetof(struct tr, insn)];
     unsigned last = s->last;
 
     memcpy(saved, t, sizeof saved);
+    emit_insn(&t->e,
+              &(struct host_insn){ .op = 0xc7, .mem = &tired, .imm_bytes = 4 });
     windows_close(t);
     t->apart = true;
     t->in_host = false;

@@ -44,6 +44,7 @@ struct stub {
     bool in_state; /* where the flags are if they are live */
     /* STUB_FILL: */
     bool constant, linear; /* page in `reg`; address only in S0 */
+    bool lookup;           /* no slot; S0 + the table is the TLB's entry */
     uint8_t reg;           /* of the window */
     uint16_t slot;
     struct stub *owner; /* if there is no TLB entry */
@@ -63,6 +64,7 @@ enum window_form {
     WIN_ADDEND,   /* reg: what to add to the linear address */
     WIN_POINTER,  /* reg: host address of the reference */
     WIN_CONSTANT, /* reg: host page of an address known now */
+    WIN_LOOKUP,   /* reg: host address, by the TLB, for one access */
 };
 
 /* See window.c. */
@@ -236,6 +238,12 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r);
 void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
                 bool write);
 static const struct host_mem mem_found = { H_S1, H_NONE, 0, false, 0 };
+/* Trampolines of slot.c */
+void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu, bool s1,
+                    bool write);
+void emit_tlb_fill(struct jit *j, struct emit *e, struct vcpu *cpu, bool write);
+/* vcpu.slot_tired was met at instruction k. */
+void slot_missed(struct vcpu *cpu, struct jit_block *jb, unsigned k);
 /* The next host instruction may fault: then `s` is what to do. */
 void fault_note(struct tr *t, struct stub *s);
 

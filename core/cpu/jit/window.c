@@ -22,6 +22,8 @@
  *     op   [s2 + register + displacement]
  *
  * All other addresses are computed into S2, and the addend is added to it.
+ * A place that changes pages all the time, as a walk along pointers does, is
+ * made again with a look-up in the TLB (slot.c says when).
  *
  * Windows.  Neighbouring accesses from the same registers share one check of
  * everything between the lowest and the highest of them.  The check is made
@@ -101,7 +103,7 @@ void window_added(struct tr *t, unsigned guest, int64_t delta)
 /* --- checks -------------------------------------------------------------- */
 
 #define PAIRS          (SLOTS / 4) /* of user or kernel code */
-#define PAIRS_CONSTANT 64u
+#define PAIRS_CONSTANT (PAIRS / 4)
 
 static unsigned slot_new(struct tr *t, const struct window *w)
 {
@@ -262,6 +264,32 @@ static void check_pointer(struct tr *t, struct window *w, uint8_t *check)
     w->addend_at = t->e.p - 4;
 }
 
+/* Without a slot: by the TLB's entry for the address. */
+static void check_lookup(struct tr *t, struct window *w, uint8_t *check)
+{
+    struct host_mem tlb = state_mem(offsetof(struct vcpu, tlb));
+    struct host_mem tag = {
+        H_S0, H_NONE, 0, false,
+        w->ref.write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
+                     : (int32_t)offsetof(struct tlb, e[ACCESS_READ])
+    };
+    struct host_mem host = tag;
+
+    host.disp += (int32_t)offsetof(struct tlb_entry, host);
+    if (!segment_is_plain(t, &w->ref))
+        apply_segment(t, w->owner, w->reg, &w->ref);
+    w->fill = fill_new(t, w->owner, w, check);
+    w->fill->lookup = true;
+    emit_rr(&t->e, false, 0x8b, H_S0, w->reg);
+    emit_shift(&t->e, false, 5, H_S0, PAGE_SHIFT - 4);
+    emit_ri(&t->e, false, ALU_AND, H_S0, (int32_t)(TLB_ENTRIES - 1) << 4);
+    emit_rm(&t->e, true, 0x03, H_S0, &tlb);
+    emit_rm(&t->e, true, 0x33, w->reg, &tag);
+    emit_ri(&t->e, true, ALU_CMP, w->reg, PAGE_BYTES - w->ref.n);
+    stub_jcc(t, w->fill, CC_A);
+    emit_rm(&t->e, true, 0x03, w->reg, &host);
+}
+
 static void check_addend(struct tr *t, struct window *w, uint8_t *check)
 {
     const struct mem_ref *r = &w->ref;
@@ -298,12 +326,10 @@ static void check_constant(struct tr *t, struct window *w, uint8_t *check)
 
 /* --- operands ------------------------------------------------------------ */
 
-static struct host_mem operand(const struct tr *t, const struct window *w,
-                               const struct mem_ref *r)
+static struct host_mem operand(const struct window *w, const struct mem_ref *r)
 {
     struct host_mem m = { w->reg, H_NONE, 0, false, 0 };
 
-    (void)t;
     switch (w->form) {
     case WIN_CONSTANT:
         m.disp = (int32_t)((uint64_t)r->disp & (PAGE_BYTES - 1));
@@ -314,6 +340,7 @@ static struct host_mem operand(const struct tr *t, const struct window *w,
         m.scale = r->base != X86_NOREG ? 0 : r->scale;
         break;
     case WIN_POINTER: m.disp = (int32_t)(r->disp + w->adj - w->ref.disp); break;
+    case WIN_LOOKUP: break;
     }
     return m;
 }
@@ -365,6 +392,14 @@ static bool covers(struct tr *t, struct window *w, const struct mem_ref *r)
     return true;
 }
 
+/* Does the current instruction change pages too often for a slot? */
+static bool roams(const struct tr *t)
+{
+    const struct jit_part *p = unit_part(t->jb, t->k);
+
+    return p->b->roams >> (t->k - p->first) & 1;
+}
+
 /* One that is closed, or the one not used for longer; never one that the
  * current instruction uses. */
 static struct window *window_new(struct tr *t)
@@ -395,7 +430,7 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
             make_writable(w);
         w->owner->last = t->k;
         w->used = t->k + 1;
-        return operand(t, w, r);
+        return operand(w, r);
     }
     flags_keep(t);
     flags_lost(t);
@@ -404,15 +439,20 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
     w->owner = s;
     w->hi = r->n;
     w->used = t->k + 1;
-    w->form = is_constant_form(t, r) ? WIN_CONSTANT
-              : is_addend_form(t, r) ? WIN_ADDEND
-                                     : WIN_POINTER;
-    w->slot = (uint16_t)slot_new(t, w);
+    w->form = roams(t)                 ? WIN_LOOKUP
+              : is_constant_form(t, r) ? WIN_CONSTANT
+              : is_addend_form(t, r)   ? WIN_ADDEND
+                                       : WIN_POINTER;
+    w->slot = w->form == WIN_LOOKUP ? r->write : (uint16_t)slot_new(t, w);
     check = t->e.p;
     if (w->form == WIN_CONSTANT) {
         check_constant(t, w, check);
     } else if (w->form == WIN_ADDEND) {
         check_addend(t, w, check);
+    } else if (w->form == WIN_LOOKUP) {
+        w->fixed = true;
+        emit_offset(t, w->reg, r);
+        check_lookup(t, w, check);
     } else {
         /* a limit is checked for one access; short addresses wrap */
         w->fixed = r->asz == 2 || (t->bits == 64 && r->asz != 8) ||
@@ -421,7 +461,7 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
         check_pointer(t, w, check);
     }
     w->open = !w->fixed;
-    return operand(t, w, r);
+    return operand(w, r);
 }
 
 void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
