@@ -22,12 +22,17 @@ static inline uint64_t virtual_now(const struct vcpu *cpu)
     return ns;
 }
 
+/* The counter without the guest's offset. */
+static inline uint64_t tsc_virtual(struct vcpu *cpu)
+{
+    uint64_t ns = virtual_now(cpu), hz = cpu->vm->tsc_hz;
+
+    return ns / NS_PER_SEC * hz + ns % NS_PER_SEC * hz / NS_PER_SEC;
+}
+
 static inline uint64_t tsc_read(struct vcpu *cpu)
 {
-    uint64_t ns = virtual_now(cpu);
-
-    return (uint64_t)((unsigned __int128)ns * cpu->vm->tsc_hz / NS_PER_SEC) +
-           cpu->st.tsc_offset;
+    return tsc_virtual(cpu) + cpu->st.tsc_offset;
 }
 
 /* The virtual time at which the counter reaches `tsc`; past: 0 */

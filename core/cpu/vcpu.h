@@ -208,6 +208,18 @@ struct jit_jump {
 #define VEC_LIVE_XMM (VEC_LIVE_SSE | VEC_LIVE_AVX)
 #define VEC_LIVE_X87 0x4 /* and MMX; DENY_AWAY is set */
 
+/*
+ * The guest's time-stamp counter, without its offset, is `guest` plus what the
+ * host's counted since `host`, times mult / 2^32, if that is not more than
+ * `window`.  The rate is measured from `host0`, `guest0` on.
+ */
+struct tsc_anchor {
+    uint64_t host, guest, mult;
+    uint64_t window; /* 0: not measured yet */
+    uint64_t host0, guest0;
+    bool steady; /* the host's counter has one rate; time is real */
+};
+
 struct vcpu {
     struct x86_state st; /* first: engines address it from the vcpu */
 
@@ -228,6 +240,8 @@ struct vcpu {
     bool code64;         /* and CS.L */
     uint64_t insns;      /* executed so far */
     uint64_t insn_limit; /* run() returns when insns reaches it */
+
+    struct tsc_anchor tsc; /* [vcpu thread] for RDTSC in translated code */
 
     struct jit *jit;     /* NULL: no translation */
     bool failed;         /* run() ends with ACCEL_ERROR */

@@ -103,6 +103,7 @@ static void interp_set_state(struct vcpu *cpu, const struct x86_state *in)
 {
     x87_here(cpu);
     cpu->st = *in;
+    cpu->tsc.window = cpu->tsc.host0 = 0;
     cpu->db_pending = 0;
     cpu->intr_waiting = false;
     mmu_cr3_written(cpu, false);

@@ -19,6 +19,7 @@
  * program uses GS; a thread sets it when it runs another vCPU than before.
  */
 #include <asm/prctl.h>
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/auxv.h>
@@ -624,6 +625,14 @@ static bool map_buffer(struct jit *j)
     return false;
 }
 
+/* CPUID's "invariant TSC" */
+static bool is_tsc_steady(void)
+{
+    unsigned a, b, c, d = 0;
+
+    return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d >> 8 & 1);
+}
+
 bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
 {
     struct jit *j = g_try_malloc0(sizeof *j);
@@ -649,6 +658,7 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
     j->end = j->rw + JIT_CODE_BYTES;
     j->data_end = j->data + JIT_DATA_BYTES;
     cpu->host_mxcsr = MXCSR_DEFAULT;
+    cpu->tsc = (struct tsc_anchor){ .steady = !exact && is_tsc_steady() };
     e.p = j->rw;
     emit_leave(j, &e);
     emit_enter(j, &e);

@@ -485,6 +485,61 @@ static bool control_read(struct tr *t)
     return true;
 }
 
+/* --- the time-stamp counter ---------------------------------------------- */
+
+/*
+ * From the host's counter, by what the handler measured; see tsc_anchor() in
+ * interp/sys_info.c.  The handler needs neither RAX nor RDX and cannot fault
+ * where TSD was looked at.
+ */
+static bool rdtsc(struct tr *t, bool aux)
+{
+    struct host_mem host = state_mem(AT(tsc.host));
+    struct host_mem window = state_mem(AT(tsc.window));
+    struct host_mem mult = state_mem(AT(tsc.mult));
+    struct host_mem guest = state_mem(AT(tsc.guest));
+    struct host_mem offset = state_mem(AT(st.tsc_offset));
+    struct stub *s;
+
+    if (!t->cpu->tsc.steady)
+        return false;
+    flags_keep(t);
+    s = stub_slow(t);
+    s->what = SLOW_END | SLOW_ROW;
+    if (t->jb->mode & MODE_USER) {
+        struct host_mem cr4 = state_mem(AT(st.cr4));
+
+        flags_lost(t);
+        emit_insn(&t->e, &(struct host_insn){ .op = 0xf6,
+                                              .mem = &cr4,
+                                              .imm_bytes = 1,
+                                              .imm = CR4_TSD });
+        stub_jcc(t, s, CC_NE);
+    }
+    flags_lost(t);
+    emit_insn(&t->e, &(struct host_insn){ .map = 1, .op = 0x31, .bare = true });
+    emit_shift(&t->e, true, 4, H_RDX, 32);
+    emit_rr(&t->e, true, 0x0b, H_RAX, H_RDX);
+    emit_rm(&t->e, true, 0x2b, H_RAX, &host);
+    emit_rm(&t->e, true, 0x3b, H_RAX, &window);
+    stub_jcc(t, s, CC_AE);
+    emit_insn(&t->e, &(struct host_insn){ .w = true,
+                                          .map = 1,
+                                          .op = 0xaf,
+                                          .reg = H_RAX,
+                                          .mem = &mult });
+    emit_shift(&t->e, true, 5, H_RAX, 32);
+    emit_rm(&t->e, true, 0x03, H_RAX, &guest);
+    emit_rm(&t->e, true, 0x03, H_RAX, &offset);
+    emit_rr(&t->e, true, 0x8b, H_RDX, H_RAX);
+    emit_shift(&t->e, true, 5, H_RDX, 32);
+    emit_rr(&t->e, false, 0x8b, H_RAX, H_RAX);
+    if (aux)
+        emit_load(&t->e, false, H_RCX, AT(st.tsc_aux));
+    s->resume = t->e.p;
+    return true;
+}
+
 /* --- all of them --------------------------------------------------------- */
 
 /* By what the rows of the second map are called. */
@@ -498,9 +553,11 @@ static bool emit_0f(struct tr *t)
         case 0xca: return clac(t);
         case 0xcb: return stac(t);
         case 0xf8: return swapgs(t);
+        case 0xf9: return rdtsc(t, true);
         }
         return false;
     case 0x20: return control_read(t);
+    case 0x31: return rdtsc(t, false);
     case 0xa0:
     case 0xa8: return selector_push(t);
     case 0xa1:
