@@ -13,7 +13,8 @@ cpu-tests-y += oracle fuzz_prog
 cpu/oracle-objs := $(oracle-objs)
 cpu/fuzz_prog-objs := $(oracle-objs) tests/cpu/program.o
 # System behaviour, in tiny guests.
-system-tests := system_real system_prot system_long system_smp system_rows
+system-tests := system_real system_prot system_long system_smp system_rows \
+	system_fpu
 system-tests += $(system-tests:%=%_jit)
 cpu-tests-y += $(system-tests)
 $(foreach t,$(system-tests),$(eval cpu/$(t)-objs := tests/cpu/guest.o))

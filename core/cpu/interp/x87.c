@@ -250,7 +250,7 @@ HANDLER_OF(fwait)
     (void)i;
     if ((cpu->st.cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
         cpu_raise(cpu, EXC_NM);
-    if (unlikely(cpu->st.x87.sw & X87_SW_ES))
+    if (unlikely(x87_here(cpu)->sw & X87_SW_ES))
         cpu_raise(cpu, EXC_MF);
 }
 

@@ -79,6 +79,8 @@ unsigned x87_needs(const struct x86_insn *i)
 {
     const struct x86_row *row = &x86_rows[i->row];
 
+    if (is_fwait(row))
+        return DENY_X87;
     return is_x87(row) && !is_left_to_handler(i, row) ? DENY_X87 : 0;
 }
 
@@ -189,9 +191,7 @@ bool emit_x87(struct tr *t)
     const struct x86_row *row = t->row;
     struct stub *s;
 
-    /* FWAIT heeds other bits of CR0 than the rest does */
-    if (is_fwait(row) ? !(t->vec & DENY_X87)
-                      : !is_x87(row) || is_left_to_handler(t->i, row))
+    if (!is_fwait(row) && (!is_x87(row) || is_left_to_handler(t->i, row)))
         return false;
     if (t->i->flags & X86_I_MEM) {
         memory_form(t);
