@@ -178,15 +178,13 @@ struct jump_entry {
 };
 #define JUMP_BITS 12
 
-/* The same for translated code: host code by the target's low bits. */
+/* The same for translated code, for one key: host code by the target's low
+ * bits.  An empty entry has those of another one. */
 struct jit_jump {
     uint64_t lin;
-    uint64_t key;
     const uint8_t *code;
-    uint64_t unused;
 };
-#define JIT_JUMP_BITS 14
-#define JIT_JUMP_MIX  7 /* how the generation in the key gets into the index */
+#define JIT_JUMP_BITS 13
 
 /*
  * Pages that translated code had last, see jit/window.c: the first half is
@@ -243,9 +241,10 @@ struct vcpu {
 
     struct tsc_anchor tsc; /* [vcpu thread] for RDTSC in translated code */
 
-    struct jit *jit;     /* NULL: no translation */
-    bool failed;         /* run() ends with ACCEL_ERROR */
-    uint64_t jit_tmp;    /* an emitter's third scratch register */
+    struct jit *jit;            /* NULL: no translation */
+    bool failed;                /* run() ends with ACCEL_ERROR */
+    uint64_t jit_tmp;           /* an emitter's third scratch register */
+    struct jit_jump *jit_jumps; /* of the current key */
     uint64_t jit_base;   /* host RSP at jit_execute(), see runtime.c ... */
     uint64_t jit_floor;  /* ... and how far down calls may bring it */
     uint32_t jit_flags;  /* guest flags, packed (interp/flags.h) */
@@ -328,8 +327,6 @@ struct vcpu {
     bool tlb_is_ac;    /* these are the rights now */
     bool tlb_smap;     /* CR4.SMAP */
     uint64_t n_slot_misses, n_slot_fills;
-
-    struct jit_jump jit_jumps[1u << JIT_JUMP_BITS];
 };
 
 #endif

@@ -3,7 +3,7 @@
  * Near jumps, calls and returns.
  *
  * Targets known at translation are links: jumps that are patched when the
- * target has code.  Others go through the jump table of the vCPU, by the low
+ * target has code.  Others go through the jump table of the key, by the low
  * bits of the target; a miss lets the interpreter do the instruction and
  * finds the block in C.  The look-up destroys the flags, so they are saved
  * before, and fetched by a target that wants them.
@@ -24,7 +24,7 @@
 #include "cpu/interp/interp.h"
 #include "cpu/jit/translate.h"
 
-_Static_assert(sizeof(struct jit_jump) == 32 &&
+_Static_assert(sizeof(struct jit_jump) == 16 &&
                    offsetof(struct jit_jump, lin) == 0,
                "emitted code knows the layout");
 
@@ -43,35 +43,27 @@ static bool target_fits(const struct tr *t, uint64_t target)
 
 void find_target(struct tr *t, struct stub *miss)
 {
-    size_t at = offsetof(struct vcpu, jit_jumps);
-    struct host_mem rip = { H_S1, H_NONE, 0, true, (int32_t)at };
-    struct host_mem key = rip;
+    struct host_mem table = state_mem(offsetof(struct vcpu, jit_jumps));
+    struct host_mem lin = { H_S1, H_NONE, 0, false, 0 };
 
-    key.disp += (int32_t)offsetof(struct jit_jump, key);
     if (t->bits != 64 && !t->flat) {
         struct host_mem base = state_mem(offsetof(struct vcpu, fast) +
                                          SEG_CS * sizeof(struct seg_fast));
 
         emit_rm(&t->e, false, 0x03, H_S0, &base);
     }
-    /* jump_slot(): address spaces do not drive each other's entries out */
-    emit_load(&t->e, false, H_S1, offsetof(struct vcpu, key) + 4);
-    emit_shift(&t->e, false, 4, H_S1, JIT_JUMP_MIX);
-    emit_rr(&t->e, false, 0x33, H_S1, H_S0);
+    emit_rr(&t->e, false, 0x8b, H_S1, H_S0);
     emit_ri(&t->e, false, ALU_AND, H_S1, (1 << JIT_JUMP_BITS) - 1);
-    emit_shift(&t->e, false, 4, H_S1, 5);
-    emit_rm(&t->e, true, 0x3b, H_S0, &rip);
-    stub_jcc(t, miss, CC_NE);
-    emit_load(&t->e, true, H_S0, offsetof(struct vcpu, key));
-    emit_rm(&t->e, true, 0x3b, H_S0, &key);
+    emit_shift(&t->e, false, 4, H_S1, 4);
+    emit_rm(&t->e, true, 0x03, H_S1, &table);
+    emit_rm(&t->e, true, 0x3b, H_S0, &lin);
     stub_jcc(t, miss, CC_NE);
 }
 
 void exit_found(struct tr *t)
 {
-    struct host_mem code = { H_S1, H_NONE, 0, true,
-                             (int32_t)(offsetof(struct vcpu, jit_jumps) +
-                                       offsetof(struct jit_jump, code)) };
+    struct host_mem code = { H_S1, H_NONE, 0, false,
+                             (int32_t)offsetof(struct jit_jump, code) };
 
     emit_insn(&t->e, &(struct host_insn){ .op = 0xff,
                                           .reg = t->paired[t->k] ? 2 : 4,

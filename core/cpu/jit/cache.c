@@ -75,6 +75,18 @@ void *cache_alloc(struct jit *j, size_t n)
     return p;
 }
 
+static void jumps_clear(struct jit_jump *table)
+{
+    for (uint64_t n = 0; n < 1u << JIT_JUMP_BITS; n++)
+        table[n] = (struct jit_jump){ n ^ 1, NULL };
+}
+
+static void jumps_clear_all(struct jit *j)
+{
+    for (unsigned n = 0; n < JIT_TABLES; n++)
+        jumps_clear(j->jumps[n]);
+}
+
 void jit_flush(struct vcpu *cpu)
 {
     struct jit *j = cpu->jit;
@@ -85,7 +97,7 @@ void jit_flush(struct vcpu *cpu)
         jb->b->jit = NULL;
     j->all = NULL;
     memset(j->page, 0, sizeof j->page);
-    memset(cpu->jit_jumps, 0, sizeof cpu->jit_jumps);
+    jumps_clear_all(j);
     j->at = j->start;
     j->data_at = j->data;
     j->pending = NULL;
@@ -133,13 +145,23 @@ void cache_add(struct vcpu *cpu, struct jit_block *jb)
                 jb->rip);
 }
 
+static void jump_forget(struct jit *j, struct jit_block *jb)
+{
+    for (unsigned n = 0; n < JIT_TABLES; n++) {
+        struct jit_jump *e = jump_slot(j->jumps[n], jb->lin);
+
+        if (e->code == jb->state + j->rx)
+            e->lin = jb->lin ^ 1;
+    }
+}
+
 static void take_back(struct jit *j, struct jit_block *jb)
 {
     struct emit e = { jb->code };
 
     jb->patched = true;
     emit_jmp_to(&e, jb->self_stub);
-    cache_jump(j, jb, NULL, 0, 0);
+    jump_forget(j, jb);
     for (struct jit_link *l = jb->in; l; l = l->in_next)
         if (l->to == jb)
             emit_patch(l->site, l->stub);
@@ -147,16 +169,57 @@ static void take_back(struct jit *j, struct jit_block *jb)
     j->n_unlinks++;
 }
 
-void cache_jump(struct jit *j, struct jit_block *jb, struct jit_jump *jump,
-                uint64_t lin, uint64_t key)
+bool cache_jumps_init(struct jit *j)
 {
-    const uint8_t *code = jb->state + j->rx;
+    for (unsigned n = 0; n < JIT_TABLES; n++) {
+        j->jumps[n] = g_try_malloc(sizeof **j->jumps << JIT_JUMP_BITS);
+        if (!j->jumps[n])
+            return false;
+    }
+    jumps_clear_all(j);
+    return true;
+}
 
-    if (jb->jump && jb->jump != jump && jb->jump->code == code)
-        *jb->jump = (struct jit_jump){ 0 };
-    jb->jump = jump;
-    if (jump)
-        *jump = (struct jit_jump){ lin, key, code, 0 };
+void cache_jumps_finish(struct jit *j)
+{
+    for (unsigned n = 0; n < JIT_TABLES; n++)
+        g_free(j->jumps[n]);
+}
+
+/*
+ * One table for each key, so that nothing but the address has to be compared
+ * and no address space drives out what another one has.
+ */
+void cache_jumps_choose(struct vcpu *cpu)
+{
+    struct jit *j = cpu->jit;
+    unsigned best = 0;
+
+    for (unsigned n = 0; n < JIT_TABLES; n++) {
+        if (j->jumps_key[n] == cpu->key) {
+            best = n;
+            break;
+        }
+        if (j->jumps_used[n] < j->jumps_used[best])
+            best = n;
+    }
+    if (j->jumps_key[best] != cpu->key) {
+        j->jumps_key[best] = cpu->key;
+        jumps_clear(j->jumps[best]);
+    }
+    j->jumps_used[best] = ++j->jumps_clock;
+    cpu->jit_jumps = j->jumps[best];
+}
+
+void cache_jump(struct vcpu *cpu, struct jit_block *jb, uint64_t lin)
+{
+    struct jit *j = cpu->jit;
+
+    if (jb->lin != lin)
+        jump_forget(j, jb);
+    jb->lin = lin;
+    *jump_slot(cpu->jit_jumps, lin) =
+        (struct jit_jump){ lin, jb->state + j->rx };
 }
 
 void cache_unlink(struct jit *j, struct jit_block *jb)

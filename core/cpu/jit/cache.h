@@ -20,6 +20,7 @@
 #define JIT_ENTRY     5 /* bytes of a jump, patched over an entry */
 #define JIT_PAGE_BITS 12
 #define JIT_HITS      16
+#define JIT_TABLES    6  /* of jumps: the kernel's and some users' */
 #define UNIT_INSNS    64 /* at most in a unit, see unit.c */
 #define UNIT_PARTS    12
 
@@ -85,9 +86,9 @@ struct jit_block {
     uint8_t *self_stub;
     uint8_t entry[JIT_ENTRY]; /* what a patched entry had */
     bool patched;
-    const uint8_t *state;  /* entry with the flags in jit_flags */
-    struct jit_link *in;   /* links to it, unless `code` does as well */
-    struct jit_jump *jump; /* that leads to it, or did */
+    const uint8_t *state; /* entry with the flags in jit_flags */
+    struct jit_link *in;  /* links to it, unless `code` does as well */
+    uint64_t lin;         /* where the jump tables know it */
     uint8_t mode;
     uint16_t faults;
     uint16_t missed; /* how often a window over several accesses did ... */
@@ -115,9 +116,11 @@ struct jit {
     unsigned slot_next;
     const uint8_t *frames[2]; /* returns by a frame; 32 and 64 bits */
     struct jit_link *pending; /* the way out of the last run */
-    struct jit_link *direct;  /* links that hold for one generation ... */
-    uint32_t direct_gen;      /* ... of kernel code */
-    struct block *interpret;  /* this block once by the interpreter */
+    struct jit_jump *jumps[JIT_TABLES];
+    uint64_t jumps_key[JIT_TABLES], jumps_used[JIT_TABLES], jumps_clock;
+    struct jit_link *direct; /* links that hold for one generation ... */
+    uint32_t direct_gen;     /* ... of kernel code */
+    struct block *interpret; /* this block once by the interpreter */
 
     pthread_mutex_t lock; /* [any] below */
     const uint8_t *hit[JIT_HITS];
@@ -157,9 +160,17 @@ struct jit_block *cache_lookup(const struct block *b, uint64_t rip);
 bool cache_room(struct vcpu *cpu);
 void *cache_alloc(struct jit *j, size_t n);
 void cache_add(struct vcpu *cpu, struct jit_block *jb);
-/* From now on this entry of the jump table leads to jb, and no other. */
-void cache_jump(struct jit *j, struct jit_block *jb, struct jit_jump *jump,
-                uint64_t lin, uint64_t key);
+bool cache_jumps_init(struct jit *j); /* false: no memory */
+void cache_jumps_finish(struct jit *j);
+/* Makes vcpu.jit_jumps the table of the current key. */
+void cache_jumps_choose(struct vcpu *cpu);
+/* From now on it leads to jb from lin. */
+void cache_jump(struct vcpu *cpu, struct jit_block *jb, uint64_t lin);
+
+static inline struct jit_jump *jump_slot(struct jit_jump *table, uint64_t lin)
+{
+    return &table[lin & ((1u << JIT_JUMP_BITS) - 1)];
+}
 /* The entry leads out (again), or is itself. */
 void cache_unlink(struct jit *j, struct jit_block *jb);
 void cache_relink(struct jit *j, struct jit_block *jb);

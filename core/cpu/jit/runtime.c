@@ -46,24 +46,18 @@ enum { SLOW_BACK, SLOW_LEAVE }; /* else a place to go on at */
 
 /* --- the slow path ------------------------------------------------------- */
 
-static size_t jump_slot(const struct vcpu *cpu, uint64_t lin)
-{
-    uint64_t mix = cpu->key >> 32 << JIT_JUMP_MIX;
-
-    return (lin ^ mix) & ((1u << JIT_JUMP_BITS) - 1);
-}
-
 /* Where the code for st.rip is, if that is known. */
 static uint64_t next_code(struct vcpu *cpu)
 {
     uint64_t rip = cpu->st.rip & cpu->rip_mask;
     uint64_t lin = cpu->fast[SEG_CS].base + rip;
-    const struct jit_jump *e = &cpu->jit_jumps[jump_slot(cpu, lin)];
+    const struct jit_jump *e;
 
+    cache_jumps_choose(cpu);
+    e = jump_slot(cpu->jit_jumps, lin);
     cpu->st.rip = rip;
     cpu->vec_live &= VEC_LIVE_X87;
-    if (e->lin != lin || e->key != cpu->key ||
-        __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
+    if (e->lin != lin || __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
         return SLOW_LEAVE;
     cpu->jit->n_end_hits++;
     return (uint64_t)(uintptr_t)e->code;
@@ -570,7 +564,8 @@ bool jit_enter(struct vcpu *cpu, struct block *b)
     cache_check_direct(cpu);
     if (pending)
         cache_link(cpu, pending, jb);
-    cache_jump(j, jb, &cpu->jit_jumps[jump_slot(cpu, lin)], lin, cpu->key);
+    cache_jumps_choose(cpu);
+    cache_jump(cpu, jb, lin);
     set_gs(cpu);
     cpu->jit_flags = flags_pack(cpu);
     cpu->vec_live &= VEC_LIVE_X87;
@@ -643,7 +638,9 @@ bool jit_init(struct vcpu *cpu, bool exact, unsigned hot)
     j->data = mmap(NULL, JIT_DATA_BYTES, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     j->fallback = g_try_malloc0(x86_row_count * sizeof *j->fallback);
-    if (j->data == MAP_FAILED || !j->fallback || !map_buffer(j)) {
+    if (j->data == MAP_FAILED || !j->fallback || !cache_jumps_init(j) ||
+        !map_buffer(j)) {
+        cache_jumps_finish(j);
         if (j->data != MAP_FAILED)
             munmap(j->data, JIT_DATA_BYTES);
         g_free(j->fallback);
@@ -699,6 +696,7 @@ void jit_finish(struct vcpu *cpu)
     munmap(j->data, JIT_DATA_BYTES);
     pthread_mutex_destroy(&j->lock);
     check_free(j->check);
+    cache_jumps_finish(j);
     g_free(j->fallback);
     g_free(j);
     cpu->jit = NULL;
