@@ -64,7 +64,7 @@ enum window_form {
     WIN_ADDEND,   /* reg: what to add to the linear address */
     WIN_POINTER,  /* reg: host address of the reference */
     WIN_CONSTANT, /* reg: host page of an address known now */
-    WIN_LOOKUP,   /* reg: host address, by the TLB, for one access */
+    WIN_LOOKUP,   /* the same, by the TLB instead of a slot */
 };
 
 /* See window.c. */
@@ -79,7 +79,7 @@ struct window {
     int64_t adj;        /* by how much the base has changed since */
     int64_t lo, hi;     /* what is checked, relative to ref */
     uint8_t *low_at;    /* operands of the check, to be patched */
-    uint8_t *span_at, *tag_at, *addend_at;
+    uint8_t *span_at, *tag_at, *addend_at, *back_at;
     struct stub *owner, *fill;
 };
 #define WINDOWS 2

@@ -136,6 +136,19 @@ static struct stub *fill_new(struct tr *t, struct stub *owner,
     return s;
 }
 
+/* Jumps to the slot's stub unless what is checked fits behind the offset. */
+static void compare_span(struct tr *t, struct window *w, unsigned offset)
+{
+    emit_insn(&t->e, &(struct host_insn){ .w = true,
+                                          .op = 0x81,
+                                          .reg = ALU_CMP,
+                                          .rm = (uint8_t)offset,
+                                          .imm = PAGE_BYTES - (uint32_t)w->hi,
+                                          .imm_bytes = 4 });
+    w->span_at = t->e.p - 4;
+    stub_jcc(t, w->fill, CC_A);
+}
+
 /* Linear (or offset) lo + displacement of the reference into S0, compares its
  * page with the slot's; jumps to the stub unless [lo, hi) is inside. */
 static void compare_page(struct tr *t, struct window *w, uint8_t *check)
@@ -159,6 +172,8 @@ static void compare_page(struct tr *t, struct window *w, uint8_t *check)
 static void set_low(struct window *w, int64_t base_disp)
 {
     put32(w->low_at, base_disp + w->lo);
+    if (w->back_at)
+        put32(w->back_at, -w->lo);
 }
 
 static bool is_addend_form(const struct tr *t, const struct mem_ref *r)
@@ -264,30 +279,44 @@ static void check_pointer(struct tr *t, struct window *w, uint8_t *check)
     w->addend_at = t->e.p - 4;
 }
 
-/* Without a slot: by the TLB's entry for the address. */
+static int32_t tlb_table(bool write)
+{
+    return write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
+                 : (int32_t)offsetof(struct tlb, e[ACCESS_READ]);
+}
+
+/*
+ * Without a slot: by the TLB's entry for the address.  `reg` is the offset,
+ * then the lowest address that is checked, then the host address.
+ */
 static void check_lookup(struct tr *t, struct window *w, uint8_t *check)
 {
+    struct host_mem from = { w->reg, H_NONE, 0, false, FORCE_DISP };
+    struct host_mem entry = { H_S0, H_NONE, 0, false, FORCE_DISP };
+    struct host_mem sum = { w->reg, H_S0, 0, false, FORCE_DISP };
     struct host_mem tlb = state_mem(offsetof(struct vcpu, tlb));
-    struct host_mem tag = {
-        H_S0, H_NONE, 0, false,
-        w->ref.write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
-                     : (int32_t)offsetof(struct tlb, e[ACCESS_READ])
-    };
-    struct host_mem host = tag;
+    int32_t table = tlb_table(w->ref.write);
 
-    host.disp += (int32_t)offsetof(struct tlb_entry, host);
     if (!segment_is_plain(t, &w->ref))
         apply_segment(t, w->owner, w->reg, &w->ref);
     w->fill = fill_new(t, w->owner, w, check);
     w->fill->lookup = true;
+    emit_rm(&t->e, t->bits == 64, 0x8d, w->reg, &from);
+    w->low_at = t->e.p - 4;
     emit_rr(&t->e, false, 0x8b, H_S0, w->reg);
     emit_shift(&t->e, false, 5, H_S0, PAGE_SHIFT - 4);
     emit_ri(&t->e, false, ALU_AND, H_S0, (int32_t)(TLB_ENTRIES - 1) << 4);
     emit_rm(&t->e, true, 0x03, H_S0, &tlb);
-    emit_rm(&t->e, true, 0x33, w->reg, &tag);
-    emit_ri(&t->e, true, ALU_CMP, w->reg, PAGE_BYTES - w->ref.n);
-    stub_jcc(t, w->fill, CC_A);
-    emit_rm(&t->e, true, 0x03, w->reg, &host);
+    emit_rm(&t->e, true, 0x33, w->reg, &entry);
+    w->tag_at = t->e.p - 4;
+    put32(w->tag_at, table);
+    compare_span(t, w, w->reg);
+    emit_rm(&t->e, true, 0x8b, H_S0, &entry);
+    w->addend_at = t->e.p - 4;
+    put32(w->addend_at, table + (int)offsetof(struct tlb_entry, host));
+    emit_rm(&t->e, true, 0x8d, w->reg, &sum);
+    w->back_at = t->e.p - 4;
+    set_low(w, 0);
 }
 
 static void check_addend(struct tr *t, struct window *w, uint8_t *check)
@@ -339,8 +368,8 @@ static struct host_mem operand(const struct window *w, const struct mem_ref *r)
         m.index = host_of[r->base != X86_NOREG ? r->base : r->index];
         m.scale = r->base != X86_NOREG ? 0 : r->scale;
         break;
+    case WIN_LOOKUP:
     case WIN_POINTER: m.disp = (int32_t)(r->disp + w->adj - w->ref.disp); break;
-    case WIN_LOOKUP: break;
     }
     return m;
 }
@@ -351,6 +380,12 @@ static void make_writable(struct window *w)
     w->slot |= 1;
     w->fill->slot = w->slot;
     w->ref.write = true;
+    if (w->form == WIN_LOOKUP) {
+        put32(w->tag_at, tlb_table(true));
+        put32(w->addend_at,
+              tlb_table(true) + (int)offsetof(struct tlb_entry, host));
+        return;
+    }
     put32(w->tag_at, (int64_t)tag_at(w->slot));
     put32(w->addend_at, (int64_t)addend_at(w->slot));
 }
@@ -449,16 +484,15 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
         check_constant(t, w, check);
     } else if (w->form == WIN_ADDEND) {
         check_addend(t, w, check);
-    } else if (w->form == WIN_LOOKUP) {
-        w->fixed = true;
-        emit_offset(t, w->reg, r);
-        check_lookup(t, w, check);
     } else {
         /* a limit is checked for one access; short addresses wrap */
         w->fixed = r->asz == 2 || (t->bits == 64 && r->asz != 8) ||
                    (t->bits != 64 && !segment_is_plain(t, r));
         emit_offset(t, w->reg, r);
-        check_pointer(t, w, check);
+        if (w->form == WIN_LOOKUP)
+            check_lookup(t, w, check);
+        else
+            check_pointer(t, w, check);
     }
     w->open = !w->fixed;
     return operand(w, r);
