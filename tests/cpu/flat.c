@@ -45,15 +45,16 @@
 #define KERNEL_CS    0x10u
 #define TSS_SELECTOR 0x40u
 
-#define PTE_P 0x1u
-#define PTE_W 0x2u
-#define PTE_U 0x4u
+#define PTE_P  0x1u
+#define PTE_W  0x2u
+#define PTE_U  0x4u
 #define PTE_NX (1ull << 63)
 
 static struct vm vm;
 static struct vcpu *vcpus[1];
 static struct interp_vm engine;
 static struct x86_model model;
+static uint64_t executed;
 
 static _Noreturn void give_up(const char *what)
 {
@@ -70,8 +71,7 @@ static void map_page(uint32_t table, uint64_t lin, uint32_t phys,
                      uint64_t rights)
 {
     put_entry(DIRECTORY, lin >> 21 & 511, table | PTE_P | PTE_W | PTE_U);
-    put_entry(table, lin >> 12 & 511,
-              phys | PTE_P | PTE_U | rights);
+    put_entry(table, lin >> 12 & 511, phys | PTE_P | PTE_U | rights);
 }
 
 static void make_page_tables(void)
@@ -355,13 +355,13 @@ bool flat_execute(struct vcpu *cpu, const uint8_t *code, unsigned len,
                   const struct native_regs *in, unsigned bits,
                   struct native_regs *out)
 {
-    uint64_t executed = 0;
     uint8_t int3[PAGE_BYTES * NATIVE_CODE_PAGES];
     enum accel_exit exit;
 
     memset(int3, 0xcc, sizeof int3);
     map_dma_write(vm.map, INSN_PHYS, code, len);
     load(cpu, in, bits);
+    executed = 0;
     exit = accel_interp.run(cpu, 1000000, &executed);
     map_dma_write(vm.map, INSN_PHYS, int3, len);
     if (exit != ACCEL_HALTED || cpu->st.seg[SEG_CS].selector != KERNEL_CS)
@@ -370,13 +370,17 @@ bool flat_execute(struct vcpu *cpu, const uint8_t *code, unsigned len,
     return true;
 }
 
+uint64_t flat_executed(void)
+{
+    return executed;
+}
+
 uint64_t flat_spin(struct vcpu *cpu, const uint8_t *code, unsigned len,
                    const struct native_regs *in, uint64_t budget)
 {
-    uint64_t executed = 0;
-
     map_dma_write(vm.map, INSN_PHYS, code, len);
     load(cpu, in, 64);
+    executed = 0;
     accel_interp.run(cpu, budget, &executed);
     return executed;
 }

@@ -48,6 +48,9 @@ bool flat_execute(struct vcpu *cpu, const uint8_t *code, unsigned len,
                   const struct native_regs *in, unsigned bits,
                   struct native_regs *out);
 
+/* Instructions that the last one executed, if they are counted. */
+uint64_t flat_executed(void);
+
 /* Executes so many instructions of 64-bit code; returns how many it did. */
 uint64_t flat_spin(struct vcpu *cpu, const uint8_t *code, unsigned len,
                    const struct native_regs *in, uint64_t budget);

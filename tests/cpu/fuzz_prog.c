@@ -108,7 +108,21 @@ struct options {
     unsigned programs, size, mode;
     uint64_t seed;
     const char *file;
+    uint32_t *counts; /* instructions that the interpreter executed */
 };
+
+/* Exact translations count what the interpreter counts. */
+static bool same_count(const struct options *o, int how, unsigned n)
+{
+    uint32_t count = (uint32_t)flat_executed();
+
+    if (!how)
+        o->counts[n] = count;
+    if (how != 'J' || !o->counts[n] || o->counts[n] == count)
+        return true;
+    printf("  it executes %u instructions, not %u\n", count, o->counts[n]);
+    return false;
+}
 
 /* how: 0 interprets; 'j' translates, 'u' later, 'J' exactly */
 static bool run_programs(const struct options *o, int how)
@@ -136,13 +150,17 @@ static bool run_programs(const struct options *o, int how)
         in = *native_in;
         enum outcome got = run_both(&p, &in, &ours);
         faults += native_out->vector >= 0;
-        if (got == SAME)
+        if (same_count(o, how, n) && got == SAME)
             continue;
         printf("  program -s %llu -n 1 -i %u -m %u ends %s\n",
                (unsigned long long)(o->seed + n), o->size, p.bits,
                got == ENDLESS ? "never" : "differently");
-        if (bad++ < 5 && got == DIFFERENT)
+        if (bad++ >= 5)
+            continue;
+        if (got == DIFFERENT)
             shrink(&p, &in);
+        else if (got == SAME)
+            print_program(&p);
     }
     printf("## %u programs of about %u instructions (%u end in an exception), "
            "%u mismatches\n",
@@ -181,6 +199,9 @@ int main(int argc, char **argv)
         printf("ok random programs against the host # SKIP %s\n", why);
         return 0;
     }
+    o.counts = calloc(o.programs, sizeof *o.counts);
+    if (!o.counts)
+        return 2;
     cpu = flat_create();
     compare_init();
     if (how > 0)

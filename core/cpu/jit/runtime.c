@@ -160,6 +160,8 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
     /* frames may lead to code that was written */
     stays = !undone && cpu->st.rip == at && cpu->key == key && !jb->patched &&
             !(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) & REQ_CODE);
+    if (undone && cpu->jit->exact)
+        uncount(cpu, unit_part(jb, last - undone - 1), last - undone);
     if (what & SLOW_END) {
         cpu->jit->n_ends++;
         if (stays && !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
@@ -169,8 +171,8 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
     cpu->jit->n_slow++;
     if (likely(stays && still_live(cpu, unit_part(jb, last - 1)->vec)))
         return SLOW_BACK;
-    if (cpu->jit->exact)
-        uncount(cpu, unit_part(jb, last - undone - 1), last - undone);
+    if (!undone && cpu->jit->exact)
+        uncount(cpu, unit_part(jb, last - 1), last);
     cpu->vec_live &= VEC_LIVE_X87;
     return SLOW_LEAVE;
 }

@@ -575,9 +575,11 @@ static void prologue(struct tr *t)
         count_insns(t, out, t->jb->b->count);
 }
 
-/* The count of a block in the middle of a unit. */
+/* The count of a block in the middle of a unit, and the look for requests
+ * that the interpreter has there: interrupts must not depend on units. */
 static void count_part(struct tr *t, const struct jit_part *p)
 {
+    struct host_mem requests = state_mem(offsetof(struct vcpu, requests));
     struct stub *out;
 
     if (!t->exact)
@@ -587,6 +589,8 @@ static void count_part(struct tr *t, const struct jit_part *p)
     out = stub_new(t, STUB_LINK);
     out->link = link_new(t, t->k, p->rip);
     out->restore = t->in_state;
+    emit_mi(&t->e, false, ALU_CMP, &requests, 0);
+    stub_jcc(t, out, CC_NE);
     count_insns(t, out, p->b->count);
 }
 
