@@ -6,4 +6,5 @@ script-tests-y += guest/boot_kernel guest/boot_iso guest/ipxe guest/memtest \
 	guest/save_restore guest/determinism
 long-tests-y += guest/boot_kernel_long guest/boot_iso_long guest/ipxe_long \
 	guest/memtest_long guest/save_restore_long guest/boot_disk \
-	guest/boot_installer guest/keyboard_mouse guest/translated
+	guest/boot_installer guest/keyboard_mouse guest/translated \
+	guest/stress guest/determinism_long
