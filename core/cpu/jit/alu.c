@@ -108,6 +108,12 @@ static struct shape shape_of(const struct x86_insn *i,
     return s;
 }
 
+static bool is_division(const struct x86_row *row)
+{
+    return row->map == 0 && !row->vex && (row->opcode & 0xfe) == 0xf6 &&
+           row->ext >= 6;
+}
+
 /* Reads its first operand only. */
 static bool is_read_only(const struct x86_row *row)
 {
@@ -469,8 +475,8 @@ bool emit_generic(struct tr *t)
     if (flags_wanted(t))
         flags_back(t);
     load_homes(t, &homes);
-    /* an exception that the guest has not masked */
-    if (vec_needs(t->i))
+    /* an exception that the guest has not masked; #DE */
+    if (vec_needs(t->i) || is_division(t->row))
         fault_note(t, stub = stub_slow(t));
     emit_insn(&t->e, &h);
     store_homes(t, &homes);
@@ -537,74 +543,26 @@ static bool lea_plain(struct tr *t)
     return true;
 }
 
-/* Divisor in S1, or a register; jumps to s unless the quotient is sure to
- * fit: the host's #DE would have to be caught otherwise. */
-static void div_guard(struct tr *t, struct stub *s, unsigned by, bool sign)
-{
-    bool w = t->i->osz == 8;
-
-    flags_lost(t);
-    if (!sign) { /* fits when the high half is less */
-        emit_rr(&t->e, w, 0x3b, H_RDX, by);
-        stub_jcc(t, s, CC_AE);
-        return;
-    }
-    emit_rr(&t->e, w, 0x8b, H_S0, H_RAX);
-    emit_shift(&t->e, w, 7, H_S0, w ? 63 : 31);
-    emit_rr(&t->e, w, 0x3b, H_S0, H_RDX);
-    stub_jcc(t, s, CC_NE);
-    emit_lea(&t->e, w, H_S0, by, 1);
-    emit_ri(&t->e, w, ALU_CMP, H_S0, 1);
-    stub_jcc(t, s, CC_BE);
-}
-
-static bool divide(struct tr *t)
-{
-    const struct x86_insn *i = t->i;
-    bool sign = (i->modrm >> 3 & 7) == 7, w = i->osz == 8;
-    struct stub *s;
-    unsigned by = H_S1;
-
-    if (i->osz < 4)
-        return false;
-    flags_keep(t);
-    s = stub_slow(t);
-    if (i->flags & X86_I_MEM) {
-        struct mem_ref r = mem_ref_of(t, i->osz, false);
-        struct host_mem m = emit_mem(t, s, &r);
-
-        fault_note(t, s);
-        emit_rm(&t->e, w, 0x8b, H_S1, &m);
-    } else {
-        by = reg_use(t, i->rm, H_S1);
-    }
-    div_guard(t, s, by, sign);
-    emit_rr(&t->e, w, 0xf7, sign ? 7 : 6, by);
-    s->resume = t->e.p;
-    flags_done(t);
-    if (by == H_S1)
-        window_close_reg(t, H_S1);
-    window_written(t, RAX);
-    window_written(t, RDX);
-    t->keep = true;
-    return true;
-}
-
-static bool bit_reg(struct tr *t)
+/* A row that has become one to copy */
+static bool as_copy(struct tr *t)
 {
     struct x86_row row = *t->row;
     const struct x86_row *was = t->row;
     bool done;
 
-    if (t->i->flags & X86_I_MEM) {
-        emit_bit_mem(t);
-        return true;
-    }
     row.jit = X86_JIT_COPYM;
     t->row = &row;
     done = emit_generic(t);
     t->row = was;
     return done;
+}
+
+static bool bit_reg(struct tr *t)
+{
+    if (!(t->i->flags & X86_I_MEM))
+        return as_copy(t);
+    emit_bit_mem(t);
+    return true;
 }
 
 /* MOV between the accumulator and an address in the instruction. */
@@ -680,8 +638,10 @@ bool emit_special(struct tr *t)
         return moffs(t);
     if (row->map == 0 && row->opcode == 0x8d)
         return lea_plain(t) || lea(t);
-    if (row->map == 0 && row->opcode == 0xf7 && row->ext >= 6)
-        return divide(t);
+    if (is_division(row))
+        return as_copy(t);
+    if (emit_legacy(t))
+        return true;
     if (row->map == 1 && (row->opcode == 0xa3 || row->opcode == 0xab ||
                           row->opcode == 0xb3 || row->opcode == 0xbb))
         return bit_reg(t);

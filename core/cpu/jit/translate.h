@@ -267,6 +267,7 @@ bool emit_system(struct tr *t);  /* system.c */
 bool branch_goes_on(const struct x86_insn *i); /* branch.c */
 bool branch_is_call(const struct x86_insn *i);
 unsigned vec_needs(const struct x86_insn *i); /* alu.c: DENY_* */
+bool emit_legacy(struct tr *t);               /* legacy.c */
 void emit_bit_mem(struct tr *t);              /* bits.c */
 unsigned vector_needs(const struct x86_row *row);
 bool emit_vector(struct tr *t); /* vector.c */
