@@ -450,6 +450,7 @@ static bool memory_form(struct tr *t, struct host_insn *h,
         h->mem = &m;
         fault_note(t, stub);
         emit_insn(&t->e, h);
+        h->mem = NULL;
     }
     store_homes(t, homes);
     stub->resume = t->e.p;

@@ -8,12 +8,12 @@
  * finds the block in C.  The look-up destroys the flags, so they are saved
  * before, and fetched by a target that wants them.
  *
- * A guest call is a host call, too.  It leaves a frame on the host's stack, the guest's return address and the
- * host's; a guest return that finds its address in the frame returns by it.
- * So the host's processor knows where it goes, and the unit of the caller goes
- * on.  Other frames may be in between (calls that did not return, or returned
- * by the interpreter), so a few are looked at; if it is in none the jump table
- * has the way.
+ * A guest call is a host call, too.  It leaves a frame on the host's stack,
+ * the guest's return address and the host's; a guest return that finds its
+ * address in the frame returns by it.  So the host's processor knows where it
+ * goes, and the unit of the caller goes on.  Other frames may be in between
+ * (calls that did not return, or returned by the interpreter), so a few are
+ * looked at; if it is in none the jump table has the way.
  *
  * A frame is as good as the code that it leads to, which is nobody's entry
  * and so cannot be taken back.  Therefore all frames are dropped whenever code

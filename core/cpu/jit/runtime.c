@@ -85,7 +85,8 @@ static void window_missed(struct vcpu *cpu, struct jit_block *jb)
 
 /*
  * After a handler: may the unit go on?  The handler may have fetched the x87
- * registers, and an exception may be pending there.  vec: what was found at vec_check().
+ * registers, and an exception may be pending there.  vec: what was found at
+ * vec_check().
  */
 static bool still_live(struct vcpu *cpu, unsigned vec)
 {

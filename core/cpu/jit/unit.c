@@ -362,7 +362,7 @@ static void liveness(struct tr *t)
 
 void unit_form(struct tr *t, struct block *b, uint64_t rip)
 {
-    struct jit_part part[UNIT_PARTS];
+    struct jit_part part[UNIT_PARTS] = { { .b = NULL } };
 
     t->count = 0;
     t->jb->part = part;

@@ -31,9 +31,9 @@
  * or changed by known amounts, the check is patched to cover it, too.  If it
  * fails, the interpreter does all instructions up to the last one that
  * relies on it; if it fails often, the unit is made again with separate checks
- * for these instructions behind it (emit_split()).  A guest register that is written closes the windows of
- * addresses it is part of; an emitter that is not known to leave S1 and S2
- * alone closes them all.
+ * for these instructions behind it (emit_split()).  A guest register that is
+ * written closes the windows of addresses it is part of; an emitter that is
+ * not known to leave S1 and S2 alone closes them all.
  *
  * Empty slots have a tag that only a non-canonical address can match.  That
  * access faults on the host and ends up in the interpreter (fault.c), as does
