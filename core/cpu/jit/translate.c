@@ -584,6 +584,8 @@ static void count_part(struct tr *t, const struct jit_part *p)
 
     if (!t->exact)
         return;
+    /* nobody may get to a later block by the way of a shared check */
+    windows_close(t);
     flags_keep(t);
     flags_lost(t);
     out = stub_new(t, STUB_LINK);
