@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <x86intrin.h>
 
 #include "cpu/interp/blocks.h"
 #include "cpu/jit/emit.h"
@@ -152,6 +153,13 @@ void fault_thread(struct vcpu *cpu); /* this thread enters its code */
 bool jit_enter(struct vcpu *cpu, struct block *b);
 /* Code of a block at st.rip, made now when it is hot; or NULL. */
 struct jit_block *jit_code_for(struct vcpu *cpu, struct block *b);
+
+/* What often and seldom are measured by: cycles, or instructions where all
+ * runs have to be alike. */
+static inline uint64_t jit_time(const struct vcpu *cpu)
+{
+    return cpu->jit->exact ? cpu->insns : __rdtsc();
+}
 
 /* It is not found any more; its entry must lead out. */
 void cache_drop(struct block *b, struct jit_block *jb);

@@ -26,7 +26,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "cpu/interp/flags.h"
 #include "cpu/interp/interp.h"
@@ -70,7 +69,7 @@ static uint64_t next_code(struct vcpu *cpu)
 
 static void window_missed(struct vcpu *cpu, struct jit_block *jb)
 {
-    uint64_t now = __rdtsc();
+    uint64_t now = jit_time(cpu);
 
     if (now - jb->missed_since > WINDOW_CYCLES) {
         jb->missed_since = now;

@@ -3,8 +3,6 @@
  * Where the slots of window.c get their pages from: trampolines that ask the
  * TLB, and the decision that a place in the code is better off without.
  */
-#include <x86intrin.h>
-
 #include "cpu/interp/interp.h"
 #include "cpu/jit/translate.h"
 #include "cpu/mmu.h"
@@ -174,7 +172,8 @@ void emit_tlb_fill(struct jit *j, struct emit *e, struct vcpu *cpu, bool write)
 
 void slot_missed(struct vcpu *cpu, struct jit_block *jb, unsigned k)
 {
-    uint32_t slot = cpu->slot_tired, now = (uint32_t)(__rdtsc() >> MISS_SHIFT);
+    uint32_t slot = cpu->slot_tired;
+    uint32_t now = (uint32_t)(jit_time(cpu) >> MISS_SHIFT);
     uint32_t passed = now - cpu->slot_since[slot];
     const struct jit_part *p = unit_part(jb, k);
 

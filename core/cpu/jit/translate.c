@@ -215,6 +215,9 @@ static bool can_split(const struct tr *t, const struct stub *s)
         t->stubs + 6 * (s->last - s->first + 1) > MAX_STUBS ||
         t->faults + 3 * (s->last - s->first + 1) > MAX_FAULTS)
         return false;
+    /* instructions are counted between blocks */
+    if (t->exact && unit_part(t->jb, s->first) != unit_part(t->jb, s->last))
+        return false;
     for (unsigned k = s->first; k <= s->last; k++) {
         const struct x86_row *row = &x86_rows[t->insn[k]->row];
 
