@@ -168,12 +168,15 @@ static void space_clear(struct vcpu *cpu, struct tlb_space *s, bool keep_global)
 static void slots_drop(struct vcpu *cpu, bool all, uint64_t page)
 {
     for (unsigned w = 0; w < SLOTS / 64; w++) {
-        for (uint64_t used = cpu->slot_used[w]; used; used &= used - 1) {
+        uint64_t used = cpu->slot_used[w] | cpu->slot_kept[w];
+
+        for (; used; used &= used - 1) {
             unsigned n = w * 64 + (unsigned)__builtin_ctzll(used);
 
             if (all || cpu->slot_tag[n] == page) {
                 cpu->slot_tag[n] = SLOT_EMPTY;
                 cpu->slot_used[w] &= ~(used & -used);
+                cpu->slot_kept[w] &= ~(used & -used);
             }
         }
     }
@@ -198,6 +201,36 @@ static void slots_leave_ac(struct vcpu *cpu)
         for (unsigned n = 0; n < cpu->slots_ac; n++)
             cpu->slot_tag[cpu->slot_ac[n]] = SLOT_EMPTY;
     cpu->slots_ac = 0;
+}
+
+/*
+ * CR3 was written.  Global pages stay what they are, and if all that is
+ * mapped in the upper half is global, kernel code keeps its slots for that.
+ * Those are looked at once: slot_kept has them from then on, until they are
+ * filled again.
+ */
+static void slots_leave_space(struct vcpu *cpu)
+{
+    unsigned kernel = cpu->upper_local ? 0 : SLOTS / 128;
+
+    if (!kernel) {
+        slots_clear(cpu);
+        return;
+    }
+    for (unsigned w = 0; w < SLOTS / 64; w++) {
+        for (uint64_t used = cpu->slot_used[w]; used; used &= used - 1) {
+            unsigned n = w * 64 + (unsigned)__builtin_ctzll(used);
+            uint64_t bit = used & -used;
+
+            cpu->slot_used[w] &= ~bit;
+            if (w < kernel && cpu->slot_tag[n] >> 63) {
+                cpu->slot_kept[w] |= bit;
+                continue;
+            }
+            cpu->slot_tag[n] = SLOT_EMPTY;
+            cpu->slot_kept[w] &= ~bit;
+        }
+    }
 }
 
 void mmu_select(struct vcpu *cpu)
@@ -255,6 +288,7 @@ void mmu_flush_all(struct vcpu *cpu)
         if (s != cpu->cur_space)
             s->valid = false;
     }
+    cpu->upper_local = false;
     memset(cpu->phys, 0, 2 * sizeof *cpu->phys);
     slots_clear(cpu);
     memset(cpu->ranges, 0, sizeof cpu->ranges);
@@ -378,7 +412,7 @@ void mmu_cr3_written(struct vcpu *cpu, bool keep)
     if (cpu->kernel_local)
         kernel_code_renew(cpu);
     cpu->cur_space = s;
-    slots_clear(cpu);
+    slots_leave_space(cpu);
     key_update(cpu);
 }
 
@@ -767,6 +801,8 @@ static void tlb_enter(struct vcpu *cpu, uint64_t lin, enum tlb_access access,
             (access == ACCESS_WRITE && page_is_slow(hit->mem, hit->mem_page)))
             tag = slow_tag(tag, n);
     }
+    if (!global && lin >> 63)
+        cpu->upper_local = true;
     e->tag = tag;
     t->live[access][n / 64] |= 1ull << n % 64;
 }

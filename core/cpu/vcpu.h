@@ -275,6 +275,8 @@ struct vcpu {
     uint32_t gen_counter;
     struct code_pages kernel; /* code of other levels, in every space */
     bool kernel_local;        /* ... and some of it is not global */
+    bool upper_local; /* entries of upper addresses that are not, since all
+                       * were dropped */
     uint64_t space_clock;
     struct phys_entry (*phys)[PHYS_CACHE]; /* [0] read, [1] write */
     struct phys_range ranges[2][PHYS_RANGES];
@@ -318,7 +320,8 @@ struct vcpu {
 
     uint64_t slot_tag[SLOTS];       /* linear page, or SLOT_EMPTY */
     uint64_t slot_addend[SLOTS];    /* host page - linear page */
-    uint64_t slot_used[SLOTS / 64]; /* those that are not empty */
+    uint64_t slot_used[SLOTS / 64]; /* filled since CR3 was written, or ... */
+    uint64_t slot_kept[SLOTS / 64]; /* ... before that; others are empty */
     uint32_t slot_misses[SLOTS], slot_since[SLOTS]; /* see jit/slot.c */
     uint32_t slot_tired; /* has missed SLOT_MISSES times; 0: none */
     /* filled with the rights that EFLAGS.AC gives the kernel for a while */
