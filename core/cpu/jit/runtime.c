@@ -104,9 +104,9 @@ static bool still_live(struct vcpu *cpu, unsigned vec)
  * Returns how many were left undone.
  */
 static unsigned interpret(struct vcpu *cpu, const struct jit_block *jb,
-                          unsigned k, unsigned last, uint64_t *at)
+                          const struct jit_part *p, unsigned k, unsigned last,
+                          uint64_t *at)
 {
-    const struct jit_part *p = unit_part(jb, k);
     const struct jit_part *end = jb->part + jb->parts;
     uint64_t key = cpu->key, rip = p->rip, next;
     bool over = false;
@@ -146,17 +146,18 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
 {
     unsigned k = what & 0xff, last = k + (what >> 8 & 0xff), undone;
     uint64_t at, key = cpu->key;
+    const struct jit_part *p = unit_part(jb, k);
     bool stays;
 
     flags_set(cpu, cpu->jit_flags);
-    undone = interpret(cpu, jb, k, last, &at);
+    if (what & SLOW_ROW) /* that is one instruction */
+        cpu->jit->fallback[p->b->insn[k - p->first].row]++;
+    undone = interpret(cpu, jb, p, k, last, &at);
     cpu->jit_flags = flags_pack(cpu);
     if (unlikely(cpu->slot_tired))
         slot_missed(cpu, jb, what & 0xff);
     else if ((what >> 8 & 0xff) > 1)
         window_missed(cpu, jb);
-    if (what & SLOW_ROW)
-        cpu->jit->fallback[unit_insn(jb, last - 1)->row]++;
     /* frames may lead to code that was written */
     stays = !undone && cpu->st.rip == at && cpu->key == key && !jb->patched &&
             !(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) & REQ_CODE);
@@ -169,7 +170,9 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
         return next_code(cpu);
     }
     cpu->jit->n_slow++;
-    if (likely(stays && still_live(cpu, unit_part(jb, last - 1)->vec)))
+    if (last - k > 1)
+        p = unit_part(jb, last - 1);
+    if (likely(stays && still_live(cpu, p->vec)))
         return SLOW_BACK;
     if (!undone && cpu->jit->exact)
         uncount(cpu, unit_part(jb, last - 1), last);

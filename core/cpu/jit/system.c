@@ -323,6 +323,44 @@ static bool swapgs(struct tr *t)
     return true;
 }
 
+/* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE: ModRM.reg 0 to 3 */
+static bool base_access(struct tr *t)
+{
+    const struct x86_insn *i = t->i;
+    unsigned n = i->modrm >> 3 & 3, seg = n & 1 ? SEG_GS : SEG_FS;
+    size_t at = AT(st.seg) + seg * sizeof(struct x86_segment);
+    struct host_mem fsgsbase = state_mem(AT(st.cr4) + 2);
+    unsigned reg = host_of[i->rm];
+    bool w = i->osz == 8;
+    struct stub *s;
+
+    flags_keep(t);
+    s = stub_slow(t);
+    s->what = SLOW_ROW | (n & 2 ? SLOW_END : 0);
+    flags_lost(t);
+    emit_insn(&t->e, &(struct host_insn){ .op = 0xf6,
+                                          .mem = &fsgsbase,
+                                          .imm_bytes = 1,
+                                          .imm = CR4_FSGSBASE >> 16 });
+    stub_jcc(t, s, CC_E);
+    if (n < 2) {
+        emit_load(&t->e, w, reg == H_NONE ? H_S0 : reg, at);
+        reg_write_back(t, i->rm, H_S0);
+    } else {
+        reg = reg_use(t, i->rm, H_S0);
+        emit_rr(&t->e, w, 0x8b, H_S1, reg);
+        emit_shift(&t->e, true, 7, H_S1, 47);
+        emit_ri(&t->e, true, ALU_ADD, H_S1, 1);
+        emit_ri(&t->e, true, ALU_CMP, H_S1, 1);
+        stub_jcc(t, s, CC_A);
+        emit_rr(&t->e, w, 0x8b, H_S0, reg);
+        emit_store(&t->e, true, H_S0, at);
+        emit_store(&t->e, true, H_S0, AT(fast) + seg * sizeof(struct seg_fast));
+    }
+    s->resume = t->e.p;
+    return true;
+}
+
 static size_t selector_at(unsigned seg)
 {
     return AT(st.seg) + seg * sizeof(struct x86_segment) +
@@ -558,6 +596,9 @@ static bool emit_0f(struct tr *t)
         return false;
     case 0x20: return control_read(t);
     case 0x31: return rdtsc(t, false);
+    case 0xae:
+        return row->prefix == X86_PFX_F3 && row->form == 'r' && row->ext < 4 &&
+               t->bits == 64 && base_access(t);
     case 0xa0:
     case 0xa8: return selector_push(t);
     case 0xa1:

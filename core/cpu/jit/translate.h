@@ -161,8 +161,7 @@ void unit_cut(struct tr *t, unsigned count);
 bool unit_goes_forward(const struct tr *t);
 /* Are there calls with host frames? */
 bool unit_calls(const struct tr *t);
-/* Instruction k, and the part in which it is. */
-const struct x86_insn *unit_insn(const struct jit_block *jb, unsigned k);
+/* The part in which instruction k is. */
 const struct jit_part *unit_part(const struct jit_block *jb, unsigned k);
 /*
  * Code of this page was written: are all the blocks and what was taken for

@@ -206,13 +206,6 @@ const struct jit_part *unit_part(const struct jit_block *jb, unsigned k)
     return p;
 }
 
-const struct x86_insn *unit_insn(const struct jit_block *jb, unsigned k)
-{
-    const struct jit_part *p = unit_part(jb, k);
-
-    return &p->b->insn[k - p->first];
-}
-
 static bool part_holds(struct vcpu *cpu, const struct jit_part *p)
 {
     const struct x86_insn *i = &p->b->insn[p->b->count - 1];
