@@ -4,10 +4,11 @@
  *
  * Some guest faults cost nothing to look for when the host does it: an
  * operand of MOVAPS that is not aligned, a non-canonical address that matches
- * an empty slot, a division that overflows, an unmasked floating-point exception.  The signal handler finds the
- * guest instruction in the block's table and lets the code go on where the
- * interpreter does it from its start, as if a check had failed.  Faults
- * anywhere else go to whoever handled the signal before.
+ * an empty slot, a division that overflows, an unmasked floating-point
+ * exception.  The signal handler finds the guest instruction in the block's
+ * table and lets the code go on where the interpreter does it from its start,
+ * as if a check had failed.  Faults anywhere else go to whoever handled the
+ * signal before.
  */
 #include <pthread.h>
 #include <signal.h>
