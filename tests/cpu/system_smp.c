@@ -291,6 +291,26 @@ TEST(code_changed_by_another_processor)
     guest_destroy(g);
 }
 
+/* RSI: the greatest value; EDI counts readings below it, R8 those above. */
+GUEST_CODE(tsc_loop, 64,
+           "mov $2000000,%ecx; xor %esi,%esi; xor %edi,%edi; xor %r8d,%r8d;"
+           "1: rdtsc; shl $32,%rdx; or %rdx,%rax; cmp %rsi,%rax; jb 2f;"
+           "je 3f; inc %r8d; mov %rax,%rsi; jmp 3f; 2: inc %edi;"
+           "3: dec %ecx; jnz 1b; movl $1,0x20004; hlt");
+TEST(the_counter_does_not_go_back)
+{
+    struct guest *g = start_threads(GUEST_BYTES(tsc_loop));
+
+    clocks_start(g->vm.clocks);
+    vcpus_start(&g->vm);
+    CHECK(wait_for(g, GUEST_DATA + 4, 1));
+    vcpus_stop(&g->vm);
+    clocks_stop(g->vm.clocks);
+    CHECK_EQ(g->st->gpr[RDI], 0);
+    CHECK(g->st->gpr[R8] > 1000);
+    guest_destroy(g);
+}
+
 /* Both add to one counter with LOCK. */
 GUEST_CODE(count_a, 64,
            "mov $0xfee00000,%ebx; movl $0x1000000,0x310(%rbx);"
