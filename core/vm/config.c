@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vm/config.h"
 
+#include <config.h> /* not that of this folder */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,7 @@ struct vm_config *config_new(void)
     c->name = g_strdup("vm");
     c->memory = 512ull << 20;
     c->cpus = 1;
+    c->jit = CONFIG_JIT;
     c->firmware = g_strdup("seabios");
     c->drives = g_ptr_array_new_with_free_func(drive_free);
     c->devices = g_ptr_array_new_with_free_func(device_free);
