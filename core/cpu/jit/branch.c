@@ -52,7 +52,10 @@ void find_target(struct tr *t, struct stub *miss)
 
         emit_rm(&t->e, false, 0x03, H_S0, &base);
     }
+    /* jump_slot() */
     emit_rr(&t->e, false, 0x8b, H_S1, H_S0);
+    emit_shift(&t->e, false, 5, H_S1, JIT_JUMP_SHIFT);
+    emit_rr(&t->e, false, 0x33, H_S1, H_S0);
     emit_ri(&t->e, false, ALU_AND, H_S1, (1 << JIT_JUMP_BITS) - 1);
     emit_shift(&t->e, false, 4, H_S1, 4);
     emit_rm(&t->e, true, 0x03, H_S1, &table);

@@ -77,8 +77,9 @@ void *cache_alloc(struct jit *j, size_t n)
 
 static void jumps_clear(struct jit_jump *table)
 {
+    /* addresses that are looked for in another place */
     for (uint64_t n = 0; n < 1u << JIT_JUMP_BITS; n++)
-        table[n] = (struct jit_jump){ n ^ 1, NULL };
+        table[n] = (struct jit_jump){ n == 0, NULL };
 }
 
 static void jumps_clear_all(struct jit *j)

@@ -175,9 +175,15 @@ void cache_jumps_choose(struct vcpu *cpu);
 /* From now on it leads to jb from lin. */
 void cache_jump(struct vcpu *cpu, struct jit_block *jb, uint64_t lin);
 
+/* Functions begin at multiples of 16 or 64: the low bits alone would put
+ * many into the same few places. */
+#define JIT_JUMP_SHIFT 9
+
 static inline struct jit_jump *jump_slot(struct jit_jump *table, uint64_t lin)
 {
-    return &table[lin & ((1u << JIT_JUMP_BITS) - 1)];
+    uint32_t n = (uint32_t)lin ^ (uint32_t)lin >> JIT_JUMP_SHIFT;
+
+    return &table[n & ((1u << JIT_JUMP_BITS) - 1)];
 }
 /* The entry leads out (again), or is itself. */
 void cache_unlink(struct jit *j, struct jit_block *jb);
