@@ -27,8 +27,9 @@ core-y += $(addprefix core/cpu/,access.o cpuid.o except.o far.o features.o \
 core-y += $(addprefix core/cpu/interp/,blocks.o engine.o run.o sys_ctl.o \
 	sys_desc.o sys_far.o sys_info.o sys_io.o sys_xsave.o)
 
-# mmu_refill() leaves translated code's vector registers alone
-$(B)/core/cpu/mmu.o: CFLAGS += -mgeneral-regs-only
+# mmu_refill() leaves translated code's vector registers alone; a sanitizer's
+# functions would not
+$(B)/core/cpu/mmu.o: CFLAGS += -mgeneral-regs-only -fno-sanitize=all
 
 # --- x87, MMX, SSE, AVX
 core-y += $(addprefix core/cpu/interp/,vec.o vec_sse.o vec_avx.o vec_mmx.o \
