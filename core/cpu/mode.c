@@ -81,18 +81,19 @@ static void mode_finish(struct vcpu *cpu)
     const struct seg_fast *f = cpu->fast;
     bool careful = is_align_checked(cpu) || cpu->bp_data;
 
-    cpu->mode &= (uint8_t) ~(MODE_FLAT | MODE_SP32 | MODE_NOJIT);
+    cpu->mode &= (uint8_t) ~(MODE_FLAT | MODE_SP32 | MODE_NOJIT | MODE_LIMIT);
     if (!cpu->code64 && cpu->sp_size == 4)
         cpu->mode |= MODE_SP32;
     if (!cpu->code64 && is_flat(&f[SEG_CS], false) &&
         is_flat(&f[SEG_DS], true) && is_flat(&f[SEG_ES], true) &&
         is_flat(&f[SEG_SS], true))
         cpu->mode |= MODE_FLAT;
-    if (careful ||
-        (!cpu->code64 &&
-         cpu->code_end <
-             ((cpu->mode & MODE_CODE) == MODE_CODE32 ? 1ull << 32 : 0x10000)))
+    if (careful)
         cpu->mode |= MODE_NOJIT;
+    if (!cpu->code64 &&
+        cpu->code_end <
+            ((cpu->mode & MODE_CODE) == MODE_CODE32 ? 1ull << 32 : 0x10000))
+        cpu->mode |= MODE_LIMIT;
     mmu_key(cpu);
 }
 

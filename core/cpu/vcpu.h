@@ -157,7 +157,8 @@ struct phys_range {
 /* for the translator: */
 #define MODE_FLAT  0x10 /* CS DS ES SS: base 0, 4 GiB, all allowed */
 #define MODE_SP32  0x20 /* SS.B outside 64-bit code */
-#define MODE_NOJIT 0x40 /* small CS limit, alignment checks, .. */
+#define MODE_NOJIT 0x40 /* alignment checks, data breakpoints */
+#define MODE_LIMIT 0x80 /* CS ends before rip would wrap */
 
 /* DR6 */
 #define DB_HIT    0x000fu

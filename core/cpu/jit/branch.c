@@ -46,6 +46,12 @@ void find_target(struct tr *t, struct stub *miss)
     struct host_mem table = state_mem(offsetof(struct vcpu, jit_jumps));
     struct host_mem lin = { H_S1, H_NONE, 0, false, 0 };
 
+    if (t->jb->mode & MODE_LIMIT) {
+        struct host_mem end = state_mem(offsetof(struct vcpu, code_end));
+
+        emit_rm(&t->e, true, 0x3b, H_S0, &end);
+        stub_jcc(t, miss, CC_AE);
+    }
     if (t->bits != 64 && !t->flat) {
         struct host_mem base = state_mem(offsetof(struct vcpu, fast) +
                                          SEG_CS * sizeof(struct seg_fast));

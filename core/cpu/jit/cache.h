@@ -14,7 +14,7 @@
 #include "cpu/jit/jit.h"
 
 #define JIT_CODE_BYTES (32u << 20)
-#define JIT_DATA_BYTES (16u << 20)
+#define JIT_DATA_BYTES (32u << 20)
 /* More than one unit can take, code and data */
 #define JIT_CODE_ROOM 65536u
 #define JIT_DATA_ROOM 32768u
@@ -90,6 +90,7 @@ struct jit_block {
     const uint8_t *state; /* entry with the flags in jit_flags */
     struct jit_link *in;  /* links to it, unless `code` does as well */
     uint64_t lin;         /* where the jump tables know it */
+    uint64_t code_end;    /* what vcpu.code_end has to be at least */
     uint8_t mode;
     uint16_t faults;
     uint16_t missed; /* how often a window over several accesses did ... */

@@ -538,6 +538,8 @@ struct jit_block *jit_code_for(struct vcpu *cpu, struct block *b)
     if (b->tail && !tail_is_known(cpu, b))
         return NULL;
     jb = cache_lookup(b, cpu->st.rip);
+    if (jb && jb->code_end > cpu->code_end)
+        return NULL;
     if (jb && (!jb->patched || unit_holds(cpu, jb)))
         return jb;
     if (jb)

@@ -544,21 +544,24 @@ static void prologue(struct tr *t)
 {
     struct host_mem requests = state_mem(offsetof(struct vcpu, requests));
     struct host_mem floor = state_mem(offsetof(struct vcpu, jit_floor));
+    struct host_mem end = state_mem(offsetof(struct vcpu, code_end));
+    bool limited = t->jb->mode & MODE_LIMIT;
     bool poll = t->exact || !unit_goes_forward(t);
     struct stub *out;
 
+    t->jb->code_end = unit_code_end(t);
     t->loop = t->jb->code = t->e.p;
     vec_check(t, t->jb->part);
     if (t->jb->b->tail)
         tail_check(t);
-    if (!poll && t->e.p == t->jb->code) {
+    if (!poll && !limited && t->e.p == t->jb->code) {
         /* JIT_ENTRY bytes that no link changes */
         static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 
         memcpy(t->e.p, nop, sizeof nop);
         t->e.p += sizeof nop;
     }
-    if (!poll)
+    if (!poll && !limited)
         return;
     flags_keep(t);
     flags_lost(t);
@@ -567,8 +570,14 @@ static void prologue(struct tr *t)
     out->restore = t->in_state;
     if (!t->live[0] && !t->jb->b->tail)
         t->loop = t->e.p;
-    emit_mi(&t->e, false, ALU_CMP, &requests, 0);
-    stub_jcc(t, out, CC_NE);
+    if (poll) {
+        emit_mi(&t->e, false, ALU_CMP, &requests, 0);
+        stub_jcc(t, out, CC_NE);
+    }
+    if (limited) {
+        emit_mi(&t->e, false, ALU_CMP, &end, (int32_t)t->jb->code_end);
+        stub_jcc(t, out, CC_B);
+    }
     if (unit_calls(t)) {
         emit_rm(&t->e, true, 0x3b, H_RSP, &floor);
         stub_jcc(t, out, CC_B);

@@ -159,6 +159,8 @@ void unit_cut(struct tr *t, unsigned count);
 /* Do all ways out lead forward, to addresses known now?  Then a loop must
  * pass through another unit. */
 bool unit_goes_forward(const struct tr *t);
+/* The end of all that is executed or jumped to without a further check. */
+uint64_t unit_code_end(const struct tr *t);
 /* Are there calls with host frames? */
 bool unit_calls(const struct tr *t);
 /* The part in which instruction k is. */

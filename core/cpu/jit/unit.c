@@ -376,6 +376,23 @@ void unit_cut(struct tr *t, unsigned count)
         jb->parts--;
 }
 
+uint64_t unit_code_end(const struct tr *t)
+{
+    uint64_t end = 0;
+
+    for (unsigned n = 0; n < t->jb->parts; n++) {
+        const struct jit_part *p = &t->jb->part[n];
+        const struct x86_insn *i = &p->b->insn[p->b->count - 1];
+        uint64_t next = p->rip + p->b->bytes, target = target_of(i, next);
+
+        if (next > end)
+            end = next;
+        if (ways_of(i).target && target >= end && target < t->cpu->code_end)
+            end = target + 1;
+    }
+    return end;
+}
+
 bool unit_calls(const struct tr *t)
 {
     for (unsigned n = 0; n < t->jb->parts; n++)
