@@ -171,6 +171,31 @@ def verbs():
         assert m.ctl('status').returncode == 1
 
 
+def translator():
+    for option, works in (('on', True), ('off', False), ('check', True)):
+        with Machine('--jit', option) as m:
+            m.wait_text('No bootable device')
+            text = m.said('jit', 'stats')
+            cpu = Client(m.path).execute('query-jit')['return']['cpus'][0]
+            if not cpu['enabled']:
+                assert 'not translated' in text, text
+                assert option != 'check'
+                continue
+            assert works and 'units translated' in text, text
+            assert cpu['jit']['units translated'] > 100, cpu
+            assert 0 < cpu['jit']['code bytes'] <= \
+                cpu['jit']['code bytes at most']
+            assert cpu['handlers']
+            if option == 'check':
+                assert cpu['check']['instructions compared'] > 100000, cpu
+            assert m.ctl('jit').returncode == 2
+            assert m.ctl('jit', 'art').returncode == 2
+    done = subprocess.run(
+        [PROGRAM, 'run', '--headless', '--jit', 'check', '--cpus', '2'],
+        stderr=subprocess.PIPE, text=True, timeout=60 * SLOW)
+    assert done.returncode and 'one processor' in done.stderr, done
+
+
 def saved_and_restored():
     with Machine() as m:
         m.wait_text('No bootable device')
@@ -231,6 +256,7 @@ CASES = {
     'events-reach-every-client': events_reach_every_client,
     'too-long-and-too-many': too_long_and_too_many,
     'verbs': verbs,
+    'translator': translator,
     'saved-and-restored': saved_and_restored,
     'refuses-state-with-more-memory':
         other_machines_refuse(['--memory', '65M'], 'memory='),
