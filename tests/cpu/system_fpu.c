@@ -169,6 +169,20 @@ TEST(an_unmasked_x87_exception_comes_with_the_next_instruction)
     }
 }
 
+/* FXRSTOR brings another last instruction than the one before it. */
+GUEST_CODE(restored, 64,
+           "fldpi; fld1; fdivp; fxsave64 0x20200; movq $0x1234,0x20208;"
+           "fxrstor64 0x20200; fldcw 0x20100; fldz; hlt");
+TEST(a_restored_exception_is_that_of_the_image)
+{
+    struct guest *g = start(GUEST_BYTES(restored));
+
+    guest_write32(g, CW, 0x35f); /* all but the inexact result */
+    guest_expect(g, EXC_MF);
+    CHECK_EQ(g->st->x87.ip, 0x1234);
+    guest_destroy(g);
+}
+
 GUEST_CODE(sse_error, 64,
            "ldmxcsr 0x20100; mov $1,%ebx; addsd %xmm1,%xmm2;"
            "divsd %xmm3,%xmm1; mov $2,%ebx; hlt");

@@ -57,6 +57,7 @@ struct jit_fault {
     uint8_t first, last; /* instructions for the interpreter, then `to` */
     bool end;            /* or that is the stub that does it */
     bool in_host;        /* the flags are the host's */
+    uint8_t x87; /* 1 + x87 instruction that st.x87 does not tell of, or 0 */
 };
 
 /* Where a unit goes on behind one of its parts. */

@@ -72,7 +72,8 @@ static bool resume(struct vcpu *cpu, ucontext_t *uc)
         r[REG_RIP] = (greg_t)to;
         return true;
     }
-    x87_record_before(cpu, jb, f->first);
+    if (f->x87)
+        x87_record_insn(cpu, jb, f->x87 - 1u);
     /* as if the code had called the slow path */
     r[REG_RSP] -= 8;
     memcpy((void *)(uintptr_t)r[REG_RSP], &to, 8);

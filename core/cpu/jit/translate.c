@@ -376,6 +376,7 @@ static void keep_faults(struct tr *t)
             .last = (uint8_t)s->last,
             .end = end,
             .in_host = f->in_host,
+            .x87 = f->x87,
         };
     }
 }

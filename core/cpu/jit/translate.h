@@ -23,6 +23,7 @@ enum stub_kind {
 /* An x87 instruction that was executed, but that st.x87 does not tell of. */
 struct x87_last {
     bool pending;
+    uint8_t k;
     uint16_t opcode;
     uint64_t ip;
 };
@@ -92,6 +93,7 @@ struct fault_note {
     uint8_t *at;
     struct stub *stub;
     bool in_host; /* the flags */
+    uint8_t x87;  /* see struct jit_fault */
 };
 #define MAX_FAULTS (UNIT_INSNS * 4)
 
@@ -276,8 +278,7 @@ unsigned x87_needs(const struct x86_insn *i);
 bool is_x87(const struct x86_row *row);
 /* Writes what is pending to the state; uses S0. */
 void x87_record(struct tr *t, struct x87_last *last);
-/* The same from outside: instruction k of a unit has faulted. */
-void x87_record_before(struct vcpu *cpu, const struct jit_block *jb,
-                       unsigned k);
+/* The same from outside: it was instruction k of a unit. */
+void x87_record_insn(struct vcpu *cpu, const struct jit_block *jb, unsigned k);
 
 #endif

@@ -520,7 +520,12 @@ void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
 
 void fault_note(struct tr *t, struct stub *s)
 {
-    t->fault[t->faults++] = (struct fault_note){ t->e.p, s, t->in_host };
+    t->fault[t->faults++] = (struct fault_note){
+        .at = t->e.p,
+        .stub = s,
+        .in_host = t->in_host,
+        .x87 = (uint8_t)(t->x87.pending ? t->x87.k + 1 : 0),
+    };
 }
 
 struct mem_ref mem_ref_of(const struct tr *t, unsigned n, bool write)

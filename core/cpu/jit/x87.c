@@ -135,22 +135,17 @@ void x87_record(struct tr *t, struct x87_last *last)
         selector_move(t, SEG_CS, offsetof(struct x86_x87, ip_sel));
 }
 
-void x87_record_before(struct vcpu *cpu, const struct jit_block *jb, unsigned k)
+void x87_record_insn(struct vcpu *cpu, const struct jit_block *jb, unsigned k)
 {
     const struct jit_part *p = unit_part(jb, k);
+    const struct x86_insn *i = p->b->insn;
     uint64_t at = p->rip;
 
-    for (unsigned n = 0; n < k - p->first; n++) {
-        const struct x86_insn *i = &p->b->insn[n];
-        const struct x86_row *row = &x86_rows[i->row];
-
-        if (is_x87(row) && !is_control(i, row) && !is_left_to_handler(i, row)) {
-            cpu->st.x87.ip = at;
-            cpu->st.x87.opcode = opcode_of(i);
-            cpu->st.x87.ip_sel = cpu->st.seg[SEG_CS].selector;
-        }
-        at += i->len;
-    }
+    for (k -= p->first; k; k--)
+        at += i++->len;
+    cpu->st.x87.ip = at;
+    cpu->st.x87.opcode = opcode_of(i);
+    cpu->st.x87.ip_sel = cpu->st.seg[SEG_CS].selector;
 }
 
 static void note(struct tr *t)
@@ -159,7 +154,8 @@ static void note(struct tr *t)
 
     if (is_control(i, t->row))
         return;
-    t->x87 = (struct x87_last){ true, opcode_of(i), t->next - i->len };
+    t->x87 = (struct x87_last){ true, (uint8_t)t->k, opcode_of(i),
+                                t->next - i->len };
     if (!t->exact || !(i->flags & X86_I_MEM))
         return;
     emit_ea(t);
