@@ -21,5 +21,7 @@ $(foreach t,$(system-tests),$(eval cpu/$(t)-objs := tests/cpu/guest.o))
 cpu-tests-$(CONFIG_JIT) += jit_check jit_flags
 cpu/jit_check-objs := tests/cpu/guest.o
 cpu/jit_flags-objs := tests/cpu/guest.o
-script-tests-y += cpu/oracle_jit
+script-tests-$(CONFIG_JIT) += cpu/oracle_jit
+$(B)/tests/cpu/oracle_jit.log $(B)/tests/cpu/host_long.log: \
+	$(B)/tests/cpu/oracle $(B)/tests/cpu/fuzz_prog
 long-tests-y += cpu/host_long

@@ -234,9 +234,11 @@ static struct guest *start_threads(const uint8_t *code, size_t n)
     return g;
 }
 
+/* A minute: two processors that wait for each other take turns of the host's
+ * scheduler when it has other work. */
 static bool wait_for(struct guest *g, uint32_t at, uint32_t value)
 {
-    for (unsigned n = 0; n < 10000; n++) {
+    for (unsigned n = 0; n < 60000; n++) {
         if (guest_read32(g, at) == value)
             return true;
         usleep(1000);
