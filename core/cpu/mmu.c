@@ -943,7 +943,7 @@ bool mmu_peek(struct vcpu *cpu, uint64_t lin, uint64_t *phys)
 
 bool mmu_may_write(struct vcpu *cpu, uint64_t lin)
 {
-    struct walk w;
+    struct walk w = { 0 };
 
     if (!(cpu->st.cr0 & CR0_PG))
         return true;
