@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "lib/number.h"
 #include "vm/error.h"
 #include "vm/firmware.h"
 #include "vm/vm.h"
@@ -25,6 +26,7 @@ enum {
 #define ROM_FILE "genroms/linuxboot.bin"
 
 #define SETUP_SECTS     0x1f1
+#define VIDEO_MODE      0x1fa
 #define BOOT_FLAG       0x1fe
 #define HEADER_MAGIC    0x202
 #define VERSION         0x206
@@ -186,6 +188,33 @@ static bool add_command_line(struct vm *vm, const uint8_t *setup,
     return true;
 }
 
+/* "vga=" is for the loader.  Documentation/arch/x86/boot.rst, "Special
+ * Command Line Options" */
+static void set_video_mode(uint8_t *setup, const char *append)
+{
+    static const struct {
+        const char *word;
+        uint16_t mode;
+    } names[] = { { "normal", 0xffff }, { "ext", 0xfffe }, { "ask", 0xfffd } };
+    const char *at = append;
+    uint64_t mode;
+
+    while ((at = strstr(at, "vga="))) {
+        bool begins = at == append || at[-1] == ' ';
+        g_autofree char *word = NULL;
+
+        at += strlen("vga=");
+        if (!begins)
+            continue;
+        word = g_strndup(at, strcspn(at, " "));
+        for (unsigned n = 0; n < G_N_ELEMENTS(names); n++)
+            if (!strcmp(word, names[n].word))
+                put16(setup + VIDEO_MODE, names[n].mode);
+        if (number_parse(word, &mode) && mode <= 0xffff)
+            put16(setup + VIDEO_MODE, (uint16_t)mode);
+    }
+}
+
 bool linux_kernel_add(struct vm *vm, const char *kernel, const char *initrd,
                       const char *append, uint64_t low_memory, const char *rom,
                       GError **error)
@@ -208,6 +237,7 @@ bool linux_kernel_add(struct vm *vm, const char *kernel, const char *initrd,
     setup[LOAD_FLAGS] |= CAN_USE_HEAP;
     put16(setup + HEAP_END_PTR, HEAP_END);
     put32(setup + CMD_LINE_PTR, CMDLINE_AT);
+    set_video_mode(setup, append ? append : "");
     if (!add_initrd(vm, initrd, setup, n - setup_bytes, low_memory, error) ||
         !add_command_line(vm, setup, append ? append : "", error) ||
         !read_file("option ROM", rom, &rom_image, error))
