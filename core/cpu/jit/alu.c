@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Instructions that run on the host as they are: the same opcode with other
- * registers and with [S1 + S0] for the memory operand.  Integer and vector
- * instructions alike; vector registers have their own numbers.
+ * registers and what emit_mem() says for the memory operand.  Integer and
+ * vector instructions alike; vector registers have their own numbers.
  */
 #include "cpu/decode.h"
 #include "cpu/interp/interp.h"
@@ -15,11 +15,9 @@ struct shape {
     bool xmm, mmx; /* which of them */
     bool high;     /* AH, CH, DH, BH is used */
     bool ok;
-    uint8_t gpr[3]; /* general registers used: reg, rm, vvvv */
     bool has_reg, has_rm, has_vvvv;
     uint8_t imm_bytes;
     uint64_t imm;
-    uint32_t avoid; /* host registers that are used, as bits */
 };
 
 static bool is_high(const struct x86_insn *i, const struct x86_operand *op,
