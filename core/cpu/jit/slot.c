@@ -9,7 +9,7 @@
 
 /* A place that misses once in so many cycles, in the mean, costs more by its
  * slot than by a look-up. */
-#define MISS_CYCLES 250u
+#define MISS_CYCLES 60u
 #define MISS_SHIFT  8 /* slot_since counts the TSC's bits from this one on */
 
 /* The TLB's entry for the address in S0: RAX + table; jumps if it is not.

@@ -78,6 +78,7 @@ struct window {
     unsigned used;      /* number of the last that did, + 1 */
     struct mem_ref ref; /* the access it was made for */
     int64_t adj;        /* by how much the base has changed since */
+    int64_t low_disp;   /* of the operand at low_at, besides lo */
     int64_t lo, hi;     /* what is checked, relative to ref */
     uint8_t *low_at;    /* operands of the check, to be patched */
     uint8_t *span_at, *tag_at, *addend_at, *back_at;

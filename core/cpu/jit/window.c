@@ -169,9 +169,9 @@ static void compare_page(struct tr *t, struct window *w, uint8_t *check)
     w->fill = fill;
 }
 
-static void set_low(struct window *w, int64_t base_disp)
+static void set_low(struct window *w)
 {
-    put32(w->low_at, base_disp + w->lo);
+    put32(w->low_at, w->low_disp + w->lo);
     if (w->back_at)
         put32(w->back_at, -w->lo);
 }
@@ -272,11 +272,36 @@ static void check_pointer(struct tr *t, struct window *w, uint8_t *check)
         check = t->e.p;
     emit_rm(&t->e, t->bits == 64, 0x8d, H_S0, &from);
     w->low_at = t->e.p - 4;
-    set_low(w, 0);
+    set_low(w);
     compare_page(t, w, check);
     w->fill->linear = linear;
     emit_rm(&t->e, true, 0x03, w->reg, &addend);
     w->addend_at = t->e.p - 4;
+}
+
+/* The lowest address that is checked into the window's register. */
+static void emit_low(struct tr *t, struct window *w)
+{
+    const struct mem_ref *r = &w->ref;
+    struct host_mem m = { H_NONE, H_NONE, r->scale, false, FORCE_DISP };
+    bool regs = r->base != X86_NOREG || r->index != X86_NOREG;
+    bool near = r->disp < INT32_MAX - 4096 && r->disp > INT32_MIN + 4096;
+
+    if (regs && near && !w->fixed && segment_is_plain(t, r)) {
+        if (r->base != X86_NOREG)
+            m.base = (uint8_t)reg_use(t, r->base, w->reg);
+        if (r->index != X86_NOREG)
+            m.index = (uint8_t)reg_use(t, r->index, H_S0);
+        w->low_disp = r->disp;
+    } else {
+        emit_offset(t, w->reg, r);
+        if (!segment_is_plain(t, r))
+            apply_segment(t, w->owner, w->reg, r);
+        m.base = w->reg;
+        m.scale = 0;
+    }
+    emit_rm(&t->e, t->bits == 64, 0x8d, w->reg, &m);
+    w->low_at = t->e.p - 4;
 }
 
 static int32_t tlb_table(bool write)
@@ -286,23 +311,18 @@ static int32_t tlb_table(bool write)
 }
 
 /*
- * Without a slot: by the TLB's entry for the address.  `reg` is the offset,
- * then the lowest address that is checked, then the host address.
+ * Without a slot: by the TLB's entry for the address.
  */
 static void check_lookup(struct tr *t, struct window *w, uint8_t *check)
 {
-    struct host_mem from = { w->reg, H_NONE, 0, false, FORCE_DISP };
     struct host_mem entry = { H_S0, H_NONE, 0, false, FORCE_DISP };
     struct host_mem sum = { w->reg, H_S0, 0, false, FORCE_DISP };
     struct host_mem tlb = state_mem(offsetof(struct vcpu, tlb));
     int32_t table = tlb_table(w->ref.write);
 
-    if (!segment_is_plain(t, &w->ref))
-        apply_segment(t, w->owner, w->reg, &w->ref);
+    emit_low(t, w);
     w->fill = fill_new(t, w->owner, w, check);
     w->fill->lookup = true;
-    emit_rm(&t->e, t->bits == 64, 0x8d, w->reg, &from);
-    w->low_at = t->e.p - 4;
     emit_rr(&t->e, false, 0x8b, H_S0, w->reg);
     emit_shift(&t->e, false, 5, H_S0, PAGE_SHIFT - 4);
     emit_ri(&t->e, false, ALU_AND, H_S0, (int32_t)(TLB_ENTRIES - 1) << 4);
@@ -316,7 +336,7 @@ static void check_lookup(struct tr *t, struct window *w, uint8_t *check)
     put32(w->addend_at, table + (int)offsetof(struct tlb_entry, host));
     emit_rm(&t->e, true, 0x8d, w->reg, &sum);
     w->back_at = t->e.p - 4;
-    set_low(w, 0);
+    set_low(w);
 }
 
 static void check_addend(struct tr *t, struct window *w, uint8_t *check)
@@ -330,7 +350,8 @@ static void check_addend(struct tr *t, struct window *w, uint8_t *check)
         m.index = host_of[r->index];
     emit_rm(&t->e, true, 0x8d, H_S0, &m);
     w->low_at = t->e.p - 4;
-    set_low(w, r->disp);
+    w->low_disp = r->disp;
+    set_low(w);
     compare_page(t, w, check);
     emit_load(&t->e, true, w->reg, addend_at(w->slot));
     w->addend_at = t->e.p - 4;
@@ -422,7 +443,7 @@ static bool covers(struct tr *t, struct window *w, const struct mem_ref *r)
         return false;
     w->lo = lo;
     w->hi = hi;
-    set_low(w, w->form == WIN_ADDEND ? w->ref.disp : 0);
+    set_low(w);
     put32(w->span_at, PAGE_BYTES - (hi - lo));
     return true;
 }
@@ -488,11 +509,12 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
         /* a limit is checked for one access; short addresses wrap */
         w->fixed = r->asz == 2 || (t->bits == 64 && r->asz != 8) ||
                    (t->bits != 64 && !segment_is_plain(t, r));
-        emit_offset(t, w->reg, r);
-        if (w->form == WIN_LOOKUP)
+        if (w->form == WIN_LOOKUP) {
             check_lookup(t, w, check);
-        else
+        } else {
+            emit_offset(t, w->reg, r);
             check_pointer(t, w, check);
+        }
     }
     w->open = !w->fixed;
     return operand(w, r);
