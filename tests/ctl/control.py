@@ -21,7 +21,15 @@ class Client:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(30 * SLOW)
-        self.socket.connect(path)
+        # the socket has its name a moment before it listens
+        for left in range(50, -1, -1):
+            try:
+                self.socket.connect(path)
+                break
+            except ConnectionRefusedError:
+                if not left:
+                    raise
+                time.sleep(0.1)
         self.file = self.socket.makefile('rw')
         self.events = []
         self.greeting = json.loads(self.file.readline())
