@@ -19,9 +19,12 @@ result() { # exit code, case
     fi
 }
 
-# The options of the make that runs the tests are not this one's.
+# The options of the make that runs the tests are not this one's; but it has
+# to name folders as that one did, or it builds all anew under their feet.
 unset MAKEFLAGS MFLAGS MAKELEVEL
-sub() { make -C "$S" B="$B" DESTDIR="$dest" "$1"; }
+from=$S
+[ -e "$B/Makefile" ] && from=$B
+sub() { env -u S -u B make -C "$from" DESTDIR="$dest" "$1"; }
 
 sub install
 result $? 'installs'
