@@ -324,25 +324,6 @@ static uint8_t *compare_tlb(struct emit *e, size_t at, uint64_t value)
     return emit_jcc(e, CC_NE);
 }
 
-static void flags_to_state(struct emit *e)
-{
-    emit_rr(e, true, 0x8b, H_S0, H_RAX);
-    emit8(e, 0x9f);
-    emit_insn(e, &(struct host_insn){ .map = 1, .op = 0x90 });
-    emit_store(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
-    emit_rr(e, true, 0x8b, H_RAX, H_S0);
-}
-
-static void flags_from_state(struct emit *e)
-{
-    emit_rr(e, true, 0x8b, H_S0, H_RAX);
-    emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
-    emit8(e, 0x04);
-    emit8(e, 0x7f);
-    emit8(e, 0x9e);
-    emit_rr(e, true, 0x8b, H_RAX, H_S0);
-}
-
 /* The way to a block in another page. */
 static void bridge(struct vcpu *cpu, struct jit_link *l,
                    const struct jit_block *to, const struct tlb_entry *entry)

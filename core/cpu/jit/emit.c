@@ -161,6 +161,19 @@ void emit_shift(struct emit *e, bool w, unsigned n, unsigned rm, unsigned by)
                                       .imm_bytes = 1 });
 }
 
+void emit_flags_pack(struct emit *e)
+{
+    emit8(e, 0x9f); /* lahf; seto al */
+    emit_insn(e, &(struct host_insn){ .map = 1, .op = 0x90 });
+}
+
+void emit_flags_unpack(struct emit *e)
+{
+    emit8(e, 0x04); /* add al, 7f; sahf */
+    emit8(e, 0x7f);
+    emit8(e, 0x9e);
+}
+
 void emit_push(struct emit *e, unsigned reg)
 {
     emit_insn(e, &(struct host_insn){

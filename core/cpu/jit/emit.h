@@ -53,6 +53,10 @@ static inline struct host_mem state_mem(size_t offset)
     return (struct host_mem){ H_NONE, H_NONE, 0, true, (int32_t)offset };
 }
 
+/* The arithmetic flags into AX, as vcpu.jit_flags keeps them; and back. */
+void emit_flags_pack(struct emit *e);
+void emit_flags_unpack(struct emit *e);
+
 void emit_push(struct emit *e, unsigned reg);
 void emit_pop(struct emit *e, unsigned reg);
 void emit_load(struct emit *e, bool w, unsigned reg, size_t offset);

@@ -225,9 +225,7 @@ static void save_registers(struct emit *e)
 static void load_registers(struct emit *e)
 {
     emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
-    emit8(e, 0x04); /* add al, 7f; sahf */
-    emit8(e, 0x7f);
-    emit8(e, 0x9e);
+    emit_flags_unpack(e);
     for (unsigned n = 0; n < 16; n++)
         if (host_of[n] != H_NONE)
             emit_load(e, true, host_of[n], gpr_at(n));
@@ -362,12 +360,7 @@ static void emit_enter(struct jit *j, struct emit *e)
 
     /* an empty frame: S0 is rip */
     emit_store(e, true, H_S0, offsetof(struct vcpu, st.rip));
-    emit_rr(e, true, 0x8b, H_S0, H_RAX);
-    emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
-    emit8(e, 0x04); /* add al, 7f; sahf */
-    emit8(e, 0x7f);
-    emit8(e, 0x9e);
-    emit_rr(e, true, 0x8b, H_RAX, H_S0);
+    flags_from_state(e);
     emit_mov_imm(e, H_S0, 0);
     emit_jmp_to(e, j->leave);
     j->enter = e->p;
@@ -420,8 +413,7 @@ static void emit_leave(struct jit *j, struct emit *e)
 
     j->leave = e->p;
     save_registers(e);
-    emit8(e, 0x9f);
-    emit_insn(e, &(struct host_insn){ .map = 1, .op = 0x90 });
+    emit_flags_pack(e);
     emit_store(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
     rel = if_vec_live(e);
     save_vectors(e);

@@ -59,8 +59,7 @@ void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu, bool s1,
                     bool write)
 {
     uint8_t reg = s1 ? H_S1 : H_S2;
-    int32_t table = write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
-                          : (int32_t)offsetof(struct tlb, e[ACCESS_READ]);
+    int32_t table = tlb_table(write);
     int32_t tags = (int32_t)offsetof(struct vcpu, slot_tag);
     int32_t addends = (int32_t)offsetof(struct vcpu, slot_addend);
     struct host_mem slot_tag = { H_NONE, reg, 3, true, tags };
@@ -143,8 +142,7 @@ void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu, bool s1,
  */
 void emit_tlb_fill(struct jit *j, struct emit *e, struct vcpu *cpu, bool write)
 {
-    int32_t table = write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
-                          : (int32_t)offsetof(struct tlb, e[ACCESS_READ]);
+    int32_t table = tlb_table(write);
     struct host_mem tag = { H_RAX, H_NONE, 0, false, table };
     uint8_t *miss, *fail;
 

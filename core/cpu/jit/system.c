@@ -165,9 +165,7 @@ static void flags_from_s1(struct tr *t)
                                           .imm_bytes = 1,
                                           .imm = 11 });
     emit_insn(&t->e, &of_into_al);
-    emit8(&t->e, 0x04); /* add al, 7f; sahf */
-    emit8(&t->e, 0x7f);
-    emit8(&t->e, 0x9e);
+    emit_flags_unpack(&t->e);
     emit_rr(&t->e, true, 0x8b, H_RAX, H_S0);
 }
 

@@ -58,15 +58,27 @@ static bool changes(const struct x86_insn *i)
     return (row->fl_written | row->fl_undefined) & FL_ARITH;
 }
 
+void flags_to_state(struct emit *e)
+{
+    emit_rr(e, true, 0x8b, H_S0, H_RAX);
+    emit_flags_pack(e);
+    emit_store(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
+    emit_rr(e, true, 0x8b, H_RAX, H_S0);
+}
+
+void flags_from_state(struct emit *e)
+{
+    emit_rr(e, true, 0x8b, H_S0, H_RAX);
+    emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
+    emit_flags_unpack(e);
+    emit_rr(e, true, 0x8b, H_RAX, H_S0);
+}
+
 static void flags_save(struct tr *t)
 {
     if (!t->in_host || t->in_state)
         return;
-    emit_rr(&t->e, true, 0x8b, H_S0, H_RAX);
-    emit8(&t->e, 0x9f); /* lahf */
-    emit_insn(&t->e, &(struct host_insn){ .map = 1, .op = 0x90 });
-    emit_store(&t->e, false, H_RAX, offsetof(struct vcpu, jit_flags));
-    emit_rr(&t->e, true, 0x8b, H_RAX, H_S0);
+    flags_to_state(&t->e);
     t->in_state = true;
 }
 
@@ -81,20 +93,10 @@ void flags_lost(struct tr *t)
     t->in_host = false;
 }
 
-static void restore_flags(struct emit *e)
-{
-    emit_rr(e, true, 0x8b, H_S0, H_RAX);
-    emit_load(e, false, H_RAX, offsetof(struct vcpu, jit_flags));
-    emit8(e, 0x04); /* add al, 7f */
-    emit8(e, 0x7f);
-    emit8(e, 0x9e); /* sahf */
-    emit_rr(e, true, 0x8b, H_RAX, H_S0);
-}
-
 void flags_back(struct tr *t)
 {
     if (!t->in_host && t->in_state)
-        restore_flags(&t->e);
+        flags_from_state(&t->e);
     t->in_host = true;
 }
 
@@ -171,11 +173,8 @@ static void emit_fill(struct tr *t, struct stub *s)
     uint8_t *rel;
 
     if (s->lookup) {
-        struct host_mem entry = {
-            H_S0, H_NONE, 0, false,
-            s->slot & 1 ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
-                        : (int32_t)offsetof(struct tlb, e[ACCESS_READ])
-        };
+        struct host_mem entry = { H_S0, H_NONE, 0, false,
+                                  tlb_table(s->slot & 1) };
 
         emit_rm(&t->e, true, 0x33, s->reg, &entry);
         emit_rr(&t->e, true, 0x8b, H_S0, s->reg);
@@ -287,7 +286,7 @@ static void emit_stub(struct tr *t, struct stub *s)
     case STUB_LINK:
         s->link->stub = t->e.p;
         if (s->restore)
-            restore_flags(&t->e);
+            flags_from_state(&t->e);
         leave_by(t, s->link);
         break;
     case STUB_VEC:
@@ -734,7 +733,7 @@ struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
     jb->state = jb->code;
     if (t.live[0]) {
         jb->state = t.e.p;
-        restore_flags(&t.e);
+        flags_from_state(&t.e);
         emit_jmp_to(&t.e, jb->code);
     }
     jb->code_bytes = (uint32_t)(t.e.p - j->at);

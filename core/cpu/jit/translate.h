@@ -151,6 +151,13 @@ static inline uint64_t jit_tail_lin(uint64_t rip)
 {
     return (rip & ~(uint64_t)(PAGE_BYTES - 1)) + PAGE_BYTES;
 }
+/* Where the entries for reads or writes are in a struct tlb. */
+static inline int32_t tlb_table(bool write)
+{
+    return write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
+                 : (int32_t)offsetof(struct tlb, e[ACCESS_READ]);
+}
+
 struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip);
 
 /* --- units (unit.c) ------------------------------------------------------ */
@@ -186,6 +193,9 @@ static inline uint32_t live_after(const struct tr *t)
     return t->live_after[t->k];
 }
 
+/* The host's flags to vcpu.jit_flags, and back; uses S0. */
+void flags_to_state(struct emit *e);
+void flags_from_state(struct emit *e);
 void flags_keep(struct tr *t); /* before code that destroys them */
 void flags_lost(struct tr *t); /* ... which is this */
 /* Makes them the host's again; uses S0. */

@@ -304,12 +304,6 @@ static void emit_low(struct tr *t, struct window *w)
     w->low_at = t->e.p - 4;
 }
 
-static int32_t tlb_table(bool write)
-{
-    return write ? (int32_t)offsetof(struct tlb, e[ACCESS_WRITE])
-                 : (int32_t)offsetof(struct tlb, e[ACCESS_READ]);
-}
-
 /*
  * Without a slot: by the TLB's entry for the address.
  */
