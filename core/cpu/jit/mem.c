@@ -21,45 +21,43 @@ void reg_write_back(struct tr *t, unsigned guest, unsigned tmp)
 
 /* --- addresses ----------------------------------------------------------- */
 
-static void absolute(struct tr *t, uint64_t v)
+void emit_offset(struct tr *t, unsigned reg, unsigned tmp,
+                 const struct mem_ref *r)
 {
-    if (t->i->asz == 4)
-        v = (uint32_t)v;
-    else if (t->i->asz == 2)
-        v = (uint16_t)v;
-    emit_mov_imm(&t->e, H_S0, v);
+    struct host_mem m = { H_NONE, H_NONE, r->scale, false, 0 };
+    uint64_t disp = (uint64_t)r->disp;
+
+    if (r->base == X86_NOREG && r->index == X86_NOREG) {
+        if (r->asz < 8)
+            disp &= (1ull << r->asz * 8) - 1;
+        emit_mov_imm(&t->e, reg, disp);
+        return;
+    }
+    m.disp = (int32_t)r->disp;
+    if (r->base != X86_NOREG)
+        m.base = (uint8_t)reg_use(t, r->base, reg);
+    if (r->index != X86_NOREG)
+        m.index = (uint8_t)reg_use(t, r->index, tmp);
+    if (m.index == H_NONE && !m.disp && r->asz != 2) {
+        if (m.base != reg || r->asz == 4)
+            emit_rr(&t->e, r->asz == 8, 0x8b, reg, m.base);
+        return;
+    }
+    emit_rm(&t->e, r->asz == 8, 0x8d, reg, &m);
+    if (r->asz == 2)
+        emit_insn(&t->e, &(struct host_insn){ .map = 1,
+                                              .op = 0xb7,
+                                              .reg = (uint8_t)reg,
+                                              .rm = (uint8_t)reg });
 }
 
 void emit_ea(struct tr *t)
 {
-    const struct x86_insn *i = t->i;
-    struct host_mem m = { H_NONE, H_NONE, i->scale, false, (int32_t)i->disp };
+    struct mem_ref r = mem_ref_of(t, 0, false);
 
-    if (i->base == X86_RIP) {
-        absolute(t, t->next + (uint64_t)i->disp);
-        return;
-    }
-    if (i->base == X86_NOREG && i->index == X86_NOREG) {
-        absolute(t, (uint64_t)i->disp);
-        return;
-    }
-    if (i->base != X86_NOREG)
-        m.base = (uint8_t)reg_use(t, i->base, H_S0);
-    if (i->index != X86_NOREG) {
-        m.index = (uint8_t)reg_use(t, i->index, H_S1);
-        if (m.index == H_S1)
-            window_close_reg(t, H_S1);
-    }
-    /* one register without a displacement: a plain move is shorter */
-    if (m.index == H_NONE && !m.disp && i->asz != 2) {
-        if (m.base != H_S0 || i->asz == 4)
-            emit_rr(&t->e, i->asz == 8, 0x8b, H_S0, m.base);
-        return;
-    }
-    emit_rm(&t->e, i->asz == 8, 0x8d, H_S0, &m);
-    if (i->asz == 2)
-        emit_insn(&t->e, &(struct host_insn){
-                             .map = 1, .op = 0xb7, .reg = H_S0, .rm = H_S0 });
+    if (r.index != X86_NOREG && host_of[r.index] == H_NONE)
+        window_close_reg(t, H_S1);
+    emit_offset(t, H_S0, H_S1, &r);
 }
 
 /* --- the stack ----------------------------------------------------------- */

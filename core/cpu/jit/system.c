@@ -42,6 +42,17 @@ static void check_cpl0(struct tr *t, struct stub *s)
         check_byte(t, s, AT(cpl), 0, CC_NE);
 }
 
+/* The begin of a row of CPL 0: what is left to the handler. */
+static struct stub *privileged(struct tr *t)
+{
+    struct stub *s;
+
+    flags_keep(t);
+    s = stub_slow(t);
+    check_cpl0(t, s);
+    return s;
+}
+
 static bool is_last(const struct tr *t)
 {
     return t->k + 1 == t->count;
@@ -63,9 +74,7 @@ static bool cli(struct tr *t)
 
     if (t->jb->mode & MODE_USER)
         return false;
-    flags_keep(t);
-    s = stub_slow(t);
-    check_cpl0(t, s);
+    s = privileged(t);
     rflags_insn(t, ALU_AND, ~(int32_t)FL_IF);
     s->resume = t->e.p;
     return true;
@@ -84,10 +93,8 @@ static bool sti(struct tr *t)
 
     if ((t->jb->mode & MODE_USER) || is_last(t))
         return false;
-    flags_keep(t);
-    s = stub_slow(t);
+    s = privileged(t);
     s->what = t->exact ? 0 : SLOW_END;
-    check_cpl0(t, s);
     check_byte(t, s, AT(intr_waiting), 0, CC_NE);
     rflags_insn(t, ALU_OR, FL_IF);
     s->resume = t->e.p;
@@ -241,9 +248,7 @@ static bool stac(struct tr *t)
 
     if (t->jb->mode & (MODE_USER | MODE_REAL))
         return false;
-    flags_keep(t);
-    s = stub_slow(t);
-    check_cpl0(t, s);
+    s = privileged(t);
     rflags_insn(t, ALU_OR, FL_AC);
     tlb_choose(t, 1);
     emit_rm(&t->e, false, 0x8a, H_S0, &smap);
@@ -252,7 +257,7 @@ static bool stac(struct tr *t)
     return true;
 }
 
-/* As slots_leave_ac() in mmu.c; many go to the handler. */
+/* As slots_leave_ac() in tlb.c; many go to the handler. */
 static void slots_leave(struct tr *t, struct stub *s)
 {
     struct host_mem count = state_mem(AT(slots_ac));
@@ -283,9 +288,7 @@ static bool clac(struct tr *t)
 
     if (t->jb->mode & (MODE_USER | MODE_REAL))
         return false;
-    flags_keep(t);
-    s = stub_slow(t);
-    check_cpl0(t, s);
+    s = privileged(t);
     slots_leave(t, s);
     rflags_insn(t, ALU_AND, ~(int32_t)FL_AC);
     tlb_choose(t, 0);
@@ -309,9 +312,7 @@ static bool swapgs(struct tr *t)
 
     if (t->jb->mode & MODE_USER)
         return false;
-    flags_keep(t);
-    s = stub_slow(t);
-    check_cpl0(t, s);
+    s = privileged(t);
     emit_load(&t->e, true, H_S0, GS_BASE);
     emit_load(&t->e, true, H_S1, AT(st.kernel_gs_base));
     emit_store(&t->e, true, H_S0, AT(st.kernel_gs_base));
@@ -512,9 +513,7 @@ static bool control_read(struct tr *t)
 
     if ((t->jb->mode & MODE_USER) || n > 4 || n == 1)
         return false;
-    flags_keep(t);
-    s = stub_slow(t);
-    check_cpl0(t, s);
+    s = privileged(t);
     emit_load(&t->e, t->bits == 64, to == H_NONE ? H_S0 : to, at);
     reg_write_back(t, t->i->rm, H_S0);
     s->resume = t->e.p;

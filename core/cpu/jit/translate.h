@@ -226,7 +226,10 @@ void exit_found(struct tr *t);
 unsigned reg_use(struct tr *t, unsigned guest, unsigned tmp);
 void reg_write_back(struct tr *t, unsigned guest, unsigned tmp);
 
-/* Offset of the memory operand in S0; uses S1. */
+/* Offset of an operand into `reg`; uses tmp. */
+void emit_offset(struct tr *t, unsigned reg, unsigned tmp,
+                 const struct mem_ref *r);
+/* That of the memory operand into S0; uses S1. */
 void emit_ea(struct tr *t);
 /* sp += delta; destroys flags when the stack is 16 bits wide */
 void emit_sp_add(struct tr *t, int32_t delta);

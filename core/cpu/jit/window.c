@@ -228,36 +228,6 @@ static void apply_segment(struct tr *t, struct stub *s, unsigned reg,
     emit_rm(&t->e, false, 0x03, reg, &base);
 }
 
-/* Offset of an operand into `reg`; uses S0. */
-static void emit_offset(struct tr *t, unsigned reg, const struct mem_ref *r)
-{
-    struct host_mem m = { H_NONE, H_NONE, r->scale, false, 0 };
-    uint64_t disp = (uint64_t)r->disp;
-
-    if (r->base == X86_NOREG && r->index == X86_NOREG) {
-        if (r->asz < 8)
-            disp &= (1ull << r->asz * 8) - 1;
-        emit_mov_imm(&t->e, reg, disp);
-        return;
-    }
-    m.disp = (int32_t)r->disp;
-    if (r->base != X86_NOREG)
-        m.base = (uint8_t)reg_use(t, r->base, reg);
-    if (r->index != X86_NOREG)
-        m.index = (uint8_t)reg_use(t, r->index, H_S0);
-    if (m.index == H_NONE && !m.disp && r->asz != 2) {
-        if (m.base != reg || r->asz == 4)
-            emit_rr(&t->e, r->asz == 8, 0x8b, reg, m.base);
-        return;
-    }
-    emit_rm(&t->e, r->asz == 8, 0x8d, reg, &m);
-    if (r->asz == 2)
-        emit_insn(&t->e, &(struct host_insn){ .map = 1,
-                                              .op = 0xb7,
-                                              .reg = (uint8_t)reg,
-                                              .rm = (uint8_t)reg });
-}
-
 /* Register `reg` holds the offset, or (linear) the address itself: makes it
  * the host address. */
 static void check_pointer(struct tr *t, struct window *w, uint8_t *check)
@@ -294,7 +264,7 @@ static void emit_low(struct tr *t, struct window *w)
             m.index = (uint8_t)reg_use(t, r->index, H_S0);
         w->low_disp = r->disp;
     } else {
-        emit_offset(t, w->reg, r);
+        emit_offset(t, w->reg, H_S0, r);
         if (!segment_is_plain(t, r))
             apply_segment(t, w->owner, w->reg, r);
         m.base = w->reg;
@@ -506,7 +476,7 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
         if (w->form == WIN_LOOKUP) {
             check_lookup(t, w, check);
         } else {
-            emit_offset(t, w->reg, r);
+            emit_offset(t, w->reg, H_S0, r);
             check_pointer(t, w, check);
         }
     }
