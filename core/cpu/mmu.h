@@ -23,7 +23,7 @@
 bool mmu_init(struct vcpu *cpu); /* false: no memory */
 void mmu_finish(struct vcpu *cpu);
 
-/* --- flushing ------------------------------------------------------------ */
+/* --- flushing (tlb.c) ---------------------------------------------------- */
 
 void mmu_flush_all(struct vcpu *cpu);
 void mmu_flush_page(struct vcpu *cpu, uint64_t lin); /* INVLPG */
@@ -37,6 +37,15 @@ void mmu_cr3_written(struct vcpu *cpu, bool keep);
 bool mmu_load_pdptrs(struct vcpu *cpu, uint64_t cr3);
 /* Makes write entries of a page slow: it holds code now. */
 void mmu_slow_writes(struct vcpu *cpu, struct memory *mem, uint64_t page);
+
+/* Code was looked up in the page of lin, `shift` of which is its size. */
+void tlb_code_note(struct code_pages *c, uint64_t lin, unsigned shift);
+
+/* The tag of an entry that needs care at each access. */
+static inline uint64_t tlb_slow_tag(uint64_t tag, unsigned index)
+{
+    return (tag & ~TLB_SLOW) | (~(uint64_t)index & 1) << PAGE_SHIFT;
+}
 
 /* --- translation --------------------------------------------------------- */
 
