@@ -3,7 +3,8 @@
  * Flags of translated code that somebody sees after all.  Most of it is code
  * that writes into the code right behind the store: the new one must find
  * the flags as they were, although the old one did not want them.  ADD
- * becomes ADC, 83 C3 00 becomes 83 D3 00.
+ * becomes ADC, 83 C3 00 becomes 83 D3 00.  And the x87 unit, where a loop
+ * whose flags are dead goes on at its head.
  */
 #include "cpu/jit/jit.h"
 #include "tests/cpu/guest.h"
@@ -109,4 +110,19 @@ GUEST_CODE(loop, 64,
 TEST(after_many_times)
 {
     expect_carry(GUEST_BYTES(loop));
+}
+
+/* FNINIT is the last of 32 instructions, which is as long as a block can be,
+ * and the head of the loop is right behind it. */
+GUEST_CODE(init_in_loop, 64,
+           "movw $0x77f,0x20100; mov $4,%ecx; jmp 1f;"
+           "1: .rept 31; nop; .endr; fninit;"
+           "2: xor %eax,%eax; fldcw 0x20100; dec %ecx; jnz 1b; hlt");
+TEST(a_handler_takes_the_x87_unit_at_the_end_of_a_loop)
+{
+    struct guest *g = start(GUEST_BYTES(init_in_loop));
+
+    CHECK_EQ(guest_run(g, 0), ACCEL_HALTED);
+    CHECK_EQ(g->st->x87.cw, 0x77f);
+    guest_destroy(g);
 }

@@ -163,15 +163,16 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
             !(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) & REQ_CODE);
     if (undone && cpu->jit->exact)
         uncount(cpu, unit_part(jb, last - undone - 1), last - undone);
+    if (last - k > 1)
+        p = unit_part(jb, last - 1);
     if (what & SLOW_END) {
         cpu->jit->n_ends++;
-        if (stays && !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))
+        if (stays && !__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) &&
+            still_live(cpu, p->vec))
             return SLOW_BACK;
         return next_code(cpu);
     }
     cpu->jit->n_slow++;
-    if (last - k > 1)
-        p = unit_part(jb, last - 1);
     if (likely(stays && still_live(cpu, p->vec)))
         return SLOW_BACK;
     if (!undone && cpu->jit->exact)
