@@ -24,5 +24,10 @@
 #include <backplane/input.h>
 #include <backplane/power.h>
 #include <backplane/firmware.h>
+#include <backplane/net.h>
+#include <backplane/control.h>
+#include <backplane/watch.h>
+#include <backplane/hv.h>
+#include <backplane/vmbus.h>
 
 #endif
