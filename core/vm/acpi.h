@@ -7,6 +7,7 @@
 #define VM_ACPI_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct acpi_board {
@@ -15,6 +16,7 @@ struct acpi_board {
     unsigned isa_slot;       /* PCI slot of the PIIX4 */
     unsigned serial_ports;   /* 0..2 */
     unsigned floppies;       /* 0: no controller is described */
+    bool vmbus;
 };
 
 /* SeaBIOS places the PIIX4 power management ports here. */

@@ -223,6 +223,18 @@ static void put_link(struct aml *a, unsigned n)
     aml_end(a);
 }
 
+/* Guests take the memory that channels ask for out of their bus's windows,
+ * and their interrupt from the hypervisor interface. */
+static void put_vmbus(struct aml *a)
+{
+    aml_begin_device(a, "VMBS");
+    aml_name_string(a, "_HID", "MSFT1000");
+    aml_name_string(a, "_CID", "VMBus");
+    aml_name_integer(a, "_UID", 0);
+    aml_name_integer(a, "_STA", 0x0f);
+    aml_end(a);
+}
+
 GByteArray *acpi_build_dsdt(const struct acpi_board *board)
 {
     struct aml a;
@@ -241,6 +253,8 @@ GByteArray *acpi_build_dsdt(const struct acpi_board *board)
     aml_pci_config(&a, "PCFG", 0x60, 4);
     put_isa_devices(&a, board);
     aml_end(&a);
+    if (board->vmbus)
+        put_vmbus(&a);
     aml_end(&a);
     /* Names are looked up outwards only: the links need the route registers
      * in a scope around theirs. */

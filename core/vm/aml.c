@@ -59,6 +59,12 @@ static void put32(struct aml *a, uint32_t v)
     put16(a, v >> 16);
 }
 
+static void put64(struct aml *a, uint64_t v)
+{
+    put32(a, v);
+    put32(a, v >> 32);
+}
+
 static void open_package(struct aml *a)
 {
     g_assert(a->depth < AML_DEPTH);
@@ -176,8 +182,7 @@ void aml_integer(struct aml *a, uint64_t v)
         put32(a, v);
     } else {
         aml_byte(a, QWORD_OP);
-        put32(a, v);
-        put32(a, v >> 32);
+        put64(a, v);
     }
 }
 
@@ -195,6 +200,18 @@ void aml_eisaid(struct aml *a, const char *id)
 
     aml_byte(a, DWORD_OP);
     put32(a, __builtin_bswap32(v));
+}
+
+void aml_string(struct aml *a, const char *text)
+{
+    aml_byte(a, STRING_OP);
+    aml_raw(a, text, strlen(text) + 1);
+}
+
+void aml_name_string(struct aml *a, const char *name, const char *text)
+{
+    aml_name(a, name);
+    aml_string(a, text);
 }
 
 void aml_name_integer(struct aml *a, const char *name, uint64_t v)
@@ -307,4 +324,18 @@ void aml_res_dword_memory(struct aml *a, uint32_t first, uint32_t last,
     put32(a, last);
     put32(a, 0);
     put32(a, last - first + 1);
+}
+
+void aml_res_qword_memory(struct aml *a, uint64_t first, uint64_t last)
+{
+    aml_byte(a, 0x8a);
+    put16(a, 0x2b);
+    aml_byte(a, 0);
+    aml_byte(a, 0x0c);
+    aml_byte(a, 1); /* writable, not cacheable */
+    put64(a, 0);
+    put64(a, first);
+    put64(a, last);
+    put64(a, 0);
+    put64(a, last - first + 1);
 }

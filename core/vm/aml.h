@@ -37,14 +37,17 @@ void aml_end(struct aml *a);
 
 void aml_name(struct aml *a, const char *name); /* Name (name, ...) */
 void aml_integer(struct aml *a, uint64_t v);
-void aml_eisaid(struct aml *a, const char *id);    /* "PNP0A03" */
+void aml_eisaid(struct aml *a, const char *id); /* "PNP0A03" */
+void aml_string(struct aml *a, const char *text);
 void aml_path(struct aml *a, const char *segment); /* a reference */
 void aml_raw(struct aml *a, const void *bytes, unsigned n);
 void aml_byte(struct aml *a, uint8_t byte);
 
-/* Name (name, integer) and Name (name, EISAID). */
+/* Name (name, integer), Name (name, EISAID), Name (name, "text"). */
 void aml_name_integer(struct aml *a, const char *name, uint64_t v);
 void aml_name_eisaid(struct aml *a, const char *name, const char *id);
+
+void aml_name_string(struct aml *a, const char *name, const char *text);
 
 /* OperationRegion (name, PCI_Config, offset, bytes), and a Field of n bytes
  * over the region with that path. */
@@ -62,5 +65,6 @@ void aml_res_bus_numbers(struct aml *a, uint16_t first, uint16_t last);
 void aml_res_word_io(struct aml *a, uint16_t first, uint16_t last);
 void aml_res_dword_memory(struct aml *a, uint32_t first, uint32_t last,
                           bool cacheable);
+void aml_res_qword_memory(struct aml *a, uint64_t first, uint64_t last);
 
 #endif

@@ -68,6 +68,7 @@ static void add_acpi(struct vm *vm, const struct pc_board *board)
         .isa_slot = board->isa_slot,
         .serial_ports = board->serial_ports,
         .floppies = board->floppies,
+        .vmbus = board->vmbus,
     };
     struct acpi_blobs blobs;
 

@@ -4,6 +4,7 @@
 #define VM_FWCFG_ITEMS_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vm;
@@ -14,6 +15,7 @@ struct pc_board {
     uint64_t ram_below_4g, ram_above_4g;
     unsigned isa_slot;
     unsigned serial_ports, floppies;
+    bool vmbus;
     const char *boot; /* letters in order: a floppy, c disk, d CD,
                                  * k the --kernel option ROM */
     uint8_t uuid[16];

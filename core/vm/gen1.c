@@ -235,6 +235,12 @@ static bool has(struct gen1 *g, const char *id)
     return false;
 }
 
+/* The synthetic devices, in an installation that has them. */
+static bool add_vmbus_devices(struct gen1 *g)
+{
+    return !plugins_find(g->vm->plugins, "vmbus") || add(g, "vmbus", NULL);
+}
+
 static bool add_bridges(struct gen1 *g)
 {
     char memory[48];
@@ -363,7 +369,7 @@ static bool add_devices(struct gen1 *g)
               add(g, "debug-port", g->config->debugcon ? "char=debugcon" : NULL,
                   NULL) &&
               (!g->config->isa_debug_exit || add(g, "exit-port", NULL)) &&
-              add_user_devices(g);
+              add_vmbus_devices(g) && add_user_devices(g);
 
     for (guint i = 0; ok && i < g->vm->devices->len; i++)
         ok = device_realize(g->vm->devices->pdata[i], g->error);
@@ -385,6 +391,7 @@ static bool add_items(struct gen1 *g)
         .isa_slot = ISA_SLOT,
         .serial_ports = MIN(g->serials, 2u),
         .floppies = (g->floppy[0] != NULL) + (g->floppy[1] != NULL),
+        .vmbus = device_find(g->vm, "vmbus") != NULL,
         .boot = boot,
     };
     GChecksum *md5 = g_checksum_new(G_CHECKSUM_MD5);

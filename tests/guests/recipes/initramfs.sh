@@ -38,7 +38,8 @@ initramfs_packages()
 # The modules that /init loads, then those that are only there to be loaded.
 initramfs_modules()
 {
-    cat "$here/initramfs/modules" "$here/initramfs/modules-extra" |
+    cat "$here/initramfs/modules" "$here/initramfs/modules-hyperv" \
+        "$here/initramfs/modules-extra" |
         grep -v '^#'
 }
 
@@ -94,7 +95,7 @@ initramfs_make()
         "$kernel/lib/modules/$version/modules.order" \
         "root/lib/modules/$version/"
     depmod -b root "$version"
-    for list in modules modules-extra; do
+    for list in modules modules-hyperv modules-extra; do
         grep -v '^#' "$here/initramfs/$list" >"root/etc/$list"
     done
 
