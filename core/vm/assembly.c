@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm/assembly.h"
+
+#include <config.h> /* not that of this folder */
+#include <string.h>
+
+#include "block/block.h"
+#include "bus/wire.h"
+#include "char/port.h"
+#include "irq/lapic.h"
+#include "lib/log.h"
+#include "plugin/device.h"
+#include "plugin/load.h"
+#include "sched/vcpu.h"
+#include "vm/config.h"
+#include "vm/error.h"
+#include "vm/vm.h"
+
+/* Guest time is the same on every host, so saved machines may move. */
+#define TSC_HZ 1000000000ull
+
+char *find_firmware(const char *name)
+{
+    char *program = g_file_read_link("/proc/self/exe", NULL);
+    char *beside = program ? g_path_get_dirname(program) : g_strdup(".");
+    char *own = g_build_filename(beside, "firmware", NULL);
+    const char *folders[] = { own, BP_FIRMWARE_DIR, "/usr/share/seabios",
+                              "/usr/share/qemu" };
+    char *found = NULL;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(folders) && !found; i++) {
+        char *path = g_build_filename(folders[i], name, NULL);
+        if (g_file_test(path, G_FILE_TEST_IS_REGULAR))
+            found = path;
+        else
+            g_free(path);
+    }
+    g_free(own);
+    g_free(beside);
+    g_free(program);
+    return found;
+}
+
+struct block_drive *assembly_drive(struct assembly *a, const char *name,
+                                   const struct config_drive *from)
+{
+    static const enum block_drive_kind kinds[] = {
+        [CONFIG_DISK] = BLOCK_DISK,
+        [CONFIG_CDROM] = BLOCK_CDROM,
+        [CONFIG_FLOPPY] = BLOCK_FLOPPY,
+    };
+    struct block_drive *d = block_drive_create(name, kinds[from->kind]);
+    struct block_options o = {
+        .path = from->path,
+        .readonly = from->readonly || from->kind == CONFIG_CDROM,
+        .snapshot = from->snapshot,
+        .cdrom = from->kind == CONFIG_CDROM,
+    };
+
+    g_ptr_array_add(a->vm->drives, d);
+    if (a->vm->deterministic)
+        block_drive_set_clocks(d, a->vm->clocks);
+    if (from->path[0] && !block_drive_insert(d, &o, a->error))
+        return NULL;
+    return d;
+}
+
+static bool make_port(struct assembly *a, const char *name, const char *spec)
+{
+    struct char_port *p = char_port_create(name);
+
+    g_ptr_array_add(a->vm->ports, p);
+    /* Until the machine runs, and after it was restored. */
+    char_port_hold(p, true);
+    return !spec || char_port_open(p, spec, a->error);
+}
+
+bool assembly_ports(struct assembly *a, unsigned fewest)
+{
+    const GPtrArray *serials = a->config->serials;
+
+    a->serials = MAX(serials->len, fewest);
+    for (unsigned i = 0; i < a->serials; i++) {
+        char name[16];
+        g_snprintf(name, sizeof(name), "serial%u", i);
+        if (!make_port(a, name, i < serials->len ? serials->pdata[i] : NULL))
+            return false;
+    }
+    return !a->config->debugcon ||
+           make_port(a, "debugcon", a->config->debugcon);
+}
+
+static bool refuse_type(struct assembly *a, const char *id)
+{
+    const char *like = plugins_similar(a->vm->plugins, id);
+
+    return vm_fail(a->error, VM_ERROR_CONFIG,
+                   "there is no device type '%s'%s%s%s; `backplane plugins` "
+                   "lists them",
+                   id, like ? " (did you mean '" : "", like ? like : "",
+                   like ? "'?)" : "");
+}
+
+bool assembly_add(struct assembly *a, const char *id, const char *name,
+                  const char *const *settings)
+{
+    const struct bp_device_desc *desc = plugins_find(a->vm->plugins, id);
+
+    if (!desc)
+        return refuse_type(a, id);
+    return device_create(a->vm, name ? name : id, desc, settings, a->error) !=
+           NULL;
+}
+
+bool assembly_has(struct assembly *a, const char *id)
+{
+    if (plugins_find(a->vm->plugins, id))
+        return true;
+    log_line(NULL, LOG_WARN, "machine",
+             "there is no plugin with '%s': the machine goes without", id);
+    return false;
+}
+
+bool assembly_synthetic(struct assembly *a)
+{
+    return !plugins_find(a->vm->plugins, "vmbus") || add(a, "vmbus", NULL);
+}
+
+bool assembly_serials(struct assembly *a)
+{
+    static const struct {
+        const char *port, *irq;
+    } at[] = {
+        { "port=0x3f8", "irq=4" },
+        { "port=0x2f8", "irq=3" },
+        { "port=0x3e8", "irq=4" },
+        { "port=0x2e8", "irq=3" },
+    };
+
+    for (unsigned i = 0; i < a->serials; i++) {
+        char name[16], port[32];
+        g_snprintf(name, sizeof(name), "uart%u", i);
+        g_snprintf(port, sizeof(port), "char=serial%u", i);
+        const char *settings[] = { at[i].port, at[i].irq, port, NULL };
+        if (!assembly_add(a, "ns16550", name, settings))
+            return false;
+    }
+    return true;
+}
+
+bool assembly_user_devices(struct assembly *a)
+{
+    for (guint i = 0; i < a->config->devices->len; i++) {
+        const struct config_device *from = a->config->devices->pdata[i];
+        char *name = g_strdup(from->name ? from->name : from->type);
+        for (unsigned n = 1; !from->name && device_find(a->vm, name); n++) {
+            g_free(name);
+            name = g_strdup_printf("%s-%u", from->type, n);
+        }
+        g_ptr_array_add(from->settings, NULL);
+        bool ok = assembly_add(a, from->type, name,
+                               (const char *const *)from->settings->pdata);
+        g_ptr_array_remove_index(from->settings, from->settings->len - 1);
+        g_free(name);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+bool assembly_realize(struct assembly *a)
+{
+    bool ok = true;
+
+    for (guint i = 0; ok && i < a->vm->devices->len; i++)
+        ok = device_realize(a->vm->devices->pdata[i], a->error);
+    return ok;
+}
+
+/* --- processors -----------------------------------------------------------*/
+
+static void intr_changed(void *opaque, unsigned number, bool level)
+{
+    vcpu_intr_line(opaque, level);
+}
+
+static void nmi_changed(void *opaque, unsigned number, bool level)
+{
+    if (level)
+        vcpu_nmi(opaque);
+}
+
+static void smi_changed(void *opaque, unsigned number, bool level)
+{
+    if (level)
+        vcpu_smi(opaque);
+}
+
+static void a20_changed(void *opaque, unsigned number, bool level)
+{
+    vcpus_a20(opaque, level);
+}
+
+static void send_message(void *opaque, uint32_t dest, bool logical,
+                         unsigned delivery_mode, uint8_t vector, bool level)
+{
+    apic_deliver(opaque, dest, logical, delivery_mode, vector, level);
+}
+
+bool assembly_processors(struct assembly *a)
+{
+    struct vm *vm = a->vm;
+
+    vm->tsc_hz = TSC_HZ;
+    vm->message = send_message;
+    vm->message_opaque = vm;
+    vm->jit = a->config->jit;
+    vm->jit_check = a->config->jit_check;
+    vm->perf_map = a->config->perf_map;
+    if (!vcpus_create(vm, a->config->cpus, a->config->cpu, a->error))
+        return false;
+    wire_input_add(vm->wires, "intr", 0, NULL, intr_changed, vm);
+    wire_input_add(vm->wires, "nmi", 0, NULL, nmi_changed, vm);
+    wire_input_add(vm->wires, "smi", 0, NULL, smi_changed, vm);
+    wire_input_add(vm->wires, "a20", 0, NULL, a20_changed, vm);
+    return true;
+}
+
+/* --- time and identity --------------------------------------------------*/
+
+/* 2024-01-01: a deterministic machine knows no today. */
+#define DEFAULT_RTC_BASE 1704067200000000000ll
+
+void assembly_clock(struct assembly *a)
+{
+    const struct vm_config *c = a->config;
+    struct clocks *clocks = a->vm->clocks;
+    int64_t now = (int64_t)clock_now(clocks, CLOCK_WALL);
+    int64_t base = c->has_rtc_base ? c->rtc_base : DEFAULT_RTC_BASE;
+
+    if (c->has_rtc_base || c->deterministic)
+        clock_set_wall_offset(clocks, base - now);
+}
+
+void assembly_uuid(const struct assembly *a, uint8_t uuid[16])
+{
+    GChecksum *md5 = g_checksum_new(G_CHECKSUM_MD5);
+    gsize bytes = 16;
+
+    g_checksum_update(md5, (const guchar *)a->config->name, -1);
+    g_checksum_get_digest(md5, uuid, &bytes);
+    uuid[6] = (uuid[6] & 0x0f) | 0x30; /* version 3 */
+    uuid[8] = (uuid[8] & 0x3f) | 0x80;
+    g_checksum_free(md5);
+}
