@@ -49,7 +49,8 @@ PREFIX_MAP = -ffile-prefix-map=$(S)/=
 CPPFLAGS = -D_GNU_SOURCE -I$(S)/include -I$(S)/core -I$(S) -I$(B) \
 	-I$(B)/core $(LIBS_CFLAGS)
 # A plugin sees what a stranger's would: the public headers and its folder.
-PLUGIN_CPPFLAGS = -D_GNU_SOURCE -I$(S)/include -I$(S)/plugins/legacy -fPIC
+PLUGIN_CPPFLAGS = -D_GNU_SOURCE -I$(S)/include -I$(S)/plugins/legacy \
+	-I$(S)/plugins/synthetic -fPIC
 CFLAGS = $(BASE_CFLAGS) $(PREFIX_MAP)
 HOST_CFLAGS = -std=gnu17 -O2 -g -Wall -Wextra -fno-strict-aliasing \
 	-fwrapv -D_GNU_SOURCE -I$(S)/include -I$(S)/core -I$(S)

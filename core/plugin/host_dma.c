@@ -81,12 +81,19 @@ static void host_unmap(struct bp_dev *dev, uint64_t gpa, void *host,
         map_dma_done(device_of(dev)->vm->map, host, MIN(written, bytes));
 }
 
+static void host_touched(struct bp_dev *dev, void *host, uint64_t bytes)
+{
+    if (bytes)
+        map_dma_done(device_of(dev)->vm->map, host, bytes);
+}
+
 const struct bp_dma host_dma = {
     .size = sizeof(struct bp_dma),
     .read = host_read,
     .write = host_write,
     .map = host_map,
     .unmap = host_unmap,
+    .touched = host_touched,
 };
 
 /* --- ISA DMA --------------------------------------------------------------*/

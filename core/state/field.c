@@ -6,21 +6,32 @@
 
 #include "state/stream.h"
 
+/* Bytes of a row up to the last that is not zero; all when it is not to be
+ * trimmed. */
+static size_t used_bytes(const struct bp_field *f, const uint8_t *at)
+{
+    size_t n = (size_t)f->elem_size * f->count;
+
+    while (f->flags & BP_FIELD_TRIM && n && !at[n - 1])
+        n--;
+    return n;
+}
+
 static void save_row(struct state_writer *w, const struct bp_field *f,
                      const uint8_t *at)
 {
     unsigned flags = f->flags & BP_FIELD_OPTIONAL ? STATE_OPTIONAL : 0;
+    size_t bytes = used_bytes(f, at);
+    uint32_t count = (uint32_t)((bytes + f->elem_size - 1) / f->elem_size);
 
     switch (f->type) {
     case BP_FIELD_UINT:
-        state_put_uints(w, f->name, at, f->elem_size, f->count, flags);
+        state_put_uints(w, f->name, at, f->elem_size, count, flags);
         break;
-    case BP_FIELD_BYTES:
-        state_put_bytes(w, f->name, at, (size_t)f->elem_size * f->count);
-        break;
+    case BP_FIELD_BYTES: state_put_bytes(w, f->name, at, bytes); break;
     case BP_FIELD_STRUCT:
-        state_begin(w, f->name, f->count, flags);
-        for (uint32_t i = 0; i < f->count; i++) {
+        state_begin(w, f->name, count, flags);
+        for (uint32_t i = 0; i < count; i++) {
             state_element(w);
             fields_save(w, f->fields, at + (size_t)i * f->elem_size);
         }
@@ -82,6 +93,8 @@ static bool load_row(struct state_reader *r, const struct bp_field *f,
         return true;
     if ((uint32_t)v->type != f->type)
         return refuse(error, f, "has another type");
+    if (f->flags & BP_FIELD_TRIM)
+        memset(at, 0, (size_t)f->elem_size * f->count);
     switch (f->type) {
     case BP_FIELD_UINT: return load_uints(f, v, at, error);
     case BP_FIELD_BYTES:
@@ -148,7 +161,8 @@ static char *check_row(const struct bp_field *table, const struct bp_field *f,
     }
     if (f->offset < offset || end > offset + bytes)
         return g_strdup_printf("field '%s' lies outside its struct", f->name);
-    if (!f->elem_size || !f->count || f->flags & ~BP_FIELD_OPTIONAL)
+    if (!f->elem_size || !f->count ||
+        f->flags & ~(BP_FIELD_OPTIONAL | BP_FIELD_TRIM))
         return g_strdup_printf("field '%s' has no valid size", f->name);
     switch (f->type) {
     case BP_FIELD_UINT:

@@ -143,10 +143,15 @@ static struct plugins *find_plugins(void)
 
     for (int up = 0; folder && up < 5; up++) {
         char *legacy = g_build_filename(folder, "plugins", "legacy", NULL);
+        char *synthetic =
+            g_build_filename(folder, "plugins", "synthetic", NULL);
         bool found = g_file_test(legacy, G_FILE_TEST_IS_DIR);
-        if (found)
+        if (found) {
             plugins_load_folder(p, legacy);
+            plugins_load_folder(p, synthetic);
+        }
         g_free(legacy);
+        g_free(synthetic);
         if (found)
             break;
         char *above = g_path_get_dirname(folder);

@@ -39,6 +39,9 @@ struct bp_dma {
                    uint32_t write, void **host);
     void (*unmap)(struct bp_dev *dev, uint64_t gpa, void *host, uint64_t bytes,
                   uint32_t write, uint64_t written);
+    /* Of what is mapped for writing, these bytes were written by now: for
+     * memory that stays mapped for long.  Within one page.  [any] */
+    void (*touched)(struct bp_dev *dev, void *host, uint64_t bytes);
 };
 
 #ifdef __cplusplus

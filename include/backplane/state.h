@@ -23,6 +23,9 @@ enum {
 
 enum {
     BP_FIELD_OPTIONAL = 0x1, /* an older host may ignore it on load */
+    /* A long table that is mostly empty: elements of zeros at its end are
+     * not written, and become zero on load. */
+    BP_FIELD_TRIM = 0x2,
 };
 
 struct bp_field {
@@ -62,6 +65,18 @@ struct bp_field {
     {                                                                   \
         name, BP_FIELD_STRUCT, (uint32_t)offsetof(type, member),        \
             (uint32_t)(sizeof(((type *)0)->member) / (n)), n, 1, 0, sub \
+    }
+/* The same two with BP_FIELD_TRIM. */
+#define BP_FIELD_TRIMMED_BLOB(type, member, name)                            \
+    {                                                                        \
+        name, BP_FIELD_BYTES, (uint32_t)offsetof(type, member),              \
+            (uint32_t)sizeof(((type *)0)->member), 1, 1, BP_FIELD_TRIM, NULL \
+    }
+#define BP_FIELD_TRIMMED_TABLE(type, member, name, n, sub)       \
+    {                                                            \
+        name, BP_FIELD_STRUCT, (uint32_t)offsetof(type, member), \
+            (uint32_t)(sizeof(((type *)0)->member) / (n)), n, 1, \
+            BP_FIELD_TRIM, sub                                   \
     }
 #define BP_FIELD_END                 \
     {                                \

@@ -342,6 +342,40 @@ TEST(random_content_is_survived)
     state_writer_free(w);
 }
 
+struct sparse {
+    uint8_t blob[64];
+    struct part parts[40];
+};
+
+static const struct bp_field sparse_fields[] = {
+    BP_FIELD_TRIMMED_BLOB(struct sparse, blob, "blob"),
+    BP_FIELD_TRIMMED_TABLE(struct sparse, parts, "parts", 40, part_fields),
+    BP_FIELD_END,
+};
+
+/* Zeros at a table's end are not written, and come back as zeros whatever
+ * was there. */
+TEST(trimmed_tables_are_short_and_come_back)
+{
+    struct sparse from = { .blob = { 1, 0, 2 }, .parts[2] = { 5, 6 } }, to;
+    struct sparse empty = { 0 };
+    size_t bytes, least;
+
+    struct state_writer *w = saved(sparse_fields, &from);
+    struct state_writer *none = saved(sparse_fields, &empty);
+    state_writer_data(w, &bytes);
+    state_writer_data(none, &least);
+    CHECK_LT(bytes, 250);
+    CHECK_LT(least, 60);
+    memset(&to, 0x55, sizeof(to));
+    CHECK(load(w, sparse_fields, &to, NULL));
+    CHECK_MEM_EQ(&to, &from, sizeof(to));
+    CHECK(load(none, sparse_fields, &to, NULL));
+    CHECK_MEM_EQ(&to, &empty, sizeof(to));
+    state_writer_free(w);
+    state_writer_free(none);
+}
+
 TEST(checksum_is_crc32)
 {
     CHECK_EQ(state_crc32(0, "123456789", 9), 0xcbf43926u);
