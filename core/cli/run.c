@@ -125,12 +125,12 @@ static void wake(void *opaque)
     g_idle_add_full(G_PRIORITY_HIGH, serve, opaque, NULL);
 }
 
-static void on_event(void *opaque, const char *name)
+static void on_event(void *opaque, const char *name, JsonNode *data)
 {
     struct run *r = opaque;
 
     if (r->ctl)
-        ctl_event(r->ctl, name);
+        ctl_event(r->ctl, name, data);
 }
 
 static gboolean on_signal(gpointer opaque)

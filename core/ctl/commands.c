@@ -11,6 +11,7 @@
 #include "display/screen.h"
 #include "hwaccel/accel.h"
 #include "input/input.h"
+#include "plugin/control.h"
 #include "vm/error.h"
 #include "vm/machine.h"
 #include "vm/vm.h"
@@ -63,8 +64,11 @@ static bool flag_of(JsonObject *args, const char *name)
 {
     JsonNode *node = args ? json_object_get_member(args, name) : NULL;
 
-    return node && JSON_NODE_HOLDS_VALUE(node) &&
-           json_node_get_value_type(node) == G_TYPE_BOOLEAN &&
+    if (!node || !JSON_NODE_HOLDS_VALUE(node))
+        return false;
+    if (json_node_get_value_type(node) == G_TYPE_STRING)
+        return strcmp(json_node_get_string(node), "on") == 0;
+    return json_node_get_value_type(node) == G_TYPE_BOOLEAN &&
            json_node_get_boolean(node);
 }
 
@@ -354,6 +358,14 @@ static JsonNode *do_jit(struct vm *vm, JsonObject *args, GError **error)
     return node;
 }
 
+/* --- commands of devices --------------------------------------------------*/
+
+/* Built-in commands are not in it: clients know them. */
+static JsonNode *do_commands(struct vm *vm, JsonObject *args, GError **error)
+{
+    return control_describe(vm);
+}
+
 /* --- all of them ----------------------------------------------------------*/
 
 static const struct command {
@@ -378,15 +390,128 @@ static const struct command {
     { "change-media", do_change },
     { "info", do_info },
     { "query-jit", do_jit },
+    { "query-commands", do_commands },
 };
 
-JsonNode *commands_execute(struct vm *vm, const char *name,
-                           JsonObject *arguments, GError **error)
+static const struct command *builtin(const char *name)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
         if (strcmp(commands[i].name, name) == 0)
-            return commands[i].run(vm, arguments, error);
+            return &commands[i];
     }
-    vm_fail(error, VM_ERROR_CONFIG, "there is no command '%s'", name);
+    return NULL;
+}
+
+/* --- what takes its time --------------------------------------------------*/
+
+struct operation {
+    struct vm *vm;
+    struct bp_call *call;
+    JsonObject *saving; /* arguments of a save that waits for the guest */
+    operation_done_fn *done;
+    void *opaque;
+};
+
+static void operation_free(struct operation *op)
+{
+    g_clear_pointer(&op->saving, json_object_unref);
+    g_free(op);
+}
+
+void operation_cancel(struct operation *op)
+{
+    control_cancel(op->call);
+    operation_free(op);
+}
+
+static void finish(operation_done_fn *done, void *opaque, JsonNode *answer,
+                   GError *error)
+{
+    done(opaque, answer, answer ? NULL : error ? error->message : "it failed");
+    g_clear_pointer(&answer, json_node_unref);
+    g_clear_error(&error);
+}
+
+static void device_answered(void *opaque, JsonNode *answer, const char *error)
+{
+    struct operation *op = opaque;
+
+    op->done(op->opaque, answer, error);
+    operation_free(op);
+}
+
+/* The guest's file systems are at rest, or it could not be reached. */
+static void guest_is_frozen(void *opaque, JsonNode *answer, const char *error)
+{
+    struct operation *op = opaque;
+    GError *why = NULL;
+    JsonNode *result = NULL;
+
+    if (error)
+        vm_fail(&why, VM_ERROR_RUN, "the guest cannot be frozen: %s", error);
+    else
+        result = do_save(op->vm, op->saving, &why);
+    finish(op->done, op->opaque, result, why);
+    operation_free(op);
+}
+
+static struct operation *begin(struct vm *vm, const char *name,
+                               JsonObject *args, JsonObject *saving,
+                               operation_done_fn *done, void *opaque)
+{
+    struct operation *op = g_new0(struct operation, 1);
+    GError *error = NULL;
+
+    op->vm = vm;
+    op->saving = saving ? json_object_ref(saving) : NULL;
+    op->done = done;
+    op->opaque = opaque;
+    op->call =
+        control_start(vm, name, args,
+                      saving ? guest_is_frozen : device_answered, op, &error);
+    if (op->call)
+        return op;
+    operation_free(op);
+    finish(done, opaque, NULL, error);
+    return NULL;
+}
+
+/* The guest thaws when it runs again: here, or after the state was restored
+ * somewhere else. */
+static struct operation *quiet_save(struct vm *vm, JsonObject *args,
+                                    operation_done_fn *done, void *opaque)
+{
+    JsonObject *freeze = json_object_new();
+    GError *error = NULL;
+    struct operation *op = NULL;
+
+    json_object_set_boolean_member(freeze, "until-start", TRUE);
+    if (vm->run_state != VM_RUNNING)
+        vm_fail(&error, VM_ERROR_RUN, "a machine that stands cannot freeze");
+    else if (!control_knows(vm, "freeze"))
+        vm_fail(&error, VM_ERROR_CONFIG,
+                "the machine has no device that freezes its guest");
+    if (error)
+        finish(done, opaque, NULL, error);
+    else
+        op = begin(vm, "freeze", freeze, args, done, opaque);
+    json_object_unref(freeze);
+    return op;
+}
+
+struct operation *commands_start(struct vm *vm, const char *name,
+                                 JsonObject *arguments, operation_done_fn *done,
+                                 void *opaque)
+{
+    const struct command *c = builtin(name);
+    GError *error = NULL;
+
+    if (!c)
+        return begin(vm, name, arguments, NULL, done, opaque);
+    if (c->run == do_save && flag_of(arguments, "quiesce") &&
+        text_of(arguments, "filename", NULL))
+        return quiet_save(vm, arguments, done, opaque);
+    JsonNode *answer = c->run(vm, arguments, &error);
+    finish(done, opaque, answer, error);
     return NULL;
 }

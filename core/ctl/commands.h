@@ -8,9 +8,21 @@
 
 struct vm;
 
-/* The value of "return", or NULL with an error.  arguments may be NULL.
- * [control thread] */
-JsonNode *commands_execute(struct vm *vm, const char *name,
-                           JsonObject *arguments, GError **error);
+struct operation;
+
+/* answer: the value of "return", the callee's to reference; or NULL and an
+ * error sentence. */
+typedef void operation_done_fn(void *opaque, JsonNode *answer,
+                               const char *error);
+
+/*
+ * Starts a command; arguments may be NULL.  done is called inside, and the
+ * result is NULL; or it is called later, unless the operation is cancelled.
+ * [control thread]
+ */
+struct operation *commands_start(struct vm *vm, const char *name,
+                                 JsonObject *arguments, operation_done_fn *done,
+                                 void *opaque);
+void operation_cancel(struct operation *op);
 
 #endif

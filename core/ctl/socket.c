@@ -26,7 +26,15 @@ struct client {
     GSource *in, *out; /* out: NULL while nothing is unsent */
     GString *line;
     GString *unsent;
+    GPtrArray *waiting; /* struct waiting * */
     bool hung_up;
+};
+
+/* A request whose answer comes later. */
+struct waiting {
+    struct client *client;
+    JsonNode *id; /* NULL: none */
+    struct operation *op;
 };
 
 struct ctl {
@@ -48,12 +56,24 @@ static void drop_source(GSource **s)
     }
 }
 
+/* The array of a client that goes frees what still waits. */
+static void waiting_free(gpointer opaque)
+{
+    struct waiting *w = opaque;
+
+    if (w->op)
+        operation_cancel(w->op);
+    g_clear_pointer(&w->id, json_node_unref);
+    g_free(w);
+}
+
 static void client_free(gpointer opaque)
 {
     struct client *c = opaque;
 
     drop_source(&c->in);
     drop_source(&c->out);
+    g_ptr_array_free(c->waiting, TRUE);
     g_socket_close(c->socket, NULL);
     g_object_unref(c->socket);
     g_string_free(c->line, TRUE);
@@ -143,12 +163,33 @@ static void reply_error(struct client *c, JsonNode *id, const char *text)
     client_send(c, all);
 }
 
+static void reply(struct client *c, JsonNode *id, JsonNode *result)
+{
+    JsonObject *all = json_object_new();
+
+    json_object_set_member(all, "return", json_node_copy(result));
+    if (id)
+        json_object_set_member(all, "id", json_node_copy(id));
+    client_send(c, all);
+}
+
+static void answered(void *opaque, JsonNode *answer, const char *error)
+{
+    struct waiting *w = opaque;
+
+    if (answer)
+        reply(w->client, w->id, answer);
+    else
+        reply_error(w->client, w->id, error);
+    w->op = NULL;
+    g_ptr_array_remove_fast(w->client->waiting, w);
+}
+
 static void execute(struct client *c, JsonObject *request)
 {
     JsonNode *id = json_object_get_member(request, "id");
     JsonNode *name = json_object_get_member(request, "execute");
     JsonNode *args = json_object_get_member(request, "arguments");
-    GError *error = NULL;
 
     if (!name || !JSON_NODE_HOLDS_VALUE(name) ||
         json_node_get_value_type(name) != G_TYPE_STRING ||
@@ -158,19 +199,16 @@ static void execute(struct client *c, JsonObject *request)
                     "\"arguments\": {..}}");
         return;
     }
-    JsonNode *result =
-        commands_execute(c->ctl->vm, json_node_get_string(name),
-                         args ? json_node_get_object(args) : NULL, &error);
-    if (!result) {
-        reply_error(c, id, error ? error->message : "it failed");
-        g_clear_error(&error);
-        return;
-    }
-    JsonObject *all = json_object_new();
-    json_object_set_member(all, "return", result);
-    if (id)
-        json_object_set_member(all, "id", json_node_copy(id));
-    client_send(c, all);
+    struct waiting *w = g_new0(struct waiting, 1);
+    w->client = c;
+    w->id = id ? json_node_copy(id) : NULL;
+    g_ptr_array_add(c->waiting, w);
+    struct operation *op =
+        commands_start(c->ctl->vm, json_node_get_string(name),
+                       args ? json_node_get_object(args) : NULL, answered, w);
+    /* When it was answered at once, w is gone. */
+    if (op)
+        w->op = op;
 }
 
 static void client_line(struct client *c, const char *text, gsize bytes)
@@ -251,6 +289,7 @@ static gboolean client_arrived(GSocket *socket, GIOCondition condition,
     c->socket = s;
     c->line = g_string_new(NULL);
     c->unsent = g_string_new(NULL);
+    c->waiting = g_ptr_array_new_with_free_func(waiting_free);
     c->in = watch(s, G_IO_IN, client_readable, c);
     g_ptr_array_add(ctl->clients, c);
     client_greet(c);
@@ -333,7 +372,7 @@ void ctl_close(struct ctl *c)
     g_free(c);
 }
 
-void ctl_event(struct ctl *c, const char *name)
+void ctl_event(struct ctl *c, const char *name, JsonNode *data)
 {
     gint64 now = g_get_real_time();
 
@@ -342,6 +381,8 @@ void ctl_event(struct ctl *c, const char *name)
         json_object_set_int_member(stamp, "seconds", now / 1000000);
         json_object_set_int_member(stamp, "microseconds", now % 1000000);
         json_object_set_string_member(all, "event", name);
+        if (data)
+            json_object_set_member(all, "data", json_node_copy(data));
         json_object_set_object_member(all, "timestamp", stamp);
         client_send(c->clients->pdata[i], all);
     }

@@ -8,12 +8,16 @@
  *     <- {"error": {"class": "GenericError", "desc": "..."}, "id": 2}
  *     <- {"event": "RESET", "timestamp": {"seconds": 1, "microseconds": 0}}
  *
+ * Requests are done in their order, but what waits for the guest (commands of
+ * devices, plugin/control.h) is answered when it is done; "id" tells.
+ *
  * Everything runs on the thread of the default main context.
  */
 #ifndef CTL_SOCKET_H
 #define CTL_SOCKET_H
 
 #include <glib.h>
+#include <json-glib/json-glib.h>
 
 struct ctl;
 struct vm;
@@ -22,7 +26,7 @@ struct vm;
 struct ctl *ctl_open(struct vm *vm, const char *path, GError **error);
 /* NULL is fine. */
 void ctl_close(struct ctl *c);
-/* Tells all clients. */
-void ctl_event(struct ctl *c, const char *name);
+/* Tells all clients; data may be NULL. */
+void ctl_event(struct ctl *c, const char *name, JsonNode *data);
 
 #endif

@@ -31,6 +31,7 @@ static const struct service {
     { BP_BLOCK, &host_block },     { BP_CHAR, &host_char },
     { BP_DISPLAY, &host_display }, { BP_INPUT, &host_input },
     { BP_POWER, &host_power },     { BP_FIRMWARE, &host_firmware },
+    { BP_CONTROL, &host_control },
 };
 
 static const void *host_query(const struct bp_host *host, const char *id)

@@ -30,6 +30,7 @@ extern const struct bp_display host_display;
 extern const struct bp_input host_input;
 extern const struct bp_power host_power;
 extern const struct bp_firmware host_firmware;
+extern const struct bp_control host_control;
 
 struct bp_timer_handle {
     struct device *dev;

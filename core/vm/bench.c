@@ -180,6 +180,8 @@ struct bench *bench_try_empty(struct plugins *plugins, uint64_t ram_bytes,
     b->vm.plugins = plugins;
     b->vm.message = message_sent;
     b->vm.message_opaque = b;
+    b->vm.event = bench_hear;
+    b->vm.event_opaque = b;
     if (!board_create(&b->vm, &o, error)) {
         bench_destroy(b);
         return NULL;
@@ -305,6 +307,7 @@ void bench_destroy(struct bench *b)
     board_destroy(&b->vm);
     bench_free_ends(b);
     g_queue_clear_full(&b->messages, g_free);
+    g_queue_clear_full(&b->events, g_free);
     g_ptr_array_free(b->watches, TRUE);
     g_ptr_array_free(b->parts, TRUE);
     g_ptr_array_free(b->mediums, TRUE);

@@ -109,6 +109,19 @@ bool bench_press_button(struct bench *b);
 unsigned bench_requests(struct bench *b);
 int bench_exit_status(struct bench *b);
 
+/* --- commands and events (plugin/control.h) -------------------------------*/
+
+/* Starts a command with arguments "name=value" or "switch"; NULL ends. */
+struct bench_call;
+struct bench_call *bench_call(struct bench *b, const char *command,
+                              ...) G_GNUC_NULL_TERMINATED;
+/* JSON, or "error: SENTENCE"; NULL: it is not done. */
+const char *bench_answer(struct bench_call *c);
+/* Cancels it when it is not done: the client went away. */
+void bench_call_free(struct bench_call *c);
+/* The oldest event that was not taken, "NAME JSON", to be freed; NULL. */
+char *bench_event(struct bench *b);
+
 /* --- back ends: made before the device that uses them --------------------*/
 
 /* A drive with a medium in memory of `bytes` (0: empty), filled with zeros;

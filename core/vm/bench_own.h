@@ -31,10 +31,13 @@ struct bench {
     GPtrArray *mediums; /* struct bench_medium * */
     GPtrArray *ends;    /* struct bench_end *: of ports */
     GQueue messages;    /* struct bench_message * */
+    GQueue events;      /* char *: "NAME data" */
 };
 
 _Noreturn void bench_die(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void bench_part_free(gpointer part);
 void bench_free_ends(struct bench *b);
+/* As vm->event. */
+void bench_hear(void *opaque, const char *name, struct _JsonNode *data);
 
 #endif

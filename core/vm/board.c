@@ -13,6 +13,7 @@
 #include "bus/wire.h"
 #include "char/port.h"
 #include "input/input.h"
+#include "plugin/control.h"
 #include "plugin/device.h"
 #include "vm/error.h"
 #include "vm/firmware.h"
@@ -93,6 +94,7 @@ bool board_create(struct vm *vm, const struct board_options *o, GError **error)
     vm->wires = wires_create();
     vm->isa_dma = isa_dma_create();
     vm->inputs = inputs_create();
+    vm->control = control_create(vm);
     if (o->pci)
         vm->pci = pci_bus_create(vm->map, vm->pio, vm->wires);
     return add_ram(vm, o, error);
@@ -181,6 +183,7 @@ void board_destroy(struct vm *vm)
         char_port_destroy(vm->ports->pdata[i]);
     for (guint i = 0; i < vm->drives->len; i++)
         block_drive_destroy(vm->drives->pdata[i]);
+    control_destroy(vm->control);
     firmware_free_items(vm);
     if (vm->pci)
         pci_bus_destroy(vm->pci);

@@ -8,6 +8,7 @@
  */
 #include "bus/wire.h"
 #include "lib/log.h"
+#include "plugin/control.h"
 #include "plugin/device.h"
 #include "plugin/host.h"
 #include "sched/vcpu.h"
@@ -18,7 +19,7 @@
 static void tell(struct vm *vm, const char *event)
 {
     if (vm->event)
-        vm->event(vm->event_opaque, event);
+        vm->event(vm->event_opaque, event, NULL);
 }
 
 static void set_state(struct vm *vm, enum vm_run_state state)
@@ -79,6 +80,7 @@ static bool has_a20(struct vm *vm)
 
 static void reset_all(struct vm *vm)
 {
+    control_end_all(vm, "the machine was reset");
     vcpus_reset(vm);
     board_reset_devices(vm);
     vcpus_a20(vm, !has_a20(vm) || wire_level(vm->wires, "a20", 0));
@@ -105,6 +107,7 @@ bool vm_serve_requests(struct vm *vm)
 {
     unsigned requests = __atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST);
 
+    control_serve(vm);
     if (requests & VM_REQUEST_END) {
         if (vm->run_state == VM_RUNNING)
             halt(vm);

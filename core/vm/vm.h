@@ -27,6 +27,8 @@ struct inputs;
 struct plugins;
 struct device;
 struct typing;
+struct control;
+struct _JsonNode;
 
 enum vm_run_state {
     VM_CREATED,
@@ -74,12 +76,13 @@ struct vm {
 
     struct isa_dma *isa_dma;
     struct inputs *inputs;
-    struct typing *typing; /* keys that wait; ctl/typing.c */
-    GPtrArray *drives;     /* struct block_drive * */
-    GPtrArray *ports;      /* struct char_port * */
-    GPtrArray *screens;    /* struct screen *, of the devices */
-    GPtrArray *memories;   /* struct vm_memory *, of the devices */
-    GPtrArray *roms;       /* struct region *: the board's own */
+    struct control *control; /* plugin/control.h */
+    struct typing *typing;   /* keys that wait; ctl/typing.c */
+    GPtrArray *drives;       /* struct block_drive * */
+    GPtrArray *ports;        /* struct char_port * */
+    GPtrArray *screens;      /* struct screen *, of the devices */
+    GPtrArray *memories;     /* struct vm_memory *, of the devices */
+    GPtrArray *roms;         /* struct region *: the board's own */
     struct memory *firmware_rom;
     GPtrArray *firmware; /* struct firmware_item *, vm/firmware.h */
 
@@ -105,9 +108,9 @@ struct vm {
      * thread should call vm_serve_requests() soon. */
     void (*wake)(void *opaque);
     void *wake_opaque;
-    /* What happened, for the control socket: "RESET", "STOP", .. .  Control
-     * thread. */
-    void (*event)(void *opaque, const char *name);
+    /* What happened, for the control socket: "RESET", "STOP", .. , and data
+     * of it or NULL.  Control thread. */
+    void (*event)(void *opaque, const char *name, struct _JsonNode *data);
     void *event_opaque;
 
     pthread_mutex_t lock; /* run state below */

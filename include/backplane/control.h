@@ -33,7 +33,9 @@ struct bp_command {
     uint32_t reserved;
     const char *name; /* lower case, '-' */
     /* Arguments in the order in which the command line takes them:
-     * "key value?" means key must be there, value may. */
+     * "key value? /file force!" means that key must be there and value may,
+     * that file is a path on the host, which the command line makes
+     * absolute, and that force is a switch, given by its name: "on". */
     const char *arguments;
     const char *help; /* one clause */
     bp_command_fn *run;
