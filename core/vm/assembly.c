@@ -121,9 +121,29 @@ bool assembly_has(struct assembly *a, const char *id)
     return false;
 }
 
+/* What each machine with a VMBus has on it, as far as there are plugins. */
+static const char *const on_vmbus[] = {
+    "synthvid",
+    "synthkbd",
+    "synthmouse",
+};
+
+static bool add_vmbus(struct assembly *a)
+{
+    if (!plugins_find(a->vm->plugins, "vmbus"))
+        return true;
+    if (!add(a, "vmbus", NULL))
+        return false;
+    for (unsigned i = 0; i < G_N_ELEMENTS(on_vmbus); i++)
+        if (plugins_find(a->vm->plugins, on_vmbus[i]) &&
+            !add(a, on_vmbus[i], NULL))
+            return false;
+    return true;
+}
+
 bool assembly_synthetic(struct assembly *a)
 {
-    return !plugins_find(a->vm->plugins, "vmbus") || add(a, "vmbus", NULL);
+    return add_vmbus(a);
 }
 
 bool assembly_serials(struct assembly *a)

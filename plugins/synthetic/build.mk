@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # Devices that guests reach over VMBus, and the bus.
+
+plugins-y += synthetic/synthmouse synthetic/synthkbd
+synthetic/synthkbd-objs = $(addprefix plugins/synthetic/,synthkbd.o make_code.o)

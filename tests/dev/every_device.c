@@ -21,11 +21,22 @@
 #define MUTATIONS 150
 
 static GPtrArray *ids;
+static GHashTable *on_vmbus; /* ids of devices that need a bus beside them */
 
-static void collect(const struct device_type *type, void *opaque)
+static void collect(const struct device_type *type, void *vmbus)
 {
-    if (!type->shadowed)
-        g_ptr_array_add(ids, g_strdup(type->desc.id));
+    char *id;
+
+    if (type->shadowed)
+        return;
+    id = g_strdup(type->desc.id);
+    if (g_str_has_prefix(type->plugin->entry->id, "synthetic.") &&
+        strcmp(id, "vmbus") != 0) {
+        if (!vmbus)
+            return;
+        g_hash_table_add(on_vmbus, id);
+    }
+    g_ptr_array_add(ids, id);
 }
 
 static void find_devices(void)
@@ -33,16 +44,28 @@ static void find_devices(void)
     struct bench *b = bench_empty();
 
     ids = g_ptr_array_new();
-    plugins_foreach(bench_vm(b)->plugins, collect, NULL);
+    on_vmbus = g_hash_table_new(g_str_hash, g_str_equal);
+    plugins_foreach(bench_vm(b)->plugins, collect,
+                    (void *)(uintptr_t)plugins_find(bench_vm(b)->plugins,
+                                                    "vmbus"));
     bench_destroy(b);
     CHECK_GE(ids->len, 10);
 }
 
-static struct bench *bench_with(const char *id)
+static struct bench *bench_for(const char *id)
 {
     struct bench *b = bench_empty();
 
     test_note("device %s", id);
+    if (g_hash_table_contains(on_vmbus, id))
+        bench_add_device(b, "vmbus", "vmbus", NULL);
+    return b;
+}
+
+static struct bench *bench_with(const char *id)
+{
+    struct bench *b = bench_for(id);
+
     bench_add_device(b, id, id, NULL);
     bench_power_on(b);
     return b;
@@ -51,12 +74,11 @@ static struct bench *bench_with(const char *id)
 /* With disks, CDs and ports wherever the device has a place for one. */
 static struct bench *bench_with_media(const char *id)
 {
-    struct bench *b = bench_empty();
+    struct bench *b = bench_for(id);
     const struct bp_device_desc *desc = plugins_find(bench_vm(b)->plugins, id);
     GPtrArray *settings = g_ptr_array_new_with_free_func(g_free);
     int disks = 0;
 
-    test_note("device %s", id);
     for (const struct bp_property *p = desc->properties; p && p->name; p++) {
         if (p->type == BP_PROP_BLOCK)
             bench_add_drive(b, p->name, disks++ % 2, 1 << 20, NULL);
@@ -83,7 +105,8 @@ static struct bench *bench_with_media(const char *id)
 
 static const struct bp_device_desc *desc_of(struct bench *b)
 {
-    const struct device *d = bench_vm(b)->devices->pdata[0];
+    const GPtrArray *devices = bench_vm(b)->devices;
+    const struct device *d = devices->pdata[devices->len - 1];
 
     return d->desc;
 }
