@@ -14,7 +14,7 @@
         .size = sizeof(struct bp_plugin),                            \
         .abi_major = BP_ABI_MAJOR,                                   \
         .abi_minor = BP_ABI_MINOR,                                   \
-        .id = "synthetic." id_,                                         \
+        .id = "synthetic." id_,                                      \
         .title = title_,                                             \
         .licence = "Apache-2.0",                                     \
         .devices = exported_devices,                                 \
