@@ -47,10 +47,10 @@ LIBS = $(SDL_LIBS) $(PNG_LIBS) $(JSON_LIBS) $(PIXMAN_LIBS) $(GLIB_LIBS) \
 # Paths in debug data and messages are the repository's, on every machine.
 PREFIX_MAP = -ffile-prefix-map=$(S)/=
 CPPFLAGS = -D_GNU_SOURCE -I$(S)/include -I$(S)/core -I$(S) -I$(B) \
-	-I$(B)/core $(LIBS_CFLAGS)
+	-I$(B)/core -I$(S)/plugins $(LIBS_CFLAGS)
 # A plugin sees what a stranger's would: the public headers and its folder.
-PLUGIN_CPPFLAGS = -D_GNU_SOURCE -I$(S)/include -I$(S)/plugins/legacy \
-	-I$(S)/plugins/synthetic -fPIC
+PLUGIN_CPPFLAGS = -D_GNU_SOURCE -I$(S)/include -I$(S)/plugins \
+	-I$(S)/plugins/legacy -I$(S)/plugins/synthetic -fPIC
 CFLAGS = $(BASE_CFLAGS) $(PREFIX_MAP)
 HOST_CFLAGS = -std=gnu17 -O2 -g -Wall -Wextra -fno-strict-aliasing \
 	-fwrapv -D_GNU_SOURCE -I$(S)/include -I$(S)/core -I$(S)

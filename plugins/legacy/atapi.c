@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A CD/DVD drive behind the PACKET command: the transport.  The commands
- * themselves are in scsi_cd.c.
+ * themselves are in plugins/scsi/scsi_cd.c.
  *
  * Source: INCITS ATA/ATAPI-6 sections 8.23-8.24 (PACKET, IDENTIFY PACKET),
  * 9.8-9.9 (protocols).
@@ -72,7 +72,7 @@ static int wants_dma(const struct ide_drive *d)
     return d->feature & 1;
 }
 
-static void send_reply(struct ide_channel *ch, const struct scsi_cd_command *c)
+static void send_reply(struct ide_channel *ch, const struct scsi_command *c)
 {
     struct ide_drive *d = ide_selected(ch);
 
@@ -87,7 +87,7 @@ static void send_reply(struct ide_channel *ch, const struct scsi_cd_command *c)
     ide_send(ch, c->reply_bytes);
 }
 
-static void read_medium(struct ide_channel *ch, const struct scsi_cd_command *c)
+static void read_medium(struct ide_channel *ch, const struct scsi_command *c)
 {
     struct ide_drive *d = ide_selected(ch);
 
@@ -109,7 +109,7 @@ void atapi_packet(struct ide_channel *ch)
     struct ide_drive *d = ide_selected(ch);
     const struct bp_block *block = ch->ide->block;
     struct bp_block_drive *blk = ch->blk[ch->st->selected];
-    struct scsi_cd_command c;
+    struct scsi_command c;
     uint8_t cdb[PACKET_BYTES];
     uint64_t before;
 
@@ -117,16 +117,16 @@ void atapi_packet(struct ide_channel *ch)
     ch->st->phase = IDE_IDLE;
     ide_refresh_info(ch, ch->st->selected);
     before = medium_blocks(ch);
-    scsi_cd_execute(&d->cd, cdb, before, &c);
+    scsi_cd_execute(&d->cd, &scsi_cd_atapi, cdb, before, &c);
     switch (c.action) {
-    case CD_DATA: send_reply(ch, &c); return;
-    case CD_READ: read_medium(ch, &c); return;
-    case CD_FAILED: check_condition(ch); return;
-    case CD_FLUSH: break; /* nothing is written to a CD */
-    case CD_LOCK: block->lock(blk, d->cd.locked); break;
-    case CD_EJECT: block->eject(blk, 1); break;
-    case CD_LOAD: block->eject(blk, 0); break;
-    case CD_DONE: break;
+    case SCSI_DATA: send_reply(ch, &c); return;
+    case SCSI_READ: read_medium(ch, &c); return;
+    case SCSI_FAILED: check_condition(ch); return;
+    case SCSI_FLUSH: break; /* nothing is written to a CD */
+    case SCSI_LOCK: block->lock(blk, d->cd.locked); break;
+    case SCSI_EJECT: block->eject(blk, 1); break;
+    case SCSI_LOAD: block->eject(blk, 0); break;
+    default: break;
     }
     ide_refresh_info(ch, ch->st->selected);
     if (!before && medium_blocks(ch)) /* the tray brought it back */

@@ -15,7 +15,7 @@
 
 #include <backplane/backplane.h>
 
-#include "scsi_cd.h"
+#include "scsi/scsi_cd.h"
 
 #define IDE_SECTOR       512u
 #define IDE_BUFFER       65536u /* bytes; a multiple of both block sizes */

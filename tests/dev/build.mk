@@ -5,5 +5,5 @@ dev-tests-y += i440fx piix4_isa piix4_pm fw_cfg debug_port exit_port
 dev-tests-y += i8042 ps2_keyboard ps2_mouse ata ata_features
 dev-tests-y += piix4_ide atapi vga vga_memory vga_screen
 dev-tests-y += every_device scsi_cd make_code
-dev/scsi_cd-objs := plugins/legacy/scsi_cd.o
+dev/scsi_cd-objs := plugins/scsi/scsi.o plugins/scsi/scsi_cd.o
 dev/make_code-objs := plugins/synthetic/make_code.o

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands of CD/DVD drives (plugins/legacy/scsi_cd.c) as a plain function:
+ * The commands of CD/DVD drives (plugins/scsi/scsi_cd.c) as a plain function:
  * replies byte by byte as in MMC-3 and SPC-3, and every way to fail.
  */
 #include "tests/lib/test.h"
@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plugins/legacy/scsi_cd.h"
+#include "scsi/scsi_cd.h"
 
 #define BLOCKS 300000u /* a CD of 600 MB */
 
 static struct scsi_cd cd;
-static struct scsi_cd_command c;
+static struct scsi_command c;
 
 struct cdb {
     uint8_t b[12];
@@ -21,7 +21,7 @@ struct cdb {
 
 static void execute(struct cdb cdb, uint64_t blocks)
 {
-    scsi_cd_execute(&cd, cdb.b, blocks, &c);
+    scsi_cd_execute(&cd, &scsi_cd_atapi, cdb.b, blocks, &c);
 }
 
 static void run(struct cdb cdb)
@@ -31,7 +31,7 @@ static void run(struct cdb cdb)
 
 static const char *reply(void)
 {
-    static char text[3 * CD_REPLY_MAX];
+    static char text[3 * SCSI_REPLY_MAX];
     size_t n = 0;
 
     text[0] = 0;
@@ -45,7 +45,7 @@ static const char *reply(void)
 static unsigned sense(void)
 {
     run((struct cdb){ { 0x03, 0, 0, 0, 18 } });
-    CHECK_EQ(c.action, CD_DATA);
+    CHECK_EQ(c.action, SCSI_DATA);
     CHECK_EQ(c.reply_bytes, 18);
     CHECK_EQ(c.reply[0], 0x70);
     CHECK_EQ(c.reply[7], 10);
@@ -190,7 +190,7 @@ TEST_P(command_has_its_reply, replies)
 {
     test_note("%s", row->name);
     execute(row->cdb, row->blocks);
-    CHECK_EQ(c.action, row->reply[0] ? CD_DATA : CD_DONE);
+    CHECK_EQ(c.action, row->reply[0] ? SCSI_DATA : SCSI_DONE);
     CHECK_STR_EQ(reply(), row->reply);
 }
 
@@ -213,25 +213,29 @@ TEST(configuration_length_is_that_of_its_features)
 
 static const struct {
     struct cdb cdb;
-    enum scsi_cd_action action;
+    enum scsi_action action;
     uint32_t lba, blocks, raw;
 } actions[] = {
-    { { { 0x00 } }, CD_DONE, 0, 0, 0 },             /* TEST UNIT READY */
-    { { { 0x2b, 0, 0, 0, 1 } }, CD_DONE, 0, 0, 0 }, /* SEEK */
-    { { { 0x28, 0, 0, 1, 2, 3, 0, 0x01, 0x02 } }, CD_READ, 0x10203, 0x102, 0 },
-    { { { 0x28, 0, 0, 0, 0, 5, 0, 0, 0 } }, CD_DONE, 5, 0, 0 },
-    { { { 0x28, 0, 0, 4, 0x93, 0xdf, 0, 0, 1 } }, CD_READ, BLOCKS - 1, 1, 0 },
-    { { { 0xa8, 0, 0, 0, 0, 7, 0, 1, 0, 0 } }, CD_READ, 7, 0x10000, 0 },
-    { { { 0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0x10 } }, CD_READ, 9, 2, 0 },
-    { { { 0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0xf8 } }, CD_READ, 9, 2, 1 },
-    { { { 0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0x00 } }, CD_DONE, 0, 0, 0 },
-    { { { 0x1b, 0, 0, 0, 1 } }, CD_DONE, 0, 0, 0 }, /* start */
-    { { { 0x1b, 0, 0, 0, 0 } }, CD_DONE, 0, 0, 0 }, /* stop */
-    { { { 0x1b, 0, 0, 0, 2 } }, CD_EJECT, 0, 0, 0 },
-    { { { 0x1b, 0, 0, 0, 3 } }, CD_LOAD, 0, 0, 0 },
-    { { { 0x1e, 0, 0, 0, 1 } }, CD_LOCK, 0, 0, 0 },
-    { { { 0x35 } }, CD_FLUSH, 0, 0, 0 },
-    { { { 0xbb, 0, 0xff, 0xff } }, CD_DONE, 0, 0, 0 },
+    { { { 0x00 } }, SCSI_DONE, 0, 0, 0 },             /* TEST UNIT READY */
+    { { { 0x2b, 0, 0, 0, 1 } }, SCSI_DONE, 0, 0, 0 }, /* SEEK */
+    { { { 0x28, 0, 0, 1, 2, 3, 0, 0x01, 0x02 } },
+      SCSI_READ,
+      0x10203,
+      0x102,
+      0 },
+    { { { 0x28, 0, 0, 0, 0, 5, 0, 0, 0 } }, SCSI_DONE, 5, 0, 0 },
+    { { { 0x28, 0, 0, 4, 0x93, 0xdf, 0, 0, 1 } }, SCSI_READ, BLOCKS - 1, 1, 0 },
+    { { { 0xa8, 0, 0, 0, 0, 7, 0, 1, 0, 0 } }, SCSI_READ, 7, 0x10000, 0 },
+    { { { 0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0x10 } }, SCSI_READ, 9, 2, 0 },
+    { { { 0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0xf8 } }, SCSI_READ, 9, 2, 1 },
+    { { { 0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0x00 } }, SCSI_DONE, 0, 0, 0 },
+    { { { 0x1b, 0, 0, 0, 1 } }, SCSI_DONE, 0, 0, 0 }, /* start */
+    { { { 0x1b, 0, 0, 0, 0 } }, SCSI_DONE, 0, 0, 0 }, /* stop */
+    { { { 0x1b, 0, 0, 0, 2 } }, SCSI_EJECT, 0, 0, 0 },
+    { { { 0x1b, 0, 0, 0, 3 } }, SCSI_LOAD, 0, 0, 0 },
+    { { { 0x1e, 0, 0, 0, 1 } }, SCSI_LOCK, 0, 0, 0 },
+    { { { 0x35 } }, SCSI_FLUSH, 0, 0, 0 },
+    { { { 0xbb, 0, 0xff, 0xff } }, SCSI_DONE, 0, 0, 0 },
 };
 
 TEST_P(command_asks_its_transport, actions)
@@ -311,7 +315,7 @@ TEST_P(command_fails_with_its_sense, failures)
 {
     test_note("%s", row->name);
     execute(row->cdb, row->blocks);
-    CHECK_EQ(c.action, CD_FAILED);
+    CHECK_EQ(c.action, SCSI_FAILED);
     CHECK_EQ(c.reply_bytes, 0);
     CHECK_EQ(sense(), row->sense);
     CHECK_EQ(sense(), 0); /* reported once */
@@ -321,7 +325,7 @@ TEST(next_command_clears_the_sense)
 {
     run((struct cdb){ { 0xff } });
     run((struct cdb){ { 0x00 } });
-    CHECK_EQ(c.action, CD_DONE);
+    CHECK_EQ(c.action, SCSI_DONE);
     CHECK_EQ(sense(), 0);
 }
 
@@ -337,10 +341,10 @@ TEST(new_medium_is_reported_as_unit_attention_once)
 {
     scsi_cd_medium_changed(&cd, 1);
     run((struct cdb){ { 0x00 } });
-    CHECK_EQ(c.action, CD_FAILED);
+    CHECK_EQ(c.action, SCSI_FAILED);
     CHECK_EQ(sense(), 0x62800);
     run((struct cdb){ { 0x00 } });
-    CHECK_EQ(c.action, CD_DONE);
+    CHECK_EQ(c.action, SCSI_DONE);
 }
 
 /* Commands that do not report, and do not clear, a unit attention. */
@@ -355,9 +359,9 @@ TEST_P(unit_attention_waits_behind_commands_that_ask_about_the_drive, exempt)
 {
     scsi_cd_medium_changed(&cd, 1);
     run(*row);
-    CHECK_EQ(c.action, CD_DATA);
+    CHECK_EQ(c.action, SCSI_DATA);
     run((struct cdb){ { 0x00 } });
-    CHECK_EQ(c.action, CD_FAILED);
+    CHECK_EQ(c.action, SCSI_FAILED);
     CHECK_EQ(sense(), 0x62800);
 }
 
@@ -393,13 +397,13 @@ TEST(locked_tray_does_not_open)
     run((struct cdb){ { 0x1e, 0, 0, 0, 1 } });
     CHECK_EQ(cd.locked, 1);
     run((struct cdb){ { 0x1b, 0, 0, 0, 2 } });
-    CHECK_EQ(c.action, CD_FAILED);
+    CHECK_EQ(c.action, SCSI_FAILED);
     CHECK_EQ(sense(), 0x55302);
     run((struct cdb){ { 0x5a, 0, 0x2a, 0, 0, 0, 0, 0, 100 } });
     CHECK_EQ(c.reply[8 + 6] & 2, 2);
     run((struct cdb){ { 0x1e, 0, 0, 0, 0 } });
     run((struct cdb){ { 0x1b, 0, 0, 0, 2 } });
-    CHECK_EQ(c.action, CD_EJECT);
+    CHECK_EQ(c.action, SCSI_EJECT);
 }
 
 TEST(open_tray_is_seen_in_the_media_status)

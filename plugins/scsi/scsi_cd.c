@@ -4,7 +4,7 @@
  * (INQUIRY, REQUEST SENSE, MODE SENSE), SFF-8020i for what older systems
  * still expect of ATAPI drives.
  */
-#include "scsi_cd.h"
+#include "scsi/scsi_cd.h"
 
 #include <string.h>
 
@@ -17,28 +17,6 @@
 #define PROFILE_CD    0x0008
 #define PROFILE_DVD   0x0010
 #define CD_BLOCKS_MAX 450000u /* beyond it the medium must be a DVD */
-
-static uint32_t be16(const uint8_t *p)
-{
-    return p[0] << 8 | p[1];
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-    return be16(p) << 16 | be16(p + 2);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = v >> 8;
-    p[1] = v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v);
-}
 
 void scsi_cd_fail(struct scsi_cd *cd, uint8_t sense, uint8_t asc)
 {
@@ -60,52 +38,39 @@ void scsi_cd_medium_changed(struct scsi_cd *cd, int present)
         cd->tray_open = 0;
 }
 
-static void reply(struct scsi_cd_command *out, uint32_t bytes,
-                  uint32_t allocation)
-{
-    out->action = CD_DATA;
-    out->reply_bytes = bytes < allocation ? bytes : allocation;
-    if (!out->reply_bytes)
-        out->action = CD_DONE;
-}
-
-static void failed(struct scsi_cd *cd, struct scsi_cd_command *out,
-                   uint8_t sense, uint8_t asc)
+static void failed(struct scsi_cd *cd, struct scsi_command *out, uint8_t sense,
+                   uint8_t asc)
 {
     scsi_cd_fail(cd, sense, asc);
-    out->action = CD_FAILED;
+    out->action = SCSI_FAILED;
 }
 
 static void request_sense(struct scsi_cd *cd, const uint8_t *cdb,
-                          struct scsi_cd_command *out)
+                          struct scsi_command *out)
 {
-    out->reply[0] = 0x70;
-    out->reply[2] = cd->sense;
-    out->reply[7] = 10;
-    out->reply[12] = cd->asc;
-    out->reply[13] = cd->ascq;
+    scsi_put_sense(out->reply, cd->sense, cd->asc, cd->ascq);
     scsi_cd_fail(cd, SENSE_NONE, ASC_NONE);
-    reply(out, 18, cdb[4]);
+    scsi_reply(out, SCSI_SENSE_BYTES, cdb[4]);
 }
 
-static void inquiry(struct scsi_cd *cd, const uint8_t *cdb,
-                    struct scsi_cd_command *out)
-{
-    uint8_t *r = out->reply;
+const struct scsi_identity scsi_cd_atapi = {
+    .type = 0x05,
+    .removable = 1,
+    .format = 0x21, /* ATAPI, response format 1 */
+    .vendor = "BCKPLANE",
+    .product = "Virtual CD/DVD  ",
+    .serial = "",
+};
 
-    if (cdb[1] & 1 || cdb[2]) { /* no vital product data on ATAPI drives */
+static void inquiry(struct scsi_cd *cd, const struct scsi_identity *id,
+                    const uint8_t *cdb, struct scsi_command *out)
+{
+    uint32_t n = scsi_inquiry(id, cdb, NULL, out->reply);
+
+    if (n)
+        scsi_reply(out, n, scsi_be16(cdb + 3));
+    else
         failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD);
-        return;
-    }
-    r[0] = 0x05; /* CD/DVD */
-    r[1] = 0x80; /* removable */
-    r[2] = 0x00;
-    r[3] = 0x21; /* ATAPI, response format 1 */
-    r[4] = 31;
-    memcpy(r + 8, "BCKPLANE", 8);
-    memcpy(r + 16, "Virtual CD/DVD  ", 16);
-    memcpy(r + 32, "1.0 ", 4);
-    reply(out, 36, be16(cdb + 3));
 }
 
 enum { PAGE_CURRENT, PAGE_CHANGEABLE, PAGE_DEFAULT, PAGE_SAVED };
@@ -137,10 +102,10 @@ static uint32_t put_page_2a(const struct scsi_cd *cd, uint8_t *p)
     p[2] = 0x3b;                        /* reads CD-R, CD-RW, DVD-ROM */
     p[4] = 0x70;                        /* mode 2 forms, multi-session */
     p[6] = 0x29 | (cd->locked ? 2 : 0); /* tray, eject, lock */
-    put16(p + 8, 706);                  /* 4x */
-    put16(p + 10, 2);
-    put16(p + 12, 512);
-    put16(p + 14, 706);
+    scsi_put16(p + 8, 706);             /* 4x */
+    scsi_put16(p + 10, 2);
+    scsi_put16(p + 12, 512);
+    scsi_put16(p + 14, 706);
     return 22;
 }
 
@@ -163,7 +128,7 @@ static uint32_t put_page(const struct scsi_cd *cd, unsigned code,
 }
 
 static void mode_sense(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
-                       struct scsi_cd_command *out)
+                       struct scsi_command *out)
 {
     int ten = cdb[0] == 0x5a;
     unsigned head = ten ? 8 : 4, page = cdb[2] & 0x3f, control = cdb[2] >> 6;
@@ -182,20 +147,20 @@ static void mode_sense(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
         return;
     }
     if (ten) {
-        put16(r, n - 2);
+        scsi_put16(r, n - 2);
         r[2] = blocks ? 0x01 : 0x70; /* data disc, or no disc */
-        reply(out, n, be16(cdb + 7));
+        scsi_reply(out, n, scsi_be16(cdb + 7));
     } else {
         r[0] = n - 1;
         r[1] = blocks ? 0x01 : 0x70;
-        reply(out, n, cdb[4]);
+        scsi_reply(out, n, cdb[4]);
     }
 }
 
 static void put_address(uint8_t *p, uint32_t lba, int msf)
 {
     if (!msf) {
-        put32(p, lba);
+        scsi_put32(p, lba);
         return;
     }
     lba += 150; /* two seconds of lead-in */
@@ -213,7 +178,7 @@ static void toc_track(uint8_t *p, uint8_t track, uint32_t lba, int msf)
 }
 
 static void read_toc(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
-                     struct scsi_cd_command *out)
+                     struct scsi_command *out)
 {
     unsigned format = cdb[2] & 15;
     int msf = cdb[1] >> 1 & 1;
@@ -253,46 +218,46 @@ static void read_toc(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
         break;
     default: failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD); return;
     }
-    put16(r, n - 2);
-    reply(out, n, be16(cdb + 7));
+    scsi_put16(r, n - 2);
+    scsi_reply(out, n, scsi_be16(cdb + 7));
 }
 
 static uint32_t put_feature(uint8_t *p, uint16_t code, uint8_t flags,
                             uint8_t bytes)
 {
-    put16(p, code);
+    scsi_put16(p, code);
     p[2] = flags;
     p[3] = bytes;
     return 4 + bytes;
 }
 
 static void get_configuration(struct scsi_cd *cd, const uint8_t *cdb,
-                              uint64_t blocks, struct scsi_cd_command *out)
+                              uint64_t blocks, struct scsi_command *out)
 {
     uint16_t profile = !blocks                  ? 0
                        : blocks > CD_BLOCKS_MAX ? PROFILE_DVD
                                                 : PROFILE_CD;
-    uint16_t first = be16(cdb + 2);
+    uint16_t first = scsi_be16(cdb + 2);
     unsigned rt = cdb[1] & 3;
     uint8_t *r = out->reply;
     uint32_t n = 8;
 
     (void)cd;
-    put16(r + 6, profile);
+    scsi_put16(r + 6, profile);
     if (first == 0) { /* profile list */
         uint8_t *p = r + n;
 
         n += put_feature(p, 0, 0x03, 8);
-        put16(p + 4, PROFILE_DVD);
+        scsi_put16(p + 4, PROFILE_DVD);
         p[6] = profile == PROFILE_DVD;
-        put16(p + 8, PROFILE_CD);
+        scsi_put16(p + 8, PROFILE_CD);
         p[10] = profile == PROFILE_CD;
     }
     if (rt == 2 ? first == 1 : first <= 1) { /* core: ATAPI */
         uint8_t *p = r + n;
 
         n += put_feature(p, 1, 0x0b, 8);
-        put32(p + 4, 2);
+        scsi_put32(p + 4, 2);
         p[8] = 1;
     }
     if (rt == 2 ? first == 3 : first <= 3) { /* removable, tray */
@@ -301,12 +266,12 @@ static void get_configuration(struct scsi_cd *cd, const uint8_t *cdb,
         n += put_feature(p, 3, 0x0b, 4);
         p[4] = 0x29;
     }
-    put32(r, n - 4);
-    reply(out, n, be16(cdb + 7));
+    scsi_put32(r, n - 4);
+    scsi_reply(out, n, scsi_be16(cdb + 7));
 }
 
 static void get_event(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
-                      struct scsi_cd_command *out)
+                      struct scsi_command *out)
 {
     uint8_t *r = out->reply;
 
@@ -318,7 +283,7 @@ static void get_event(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
     if (!(cdb[4] & 0x10)) {
         r[1] = 2;
         r[2] = 0x80; /* no event available */
-        reply(out, 4, be16(cdb + 7));
+        scsi_reply(out, 4, scsi_be16(cdb + 7));
         return;
     }
     r[1] = 6;
@@ -326,79 +291,78 @@ static void get_event(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
     r[4] = cd->event;
     r[5] = (blocks ? 2 : 0) | (cd->tray_open ? 1 : 0);
     cd->event = EVENT_NONE;
-    reply(out, 8, be16(cdb + 7));
+    scsi_reply(out, 8, scsi_be16(cdb + 7));
 }
 
-static void read_disc_information(const uint8_t *cdb,
-                                  struct scsi_cd_command *out)
+static void read_disc_information(const uint8_t *cdb, struct scsi_command *out)
 {
     uint8_t *r = out->reply;
 
-    put16(r, 32);
+    scsi_put16(r, 32);
     r[2] = 0x0e; /* complete, last session complete */
     r[3] = r[4] = r[5] = r[6] = 1;
     r[7] = 0x20; /* unrestricted use */
-    reply(out, 34, be16(cdb + 7));
+    scsi_reply(out, 34, scsi_be16(cdb + 7));
 }
 
 static void read_blocks(struct scsi_cd *cd, uint64_t lba, uint64_t count,
-                        uint64_t medium, struct scsi_cd_command *out)
+                        uint64_t medium, struct scsi_command *out)
 {
     if (lba > medium || count > medium - lba) {
         failed(cd, out, SENSE_ILLEGAL, ASC_OUT_OF_RANGE);
         return;
     }
-    out->action = count ? CD_READ : CD_DONE;
+    out->action = count ? SCSI_READ : SCSI_DONE;
     out->lba = lba;
     out->blocks = count;
 }
 
 static void read_cd(struct scsi_cd *cd, const uint8_t *cdb, uint64_t medium,
-                    struct scsi_cd_command *out)
+                    struct scsi_command *out)
 {
-    uint32_t count = cdb[6] << 16 | be16(cdb + 7);
+    uint32_t count = cdb[6] << 16 | scsi_be16(cdb + 7);
 
     if (cdb[10] & 7) { /* there are no sub-channels */
         failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD);
         return;
     }
     switch (cdb[9] & 0xf8) {
-    case 0x00: out->action = CD_DONE; return;
+    case 0x00: out->action = SCSI_DONE; return;
     case 0x10: break; /* user data */
     case 0xf8: out->raw = 1; break;
     default: failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD); return;
     }
-    read_blocks(cd, be32(cdb + 2), count, medium, out);
+    read_blocks(cd, scsi_be32(cdb + 2), count, medium, out);
 }
 
 static void start_stop(struct scsi_cd *cd, const uint8_t *cdb,
-                       struct scsi_cd_command *out)
+                       struct scsi_command *out)
 {
-    out->action = CD_DONE;
+    out->action = SCSI_DONE;
     if (!(cdb[4] & 2))
         return; /* spinning up or down takes no time */
     if (cdb[4] & 1) {
         cd->tray_open = 0;
-        out->action = CD_LOAD;
+        out->action = SCSI_LOAD;
     } else if (cd->locked) {
         scsi_cd_fail(cd, SENSE_ILLEGAL, ASC_LOCKED);
         cd->ascq = 2;
-        out->action = CD_FAILED;
+        out->action = SCSI_FAILED;
     } else {
         cd->tray_open = 1;
-        out->action = CD_EJECT;
+        out->action = SCSI_EJECT;
     }
 }
 
-static void mechanism_status(const uint8_t *cdb, struct scsi_cd_command *out)
+static void mechanism_status(const uint8_t *cdb, struct scsi_command *out)
 {
-    reply(out, 8, be16(cdb + 8));
+    scsi_reply(out, 8, scsi_be16(cdb + 8));
 }
 
-static void sub_channel(const uint8_t *cdb, struct scsi_cd_command *out)
+static void sub_channel(const uint8_t *cdb, struct scsi_command *out)
 {
     out->reply[1] = 0x15; /* no audio status */
-    reply(out, 4, be16(cdb + 7));
+    scsi_reply(out, 4, scsi_be16(cdb + 7));
 }
 
 static int needs_medium(uint8_t command)
@@ -419,21 +383,21 @@ static int needs_medium(uint8_t command)
 
 /* Commands that look at the medium. */
 static void with_medium(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
-                        struct scsi_cd_command *out)
+                        struct scsi_command *out)
 {
     switch (cdb[0]) {
-    case 0x00:                               /* TEST UNIT READY */
-    case 0x2b: out->action = CD_DONE; break; /* SEEK */
+    case 0x00:                                 /* TEST UNIT READY */
+    case 0x2b: out->action = SCSI_DONE; break; /* SEEK */
     case 0x25:
-        put32(out->reply, blocks - 1);
-        put32(out->reply + 4, CD_BLOCK);
-        reply(out, 8, 8);
+        scsi_put32(out->reply, blocks - 1);
+        scsi_put32(out->reply + 4, CD_BLOCK);
+        scsi_reply(out, 8, 8);
         break;
     case 0x28:
-        read_blocks(cd, be32(cdb + 2), be16(cdb + 7), blocks, out);
+        read_blocks(cd, scsi_be32(cdb + 2), scsi_be16(cdb + 7), blocks, out);
         break;
     case 0xa8:
-        read_blocks(cd, be32(cdb + 2), be32(cdb + 6), blocks, out);
+        read_blocks(cd, scsi_be32(cdb + 2), scsi_be32(cdb + 6), blocks, out);
         break;
     case 0xbe: read_cd(cd, cdb, blocks, out); break;
     case 0x42: sub_channel(cdb, out); break;
@@ -443,12 +407,13 @@ static void with_medium(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
 }
 
 /* Commands that any drive state answers; 0 when it is none of them. */
-static int without_medium(struct scsi_cd *cd, const uint8_t *cdb,
-                          uint64_t blocks, struct scsi_cd_command *out)
+static int without_medium(struct scsi_cd *cd, const struct scsi_identity *id,
+                          const uint8_t *cdb, uint64_t blocks,
+                          struct scsi_command *out)
 {
     switch (cdb[0]) {
     case 0x03: request_sense(cd, cdb, out); return 1;
-    case 0x12: inquiry(cd, cdb, out); return 1;
+    case 0x12: inquiry(cd, id, cdb, out); return 1;
     case 0x46: get_configuration(cd, cdb, blocks, out); return 1;
     case 0x4a: get_event(cd, cdb, blocks, out); return 1;
     case 0x1a:
@@ -456,19 +421,21 @@ static int without_medium(struct scsi_cd *cd, const uint8_t *cdb,
     case 0x1b: start_stop(cd, cdb, out); return 1;
     case 0x1e:
         cd->locked = cdb[4] & 1;
-        out->action = CD_LOCK;
+        out->action = SCSI_LOCK;
         return 1;
-    case 0x35: out->action = CD_FLUSH; return 1;
-    case 0xbb: out->action = CD_DONE; return 1; /* speed */
+    case 0x35: out->action = SCSI_FLUSH; return 1;
+    case 0xbb: out->action = SCSI_DONE; return 1; /* speed */
     case 0xbd: mechanism_status(cdb, out); return 1;
     default: return 0;
     }
 }
 
-void scsi_cd_execute(struct scsi_cd *cd, const uint8_t *cdb,
-                     uint64_t medium_blocks, struct scsi_cd_command *out)
+void scsi_cd_execute(struct scsi_cd *cd, const struct scsi_identity *id,
+                     const uint8_t *cdb, uint64_t medium_blocks,
+                     struct scsi_command *out)
 {
-    memset(out, 0, sizeof(*out));
+    scsi_command_init(out);
+    memset(out->reply, 0, sizeof(out->reply));
     /* INQUIRY, REQUEST SENSE and GET EVENT do not clear the condition. */
     if (cd->attention && cdb[0] != 0x12 && cdb[0] != 0x03 && cdb[0] != 0x4a &&
         cdb[0] != 0x46) {
@@ -478,7 +445,7 @@ void scsi_cd_execute(struct scsi_cd *cd, const uint8_t *cdb,
     }
     if (cdb[0] != 0x03)
         scsi_cd_fail(cd, SENSE_NONE, ASC_NONE);
-    if (without_medium(cd, cdb, medium_blocks, out))
+    if (without_medium(cd, id, cdb, medium_blocks, out))
         return;
     if (!needs_medium(cdb[0]))
         failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_COMMAND);
