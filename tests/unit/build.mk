@@ -8,3 +8,5 @@ unit-tests-y += block_raw char_socket screen keynames console_proto
 unit-tests-$(CONFIG_SDL) += console_window
 unit/console_proto-objs = tests/unit/console_machine.o
 unit/console_window-objs = tests/unit/console_machine.o
+unit-tests-y += scsi_disk
+unit/scsi_disk-objs = $(addprefix plugins/scsi/,scsi.o scsi_disk.o scsi_disk_mode.o)
