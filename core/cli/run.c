@@ -203,7 +203,7 @@ static bool prepare(struct run *r, GError **error)
     plugins_load_standard(r->plugins);
     default_serial(c);
     stdio_on_quit(on_escape, NULL);
-    r->vm = gen1_create(c, r->plugins, error);
+    r->vm = machine_create(c, r->plugins, error);
     return r->vm != NULL;
 }
 

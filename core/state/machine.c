@@ -239,7 +239,8 @@ static bool load_all(struct vm *vm, int fd, GError **error)
     struct load l = { .vm = vm };
     bool ok = source != NULL;
 
-    l.board = board_load_new(vm, true);
+    /* A directly booted kernel lies in memory since the reset. */
+    l.board = board_load_new(vm, vm->direct_boot == NULL);
     while (ok) {
         const char *name;
         uint32_t version;

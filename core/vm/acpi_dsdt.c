@@ -14,7 +14,7 @@
  */
 #include "vm/acpi.h"
 
-#include "vm/acpi_dsdt.h"
+#include "vm/acpi_table.h"
 #include "vm/aml.h"
 
 /* Opcodes used in the link methods. */

@@ -14,6 +14,7 @@
 #include "sched/vcpu.h"
 #include "vm/config.h"
 #include "vm/error.h"
+#include "vm/machine.h"
 #include "vm/vm.h"
 
 /* Guest time is the same on every host, so saved machines may move. */
@@ -272,4 +273,27 @@ void assembly_uuid(const struct assembly *a, uint8_t uuid[16])
     uuid[6] = (uuid[6] & 0x0f) | 0x30; /* version 3 */
     uuid[8] = (uuid[8] & 0x3f) | 0x80;
     g_checksum_free(md5);
+}
+
+/* --- a whole machine ------------------------------------------------------*/
+
+struct vm *machine_create(const struct vm_config *config,
+                          struct plugins *plugins, GError **error)
+{
+    struct vm *vm = g_new0(struct vm, 1);
+    struct assembly a = { .vm = vm, .config = config, .error = error };
+
+    vm->config = config;
+    vm->plugins = plugins;
+    vm->name = config->name;
+    if (!config_check(config, error)) {
+        g_free(vm);
+        return NULL;
+    }
+    if (!(config->generation == 2 ? gen2_assemble(&a) : gen1_assemble(&a))) {
+        machine_destroy(vm);
+        return NULL;
+    }
+    vm_reset(vm);
+    return vm;
 }

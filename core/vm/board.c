@@ -15,6 +15,7 @@
 #include "input/input.h"
 #include "plugin/control.h"
 #include "plugin/device.h"
+#include "vm/direct_boot.h"
 #include "vm/error.h"
 #include "vm/firmware.h"
 #include "vm/vm.h"
@@ -45,13 +46,15 @@ static bool add_ram_region(struct vm *vm, const char *name, uint64_t gpa,
 
 /*
  * What is behind A0000-FFFFF is seen only through windows that the host
- * bridge opens (PAM, SMRAM), so that writes to closed ones are lost.
+ * bridge opens (PAM, SMRAM), so that writes to closed ones are lost; unless
+ * the board is flat.
  */
-static bool place_ram(struct vm *vm, uint64_t all, uint64_t below)
+static bool place_ram(struct vm *vm, uint64_t all, uint64_t below, bool flat)
 {
-    bool ok = add_ram_region(vm, "ram-low", 0, MIN(below, HOLE_START), 0);
+    uint64_t low = flat ? below : MIN(below, HOLE_START);
+    bool ok = add_ram_region(vm, "ram-low", 0, low, 0);
 
-    if (below > ONE_MIB)
+    if (!flat && below > ONE_MIB)
         ok = ok && add_ram_region(vm, "ram", ONE_MIB, below - ONE_MIB, ONE_MIB);
     if (all > below)
         ok = ok && add_ram_region(vm, "ram-high", FOUR_GIB, all - below, below);
@@ -70,7 +73,7 @@ static bool add_ram(struct vm *vm, const struct board_options *o,
                        "memory: %s",
                        o->ram_bytes >> 20, g_strerror(errno));
     vm->ram_below_4g = below;
-    return place_ram(vm, o->ram_bytes, below) ||
+    return place_ram(vm, o->ram_bytes, below, o->flat) ||
            vm_fail(error, VM_ERROR_CONFIG, "guest memory cannot be placed");
 }
 
@@ -185,6 +188,7 @@ void board_destroy(struct vm *vm)
         block_drive_destroy(vm->drives->pdata[i]);
     control_destroy(vm->control);
     firmware_free_items(vm);
+    direct_boot_free(vm->direct_boot);
     if (vm->pci)
         pci_bus_destroy(vm->pci);
     while (vm->roms->len)

@@ -18,6 +18,7 @@ struct board_options {
     bool deterministic;
     unsigned lane_threads; /* 0 in deterministic mode */
     bool pci;
+    bool flat; /* memory at A0000-FFFFF too: nothing else is there */
 };
 
 bool board_create(struct vm *vm, const struct board_options *options,

@@ -39,6 +39,7 @@ struct vm_config *config_new(void)
     struct vm_config *c = g_new0(struct vm_config, 1);
 
     c->name = g_strdup("vm");
+    c->generation = 1;
     c->memory = 512ull << 20;
     c->cpus = 1;
     c->jit = CONFIG_JIT;
@@ -233,6 +234,15 @@ static bool add_drive(struct vm_config *c, enum config_drive_kind kind,
     return ok;
 }
 
+static bool set_generation(struct vm_config *c, const char *key, const char *v,
+                           GError **error)
+{
+    if (strcmp(v, "1") != 0 && strcmp(v, "2") != 0)
+        return refuse(error, key, v, "there are Generation 1 and 2");
+    c->generation = (unsigned)(v[0] - '0');
+    return true;
+}
+
 static bool set_disk(struct vm_config *c, const char *key, const char *v,
                      GError **error)
 {
@@ -313,6 +323,8 @@ static const struct key {
 } keys[] = {
 #define AT(member) offsetof(struct vm_config, member)
     { "name", "NAME", "what the machine is called", KEY_TEXT, AT(name) },
+    { "gen", "1|2", "the machine: a PC with BIOS, or VMBus only", KEY_CALL, 0,
+      set_generation },
     { "memory", "SIZE", "main memory, e.g. 512M", KEY_CALL, 0, set_memory },
     { "cpus", "N", "processors", KEY_CALL, 0, set_cpus },
     { "cpu", "MODEL", "486 .. x86-64-v3, features: ,+NAME ,-NAME", KEY_TEXT,
@@ -538,6 +550,21 @@ static unsigned count_drives(const struct vm_config *c, bool floppies)
     return n;
 }
 
+static bool check_gen2(const struct vm_config *c, GError **error)
+{
+    if (count_drives(c, true))
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "a Generation 2 machine has no floppy drives");
+    if (strcmp(c->firmware, "seabios") != 0)
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "a Generation 2 machine takes no BIOS");
+    if (!c->kernel)
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "a Generation 2 machine needs 'kernel': there is no "
+                       "UEFI firmware yet");
+    return true;
+}
+
 bool config_check(const struct vm_config *c, GError **error)
 {
     if (count_drives(c, false) > MAX_DISKS)
@@ -546,6 +573,8 @@ bool config_check(const struct vm_config *c, GError **error)
     if (count_drives(c, true) > MAX_FLOPPIES)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "a machine has at most 2 floppy drives");
+    if (c->generation == 2 && !check_gen2(c, error))
+        return false;
     if (!c->kernel && (c->initrd || c->append))
         return vm_fail(error, VM_ERROR_CONFIG, "'%s' needs 'kernel'",
                        c->initrd ? "initrd" : "append");
@@ -563,10 +592,10 @@ char *config_fingerprint(const struct vm_config *c)
     GString *s = g_string_new(NULL);
 
     g_string_printf(s,
-                    "gen1 memory=%" PRIu64 " cpus=%u cpu=%s "
+                    "gen%u memory=%" PRIu64 " cpus=%u cpu=%s "
                     "deterministic=%d",
-                    c->memory, c->cpus, c->cpu ? c->cpu : "default",
-                    c->deterministic);
+                    c->generation, c->memory, c->cpus,
+                    c->cpu ? c->cpu : "default", c->deterministic);
     for (guint i = 0; i < c->drives->len; i++) {
         const struct config_drive *d = c->drives->pdata[i];
         g_string_append_printf(s, " drive%u=%d", i, d->kind);

@@ -39,7 +39,8 @@ struct config_device {
 
 struct vm_config {
     char *name;
-    uint64_t memory; /* bytes */
+    unsigned generation; /* 1 or 2 */
+    uint64_t memory;     /* bytes */
     unsigned cpus;
     char *cpu;          /* model and features; NULL: the default */
     GPtrArray *drives;  /* struct config_drive * */

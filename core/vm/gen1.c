@@ -210,6 +210,23 @@ static bool add_devices(struct gen1 *g)
 
 /* --- what the firmware is told --------------------------------------------*/
 
+static bool add_kernel(struct gen1 *g)
+{
+    const struct vm_config *c = g->a.config;
+    struct linux_kernel k = { 0 };
+    char *rom = find_firmware("linuxboot.bin");
+    bool ok = rom || vm_fail(g->a.error, VM_ERROR_CONFIG,
+                             "the option ROM linuxboot.bin is missing");
+
+    ok = ok &&
+         linux_kernel_load(&k, c->kernel, c->initrd, c->append,
+                           g->a.vm->ram_below_4g, g->a.error) &&
+         linux_kernel_add(g->a.vm, &k, rom, g->a.error);
+    linux_kernel_clear(&k);
+    g_free(rom);
+    return ok;
+}
+
 static bool add_items(struct gen1 *g)
 {
     const struct vm_config *c = g->a.config;
@@ -230,23 +247,18 @@ static bool add_items(struct gen1 *g)
 
     assembly_uuid(&g->a, board.uuid);
     fwcfg_items_add(g->a.vm, &board);
-    if (c->kernel) {
-        char *rom = find_firmware("linuxboot.bin");
-        ok = rom ? linux_kernel_add(g->a.vm, c->kernel, c->initrd, c->append,
-                                    g->a.vm->ram_below_4g, rom, g->a.error)
-                 : vm_fail(g->a.error, VM_ERROR_CONFIG,
-                           "the option ROM linuxboot.bin is missing");
-        g_free(rom);
-    }
+    if (c->kernel)
+        ok = add_kernel(g);
     g_free(boot);
     return ok;
 }
 
 /* --- all of it ------------------------------------------------------------*/
 
-static bool assemble(struct gen1 *g)
+bool gen1_assemble(struct assembly *a)
 {
-    const struct vm_config *c = g->a.config;
+    const struct vm_config *c = a->config;
+    struct gen1 g = { .a = *a };
     struct board_options o = {
         .ram_bytes = c->memory,
         .ram_below_4g = RAM_BELOW_4G,
@@ -255,30 +267,9 @@ static bool assemble(struct gen1 *g)
         .pci = true,
     };
 
-    if (!board_create(g->a.vm, &o, g->a.error))
+    if (!board_create(a->vm, &o, a->error))
         return false;
-    assembly_clock(&g->a);
-    return make_drives(g) && assembly_ports(&g->a, 1) && add_devices(g) &&
-           add_firmware(g) && add_items(g) && assembly_processors(&g->a);
-}
-
-struct vm *gen1_create(const struct vm_config *config, struct plugins *plugins,
-                       GError **error)
-{
-    struct vm *vm = g_new0(struct vm, 1);
-    struct gen1 g = { .a = { .vm = vm, .config = config, .error = error } };
-
-    vm->config = config;
-    vm->plugins = plugins;
-    vm->name = config->name;
-    if (!config_check(config, error)) {
-        g_free(vm);
-        return NULL;
-    }
-    if (!assemble(&g)) {
-        machine_destroy(vm);
-        return NULL;
-    }
-    vm_reset(vm);
-    return vm;
+    assembly_clock(&g.a);
+    return make_drives(&g) && assembly_ports(&g.a, 1) && add_devices(&g) &&
+           add_firmware(&g) && add_items(&g) && assembly_processors(&g.a);
 }

@@ -13,6 +13,7 @@
 #include "plugin/host.h"
 #include "sched/vcpu.h"
 #include "vm/board.h"
+#include "vm/direct_boot.h"
 #include "vm/machine.h"
 #include "vm/vm.h"
 
@@ -85,6 +86,8 @@ static void reset_all(struct vm *vm)
     board_reset_devices(vm);
     vcpus_a20(vm, !has_a20(vm) || wire_level(vm->wires, "a20", 0));
     lanes_drain(vm->lanes);
+    if (vm->direct_boot)
+        direct_boot_enter(vm->direct_boot);
 }
 
 void vm_reset(struct vm *vm)

@@ -45,8 +45,6 @@ enum {
 #define LOADER_UNKNOWN 0xff
 
 #define SETUP_AT     0x10000u
-#define CMDLINE_AT   0x20000u
-#define KERNEL_AT    0x100000u
 #define SETUP_MOST   0x10000u /* up to the command line */
 #define CMDLINE_MOST 0x4000u
 #define HEAP_END     0xfe00u /* end of the setup segment - 200h */
@@ -132,7 +130,7 @@ static bool place_initrd(const char *path, const uint8_t *k, size_t kernel,
 
     if (low_memory > FIRMWARE_TOP && top >= low_memory - FIRMWARE_TOP)
         top = low_memory - FIRMWARE_TOP - 1;
-    if (KERNEL_AT + kernel + initrd > top)
+    if (LINUX_KERNEL_AT + kernel + initrd > top)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "kernel and initrd '%s' (%zu bytes) do not fit in "
                        "%" G_GUINT64_FORMAT " MiB of memory",
@@ -141,35 +139,28 @@ static bool place_initrd(const char *path, const uint8_t *k, size_t kernel,
     return true;
 }
 
-static bool add_initrd(struct vm *vm, const char *initrd, uint8_t *setup,
-                       size_t kernel_bytes, uint64_t low_memory, GError **error)
+static bool load_initrd(struct linux_kernel *k, const char *initrd,
+                        uint64_t low_memory, GError **error)
 {
-    GBytes *data = NULL;
-    uint32_t at = 0;
-    gsize n = 0;
+    gsize n;
 
-    if (initrd) {
-        if (!read_file("initrd", initrd, &data, error))
-            return false;
-        n = g_bytes_get_size(data);
-        if (!place_initrd(initrd, setup, kernel_bytes, n, low_memory, &at,
-                          error)) {
-            g_bytes_unref(data);
-            return false;
-        }
-        put32(setup + RAMDISK_IMAGE, at);
-        put32(setup + RAMDISK_SIZE, n);
-    } else {
-        data = g_bytes_new(NULL, 0);
+    if (!initrd) {
+        k->initrd = g_bytes_new(NULL, 0);
+        return true;
     }
-    add_number(vm, ITEM_INITRD_ADDR, at);
-    add_number(vm, ITEM_INITRD_SIZE, n);
-    firmware_add_bytes(vm, ITEM_INITRD_DATA, NULL, data);
+    if (!read_file("initrd", initrd, &k->initrd, error))
+        return false;
+    n = g_bytes_get_size(k->initrd);
+    if (!place_initrd(initrd, k->setup, g_bytes_get_size(k->image), n,
+                      low_memory, &k->initrd_at, error))
+        return false;
+    put32(k->setup + RAMDISK_IMAGE, k->initrd_at);
+    put32(k->setup + RAMDISK_SIZE, n);
     return true;
 }
 
-static bool add_command_line(struct vm *vm, const uint8_t *setup,
-                             const char *append, GError **error)
+static bool check_command_line(const uint8_t *setup, const char *append,
+                               GError **error)
 {
     size_t most = get16(setup + VERSION) >= 0x206 ? get32(setup + CMDLINE_SIZE)
                                                   : CMDLINE_MOST_OLD;
@@ -177,15 +168,10 @@ static bool add_command_line(struct vm *vm, const uint8_t *setup,
 
     if (most > CMDLINE_MOST - 1)
         most = CMDLINE_MOST - 1;
-    if (n > most)
-        return vm_fail(error, VM_ERROR_CONFIG,
-                       "the kernel command line has %zu bytes, this kernel "
-                       "takes %zu",
-                       n, most);
-    add_number(vm, ITEM_CMDLINE_ADDR, CMDLINE_AT);
-    add_number(vm, ITEM_CMDLINE_SIZE, n + 1);
-    firmware_add_item(vm, ITEM_CMDLINE_DATA, NULL, append, n + 1);
-    return true;
+    return n <= most || vm_fail(error, VM_ERROR_CONFIG,
+                                "the kernel command line has %zu bytes, this "
+                                "kernel takes %zu",
+                                n, most);
 }
 
 /* "vga=" is for the loader.  Documentation/arch/x86/boot.rst, "Special
@@ -215,42 +201,59 @@ static void set_video_mode(uint8_t *setup, const char *append)
     }
 }
 
-bool linux_kernel_add(struct vm *vm, const char *kernel, const char *initrd,
-                      const char *append, uint64_t low_memory, const char *rom,
-                      GError **error)
+bool linux_kernel_load(struct linux_kernel *k, const char *kernel,
+                       const char *initrd, const char *append,
+                       uint64_t low_memory, GError **error)
 {
-    g_autoptr(GBytes) image = NULL;
-    g_autofree uint8_t *setup = NULL;
-    GBytes *rom_image;
-    const uint8_t *k;
-    size_t setup_bytes = 0;
+    g_autoptr(GBytes) file = NULL;
+    const uint8_t *data;
     gsize n;
 
-    if (!read_file("kernel", kernel, &image, error))
+    if (!read_file("kernel", kernel, &file, error))
         return false;
-    k = g_bytes_get_data(image, &n);
-    if (!check_header(kernel, k, n, &setup_bytes, error))
+    data = g_bytes_get_data(file, &n);
+    if (!check_header(kernel, data, n, &k->setup_bytes, error))
         return false;
-    setup = g_malloc(setup_bytes);
-    memcpy(setup, k, setup_bytes);
-    setup[LOADER_TYPE] = LOADER_UNKNOWN;
-    setup[LOAD_FLAGS] |= CAN_USE_HEAP;
-    put16(setup + HEAP_END_PTR, HEAP_END);
-    put32(setup + CMD_LINE_PTR, CMDLINE_AT);
-    set_video_mode(setup, append ? append : "");
-    if (!add_initrd(vm, initrd, setup, n - setup_bytes, low_memory, error) ||
-        !add_command_line(vm, setup, append ? append : "", error) ||
-        !read_file("option ROM", rom, &rom_image, error))
-        return false;
+    k->setup = g_memdup2(data, k->setup_bytes);
+    k->image = g_bytes_new_from_bytes(file, k->setup_bytes, n - k->setup_bytes);
+    k->append = g_strdup(append ? append : "");
+    k->setup[LOADER_TYPE] = LOADER_UNKNOWN;
+    k->setup[LOAD_FLAGS] |= CAN_USE_HEAP;
+    put16(k->setup + HEAP_END_PTR, HEAP_END);
+    put32(k->setup + CMD_LINE_PTR, LINUX_CMDLINE_AT);
+    set_video_mode(k->setup, k->append);
+    return load_initrd(k, initrd, low_memory, error) &&
+           check_command_line(k->setup, k->append, error);
+}
 
+void linux_kernel_clear(struct linux_kernel *k)
+{
+    g_clear_pointer(&k->image, g_bytes_unref);
+    g_clear_pointer(&k->initrd, g_bytes_unref);
+    g_clear_pointer(&k->setup, g_free);
+    g_clear_pointer(&k->append, g_free);
+}
+
+bool linux_kernel_add(struct vm *vm, const struct linux_kernel *k,
+                      const char *rom, GError **error)
+{
+    GBytes *rom_image;
+
+    if (!read_file("option ROM", rom, &rom_image, error))
+        return false;
+    add_number(vm, ITEM_INITRD_ADDR, k->initrd_at);
+    add_number(vm, ITEM_INITRD_SIZE, g_bytes_get_size(k->initrd));
+    firmware_add_bytes(vm, ITEM_INITRD_DATA, NULL, g_bytes_ref(k->initrd));
+    add_number(vm, ITEM_CMDLINE_ADDR, LINUX_CMDLINE_AT);
+    add_number(vm, ITEM_CMDLINE_SIZE, strlen(k->append) + 1);
+    firmware_add_item(vm, ITEM_CMDLINE_DATA, NULL, k->append,
+                      strlen(k->append) + 1);
     add_number(vm, ITEM_SETUP_ADDR, SETUP_AT);
-    add_number(vm, ITEM_SETUP_SIZE, setup_bytes);
-    firmware_add_item(vm, ITEM_SETUP_DATA, NULL, setup, setup_bytes);
-    add_number(vm, ITEM_KERNEL_ADDR, KERNEL_AT);
-    add_number(vm, ITEM_KERNEL_SIZE, n - setup_bytes);
-    firmware_add_bytes(vm, ITEM_KERNEL_DATA, NULL,
-                       g_bytes_new_from_bytes(image, setup_bytes,
-                                              n - setup_bytes));
+    add_number(vm, ITEM_SETUP_SIZE, k->setup_bytes);
+    firmware_add_item(vm, ITEM_SETUP_DATA, NULL, k->setup, k->setup_bytes);
+    add_number(vm, ITEM_KERNEL_ADDR, LINUX_KERNEL_AT);
+    add_number(vm, ITEM_KERNEL_SIZE, g_bytes_get_size(k->image));
+    firmware_add_bytes(vm, ITEM_KERNEL_DATA, NULL, g_bytes_ref(k->image));
     firmware_add_bytes(vm, FIRMWARE_FILE, ROM_FILE, rom_image);
     return true;
 }

@@ -10,12 +10,18 @@ struct vm;
 struct vm_config;
 struct plugins;
 
+struct assembly;
+
 /*
- * The Generation 1 PC, powered on and not running.  The configuration and
- * the plugins must outlive it.  NULL with one sentence.  (gen1.c)
+ * A machine of the configuration's generation, powered on and not running.
+ * The configuration and the plugins must outlive it.  NULL with one
+ * sentence.
  */
-struct vm *gen1_create(const struct vm_config *config, struct plugins *plugins,
-                       GError **error);
+struct vm *machine_create(const struct vm_config *config,
+                          struct plugins *plugins, GError **error);
+/* Put the parts of one together, for machine_create(). */
+bool gen1_assemble(struct assembly *a);
+bool gen2_assemble(struct assembly *a);
 /* Stopped or not.  NULL is fine. */
 void machine_destroy(struct vm *vm);
 

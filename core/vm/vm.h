@@ -29,6 +29,7 @@ struct device;
 struct typing;
 struct control;
 struct _JsonNode;
+struct direct_boot;
 
 enum vm_run_state {
     VM_CREATED,
@@ -84,7 +85,8 @@ struct vm {
     GPtrArray *memories;     /* struct vm_memory *, of the devices */
     GPtrArray *roms;         /* struct region *: the board's own */
     struct memory *firmware_rom;
-    GPtrArray *firmware; /* struct firmware_item *, vm/firmware.h */
+    GPtrArray *firmware;             /* struct firmware_item *, vm/firmware.h */
+    struct direct_boot *direct_boot; /* NULL: firmware starts the machine */
 
     /* The legacy interrupt controller's acknowledge cycle, set by the PIC
      * plugin through the host API: returns the vector.  [vcpu] */

@@ -3,3 +3,4 @@
 
 plugins-y += synthetic/synthmouse synthetic/synthkbd
 synthetic/synthkbd-objs = $(addprefix plugins/synthetic/,synthkbd.o make_code.o)
+plugins-y += synthetic/acpi_pm
