@@ -8,6 +8,7 @@
 
 #include "bus/pci.h"
 #include "plugin/host.h"
+#include "plugin/watch.h"
 #include "sched/lane.h"
 #include "vm/error.h"
 #include "vm/vm.h"
@@ -31,7 +32,7 @@ static const struct service {
     { BP_BLOCK, &host_block },     { BP_CHAR, &host_char },
     { BP_DISPLAY, &host_display }, { BP_INPUT, &host_input },
     { BP_POWER, &host_power },     { BP_FIRMWARE, &host_firmware },
-    { BP_CONTROL, &host_control },
+    { BP_CONTROL, &host_control }, { BP_WATCH, &host_watch },
 };
 
 static const void *host_query(const struct bp_host *host, const char *id)
@@ -221,6 +222,7 @@ static struct device *device_new(struct vm *vm, const char *name,
     d->outputs = g_ptr_array_new();
     d->regions = g_ptr_array_new();
     d->functions = g_ptr_array_new();
+    d->watches = g_ptr_array_new();
     return d;
 }
 
@@ -326,6 +328,7 @@ void device_start(struct device *d)
     if (d->desc->start)
         d->desc->start(d->self);
     lane_leave(d->lane);
+    watches_resume(d);
 }
 
 void device_stop(struct device *d)
@@ -356,6 +359,8 @@ static void release_claims(struct device *d)
     while (d->functions->len)
         host_pci_remove(
             g_ptr_array_remove_index(d->functions, d->functions->len - 1));
+    while (d->watches->len)
+        host_watch.remove(d->watches->pdata[d->watches->len - 1]);
     while (d->claims->len) {
         struct claim c =
             g_array_index(d->claims, struct claim, d->claims->len - 1);
@@ -376,7 +381,7 @@ void device_destroy(struct device *d)
         lane_leave(d->lane);
     }
     release_claims(d);
-    lane_destroy(d->lane);
+    lane_destroy(d->lane); /* runs what a removed watch has posted */
     g_clear_pointer(&d->rom, g_bytes_unref);
     g_ptr_array_free(d->strings, TRUE);
     g_array_free(d->claims, TRUE);
@@ -384,6 +389,7 @@ void device_destroy(struct device *d)
     g_ptr_array_free(d->outputs, TRUE);
     g_ptr_array_free(d->regions, TRUE);
     g_ptr_array_free(d->functions, TRUE);
+    g_ptr_array_free(d->watches, TRUE);
     g_free(d->reason);
     g_free(d->name);
     free(d->self);

@@ -47,6 +47,7 @@ struct device {
     GPtrArray *outputs;   /* struct bp_irq_line *, host_irq.c */
     GPtrArray *regions;   /* struct bp_region *, host_mmio.c */
     GPtrArray *functions; /* struct bp_pci_function *, host_pci.c */
+    GPtrArray *watches;   /* struct bp_watch_handle *, host_watch.c */
 
     /* Accesses of its own DMA that came back to it, and calls that its lane
      * rank does not allow. */

@@ -31,6 +31,7 @@ extern const struct bp_input host_input;
 extern const struct bp_power host_power;
 extern const struct bp_firmware host_firmware;
 extern const struct bp_control host_control;
+extern const struct bp_watch host_watch;
 
 struct bp_timer_handle {
     struct device *dev;

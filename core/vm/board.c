@@ -15,6 +15,7 @@
 #include "input/input.h"
 #include "plugin/control.h"
 #include "plugin/device.h"
+#include "plugin/watch.h"
 #include "vm/direct_boot.h"
 #include "vm/error.h"
 #include "vm/firmware.h"
@@ -187,6 +188,7 @@ void board_destroy(struct vm *vm)
     for (guint i = 0; i < vm->drives->len; i++)
         block_drive_destroy(vm->drives->pdata[i]);
     control_destroy(vm->control);
+    watches_destroy(vm->watches);
     firmware_free_items(vm);
     direct_boot_free(vm->direct_boot);
     if (vm->pci)

@@ -28,6 +28,7 @@ struct plugins;
 struct device;
 struct typing;
 struct control;
+struct watches;
 struct _JsonNode;
 struct direct_boot;
 
@@ -78,6 +79,7 @@ struct vm {
     struct isa_dma *isa_dma;
     struct inputs *inputs;
     struct control *control; /* plugin/control.h */
+    struct watches *watches; /* plugin/watch.h; NULL until the first */
     struct typing *typing;   /* keys that wait; ctl/typing.c */
     GPtrArray *drives;       /* struct block_drive * */
     GPtrArray *ports;        /* struct char_port * */

@@ -21,8 +21,10 @@ struct bp_watch {
     /*
      * fn is called [lane] with what is ready of `events`; then the watch
      * rests until set() is called again (one shot).  HANGUP is always told.
-     * The descriptor is the device's, open until remove().  NULL: the host
-     * has no memory.  Not in deterministic machines: NULL with a reason.
+     * The descriptor is the device's, open until remove().  While the
+     * machine stands nothing is told; it is when it runs again.  NULL with a
+     * reason: a deterministic machine, or a descriptor that cannot be waited
+     * for, as that of a regular file.  [lane]
      */
     struct bp_watch_handle *(*add)(struct bp_dev *dev, int32_t fd,
                                    void (*fn)(void *ctx, uint32_t ready),

@@ -2,6 +2,7 @@
 unit-tests-y += harness
 unit-tests-y += map dirty pio wire pci isa_dma clock lane log
 unit-tests-y += control
+unit-tests-y += watch
 unit-tests-y += state_stream vm_config device_desc
 unit-tests-y += decode gen_x86
 unit-tests-y += block_raw char_socket screen keynames console_proto
