@@ -8,6 +8,7 @@
 
 #include "cpu/interp/engine.h"
 #include "cpu/interp/sys.h"
+#include "hv/hv.h"
 #include "irq/lapic.h"
 
 #define PHYS_BITS 40
@@ -48,6 +49,8 @@ static void leaf_1(struct vcpu *cpu, struct cpuid_result *r)
         r->edx &= ~(1u << (X86_F_apic % 32));
     if (cpu->st.cr4 & CR4_OSXSAVE)
         r->ecx |= 1u << 27;
+    if (cpu->vm->hv)
+        r->ecx |= 1u << 31; /* there is a hypervisor */
 }
 
 /* Deterministic cache parameters: 32 KiB L1s, 2 MiB L2 */
@@ -199,16 +202,24 @@ static void leaf_extended(struct vcpu *cpu, uint32_t leaf,
     }
 }
 
+static void leaf_hypervisor(struct vcpu *cpu, uint32_t leaf,
+                            struct cpuid_result *r)
+{
+    uint32_t v[4];
+
+    hv_cpuid(cpu, leaf, v);
+    *r = (struct cpuid_result){ v[0], v[1], v[2], v[3] };
+}
+
 void cpuid_read(struct vcpu *cpu, uint32_t leaf, uint32_t sub,
                 struct cpuid_result *r)
 {
-    const struct interp_vm *engine = engine_of(cpu);
     const struct x86_model *m = cpu->model;
 
     memset(r, 0, sizeof *r);
     if (leaf >= 0x40000000u && leaf < 0x50000000u) {
-        if (engine->hv_cpuid)
-            engine->hv_cpuid(cpu, leaf, r);
+        if (cpu->vm->hv)
+            leaf_hypervisor(cpu, leaf, r);
         return;
     }
     if (leaf & 0x80000000u) {

@@ -12,6 +12,7 @@
 #include "cpu/interp/sys.h"
 #include "cpu/mmu.h"
 #include "cpu/tsc.h"
+#include "hv/hv.h"
 #include "irq/lapic.h"
 
 enum msr_rule {
@@ -91,15 +92,17 @@ static uint64_t *storage(struct vcpu *cpu, int n, uint32_t msr)
                         (msr - table[n].first) * table[n].stride);
 }
 
-static void unknown(struct vcpu *cpu, uint32_t msr, const char *what)
+/* Says so once, and is false. */
+static bool unknown(struct vcpu *cpu, uint32_t msr, const char *what)
 {
     for (unsigned n = 0; n < cpu->msr_reports; n++)
         if (cpu->msr_reported[n] == msr)
-            return;
+            return false;
     if (cpu->msr_reports == sizeof cpu->msr_reported / 4)
-        return;
+        return false;
     cpu->msr_reported[cpu->msr_reports++] = msr;
     cpu_report(cpu, "%s of unknown MSR %x raises #GP", what, msr);
+    return false;
 }
 
 /* --- those that do something --------------------------------------------- */
@@ -192,15 +195,15 @@ bool msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
         *value = cpu->st.seg[SEG_GS].base;
         return x86_has(f, X86_F_lm);
     }
+    if (cpu->vm->hv && hv_is_msr(msr))
+        return hv_msr_read(cpu, msr, value) || unknown(cpu, msr, "read");
     if (mtrr_variable(cpu, msr, &p)) {
         *value = *p;
         return true;
     }
     n = find(cpu, msr);
-    if (n < 0) {
-        unknown(cpu, msr, "read");
-        return false;
-    }
+    if (n < 0)
+        return unknown(cpu, msr, "read");
     *value =
         table[n].rule <= MSR_CANONICAL ? *storage(cpu, n, msr) : table[n].value;
     return true;
@@ -210,10 +213,8 @@ static bool table_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
 {
     int n = find(cpu, msr);
 
-    if (n < 0) {
-        unknown(cpu, msr, "write");
-        return false;
-    }
+    if (n < 0)
+        return unknown(cpu, msr, "write");
     switch (table[n].rule) {
     case MSR_STORE:
         if (value & ~table[n].value)
@@ -261,6 +262,8 @@ bool msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
     case 0xc0000101u:
         return x86_has(f, X86_F_lm) && base_write(cpu, SEG_GS, value);
     }
+    if (cpu->vm->hv && hv_is_msr(msr))
+        return hv_msr_write(cpu, msr, value) || unknown(cpu, msr, "write");
     if (mtrr_variable(cpu, msr, &p)) {
         *p = value;
         return true;

@@ -152,7 +152,8 @@ int lapic_ack(struct vcpu *cpu)
         vector = deliverable(a);
     if (vector >= 0) {
         bit_clear(a->st.irr, (unsigned)vector);
-        bit_set(a->st.isr, (unsigned)vector);
+        if (!bit_test(a->auto_eoi, (unsigned)vector))
+            bit_set(a->st.isr, (unsigned)vector);
         return vector;
     }
     return has_extint(a) ? ack_pic(cpu) : -1;
@@ -172,6 +173,16 @@ static void eoi(struct lapic *a)
         guest_enter(a->cpu);
     }
     attend(a);
+}
+
+void lapic_eoi(struct lapic *a)
+{
+    eoi(a);
+}
+
+void lapic_set_auto_eoi(struct lapic *a, const uint32_t vectors[8])
+{
+    memcpy(a->auto_eoi, vectors, sizeof a->auto_eoi);
 }
 
 /* --- acceptance: [any] --------------------------------------------------- */
@@ -214,6 +225,11 @@ static void accept(struct lapic *a, unsigned mode, uint8_t vector, bool level)
         vcpu_intr_line(a->cpu->vm, true);
         break;
     }
+}
+
+void lapic_inject(struct lapic *a, uint8_t vector)
+{
+    accept(a, APIC_FIXED, vector, false);
 }
 
 static void error_set(struct lapic *a, uint32_t bit)
@@ -338,7 +354,22 @@ static void icr_write(struct lapic *a, uint64_t icr)
     }
 }
 
+void lapic_icr_write(struct lapic *a, uint64_t icr)
+{
+    icr_write(a, icr);
+}
+
+uint64_t lapic_icr_read(const struct lapic *a)
+{
+    return a->st.icr;
+}
+
 /* --- timer --------------------------------------------------------------- */
+
+uint64_t lapic_timer_hz(void)
+{
+    return NS_PER_SEC / APIC_TICK_NS;
+}
 
 static unsigned divide_shift(const struct lapic *a)
 {

@@ -91,10 +91,21 @@ int lapic_ack(struct vcpu *cpu);
 void lapic_take_init(struct vcpu *cpu);
 void lapic_take_sipi(struct vcpu *cpu);
 
+/* These vectors, a bit each, are not in service after they were acknowledged
+ * (sources of the SynIC with AutoEOI). */
+void lapic_set_auto_eoi(struct lapic *a, const uint32_t vectors[8]);
+void lapic_eoi(struct lapic *a);
+/* ICR and TPR as the hypervisor interface's registers write them. */
+void lapic_icr_write(struct lapic *a, uint64_t icr);
+uint64_t lapic_icr_read(const struct lapic *a);
+uint64_t lapic_timer_hz(void);
+
 /* --- messages and lines: [any] ------------------------------------------- */
 
 void apic_deliver(struct vm *vm, uint32_t dest, bool logical,
                   unsigned delivery_mode, uint8_t vector, bool level_triggered);
+/* A fixed, edge-triggered interrupt for this processor. */
+void lapic_inject(struct lapic *a, uint8_t vector);
 void vcpu_intr_line(struct vm *vm, bool level);
 void vcpu_nmi(struct vm *vm);
 void vcpu_smi(struct vm *vm);

@@ -15,6 +15,7 @@ struct lapic {
     struct timer *timer;
     pthread_mutex_t lock; /* timer registers against its thread */
     char *name;
+    uint32_t auto_eoi[8]; /* vectors that end when they are acknowledged */
 };
 
 /* clang-format off */

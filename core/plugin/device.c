@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bus/pci.h"
+#include "hv/ports.h"
 #include "plugin/host.h"
 #include "plugin/watch.h"
 #include "sched/lane.h"
@@ -33,6 +34,7 @@ static const struct service {
     { BP_DISPLAY, &host_display }, { BP_INPUT, &host_input },
     { BP_POWER, &host_power },     { BP_FIRMWARE, &host_firmware },
     { BP_CONTROL, &host_control }, { BP_WATCH, &host_watch },
+    { BP_HV, &host_hv },
 };
 
 static const void *host_query(const struct bp_host *host, const char *id)
@@ -375,6 +377,7 @@ void device_destroy(struct device *d)
         return;
     timers_cancel(d);
     lanes_drain(d->vm->lanes);
+    hv_ports_drop(d->vm->hv_ports, d);
     if (d->created && d->desc->destroy) {
         lane_enter(d->lane);
         d->desc->destroy(d->self);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cpu/vcpu.h"
+#include "hv/hv.h"
 #include "hwaccel/accel.h"
 #include "irq/lapic.h"
 #include "sched/vcpu.h"
@@ -84,6 +85,8 @@ void vcpus_reset(struct vm *vm)
                            REQ_KICK | REQ_TLB | REQ_BLOCKS | REQ_SLOW,
                            __ATOMIC_SEQ_CST);
     }
+    if (vm->hv)
+        hv_reset(vm->hv);
 }
 
 void vcpu_loaded(struct vcpu *cpu)

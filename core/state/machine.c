@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "cpu/vcpu.h"
+#include "hv/hv.h"
 #include "irq/lapic.h"
 #include "sched/vcpu.h"
 #include "state/board.h"
@@ -23,6 +24,7 @@
 #include "vm/vm.h"
 
 #define CPU_VERSION 1u
+#define HV_VERSION  1u
 
 /* --- saving ---------------------------------------------------------------*/
 
@@ -54,6 +56,12 @@ static bool save_cpus(struct vm *vm, struct state_sink *sink,
         state_element(w);
         fields_save(w, lapic_state_fields, lapic_get_state(cpu->lapic));
         state_end(w);
+        if (vm->hv) {
+            state_begin(w, "hv", 1, 0);
+            state_element(w);
+            fields_save(w, hv_vp_state_fields, &vm->hv->vp[i].st);
+            state_end(w);
+        }
         g_snprintf(name, sizeof(name), "cpu:%u", i);
         if (!state_write_section(sink, name, CPU_VERSION, w))
             return false;
@@ -62,13 +70,27 @@ static bool save_cpus(struct vm *vm, struct state_sink *sink,
     return true;
 }
 
+static bool save_hv(struct vm *vm, struct state_sink *sink,
+                    struct state_writer *w)
+{
+    bool ok;
+
+    if (!vm->hv)
+        return true;
+    fields_save(w, hv_state_fields, &vm->hv->st);
+    ok = state_write_section(sink, "hv", HV_VERSION, w);
+    state_writer_reset(w);
+    return ok;
+}
+
 static bool save_all(struct vm *vm, struct state_sink *sink, bool for_hash)
 {
     const struct board_save options = { .for_hash = for_hash,
                                         .with_ram = true };
     struct state_writer *w = state_writer_new();
     bool ok = state_write_head(sink) && save_head(vm, sink, w) &&
-              save_cpus(vm, sink, w) && board_save(vm, sink, &options) &&
+              save_hv(vm, sink, w) && save_cpus(vm, sink, w) &&
+              board_save(vm, sink, &options) &&
               state_write_section(sink, "end", 1, NULL);
 
     state_writer_free(w);
@@ -197,8 +219,14 @@ static bool load_cpu(struct load *l, const char *name, struct state_reader *r,
     if (!e || !fields_load(e, x86_state_fields, &cpu->st, error))
         return false;
     e = state_get_element(r, "lapic", 0, error);
-    return e && fields_load(e, lapic_state_fields, lapic_get_state(cpu->lapic),
-                            error);
+    if (!e ||
+        !fields_load(e, lapic_state_fields, lapic_get_state(cpu->lapic), error))
+        return false;
+    if (!l->vm->hv)
+        return true;
+    e = state_get_element(r, "hv", 0, error);
+    return e && fields_load(e, hv_vp_state_fields,
+                            &l->vm->hv->vp[cpu->index].st, error);
 }
 
 static bool load_section(struct load *l, const char *name, uint32_t version,
@@ -214,6 +242,8 @@ static bool load_section(struct load *l, const char *name, uint32_t version,
                        "the machine is made of");
     if (g_str_has_prefix(name, "cpu:"))
         return load_cpu(l, name, r, error);
+    if (strcmp(name, "hv") == 0 && l->vm->hv)
+        return fields_load(r, hv_state_fields, &l->vm->hv->st, error);
     if (!board_load_section(l->board, name, version, r, &known, error))
         return false;
     return known || vm_fail(error, VM_ERROR_RUN,
@@ -230,6 +260,8 @@ static bool load_finish(struct load *l, GError **error)
         return false;
     for (unsigned i = 0; i < l->vm->vcpu_count; i++)
         vcpu_loaded(l->vm->vcpus[i]);
+    if (l->vm->hv)
+        hv_loaded(l->vm->hv);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "block/block.h"
 #include "bus/wire.h"
 #include "char/port.h"
+#include "hv/hv.h"
 #include "irq/lapic.h"
 #include "lib/log.h"
 #include "plugin/device.h"
@@ -144,7 +145,12 @@ static bool add_vmbus(struct assembly *a)
 
 bool assembly_synthetic(struct assembly *a)
 {
-    return add_vmbus(a);
+    struct vm *vm = a->vm;
+
+    if (!a->config->hv)
+        return true;
+    vm->hv = hv_create(vm, a->config->cpus, a->config->hv_features);
+    return !hv_has(vm->hv, HV_F_SYNIC) || add_vmbus(a);
 }
 
 bool assembly_serials(struct assembly *a)

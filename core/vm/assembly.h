@@ -48,7 +48,8 @@ bool assembly_add(struct assembly *a, const char *id, const char *name,
  * false, and a warning, when there is no plugin with it. */
 bool assembly_has(struct assembly *a, const char *id);
 bool assembly_serials(struct assembly *a);
-/* VMBus and what sits on it, in an installation that has them. */
+/* The hypervisor interface; VMBus and what sits on it, in an installation
+ * that has them. */
 bool assembly_synthetic(struct assembly *a);
 bool assembly_user_devices(struct assembly *a);
 /* All devices were added. */

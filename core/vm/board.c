@@ -12,6 +12,7 @@
 #include "bus/pci.h"
 #include "bus/wire.h"
 #include "char/port.h"
+#include "hv/ports.h"
 #include "input/input.h"
 #include "plugin/control.h"
 #include "plugin/device.h"
@@ -99,6 +100,7 @@ bool board_create(struct vm *vm, const struct board_options *o, GError **error)
     vm->isa_dma = isa_dma_create();
     vm->inputs = inputs_create();
     vm->control = control_create(vm);
+    vm->hv_ports = hv_ports_create();
     if (o->pci)
         vm->pci = pci_bus_create(vm->map, vm->pio, vm->wires);
     return add_ram(vm, o, error);
@@ -197,6 +199,7 @@ void board_destroy(struct vm *vm)
         region_destroy(g_ptr_array_remove_index(vm->roms, vm->roms->len - 1));
     isa_dma_destroy(vm->isa_dma);
     inputs_destroy(vm->inputs);
+    hv_ports_destroy(vm->hv_ports);
     wires_destroy(vm->wires);
     clocks_destroy(vm->clocks);
     lanes_destroy(vm->lanes);

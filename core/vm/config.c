@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hv/hv.h"
 #include "lib/number.h"
 #include "vm/error.h"
 
@@ -43,6 +44,8 @@ struct vm_config *config_new(void)
     c->memory = 512ull << 20;
     c->cpus = 1;
     c->jit = CONFIG_JIT;
+    c->hv = true;
+    c->hv_features = HV_F_ALL;
     c->firmware = g_strdup("seabios");
     c->drives = g_ptr_array_new_with_free_func(drive_free);
     c->devices = g_ptr_array_new_with_free_func(device_free);
@@ -114,6 +117,23 @@ static bool set_jit(struct vm_config *c, const char *key, const char *v,
         return refuse(error, key, v, "it is on, off or check");
     c->jit = on;
     c->jit_check = check;
+    return true;
+}
+
+static bool set_hv(struct vm_config *c, const char *key, const char *v,
+                   GError **error)
+{
+    uint32_t bit;
+    bool on;
+
+    if (!number_parse_bool(v, &on))
+        return refuse(error, key, v, "it is on or off");
+    if (!strcmp(key, "hv")) {
+        c->hv = on;
+        return true;
+    }
+    bit = hv_feature(key + strlen("hv."));
+    c->hv_features = on ? c->hv_features | bit : c->hv_features & ~bit;
     return true;
 }
 
@@ -360,6 +380,32 @@ static const struct key {
       set_boot },
     { "isa-debug-exit", NULL, "a port that ends the machine with a status",
       KEY_SWITCH, AT(isa_debug_exit) },
+    { "hv", "on|off", "Hyper-V's interface to guests; each part can be off:",
+      KEY_CALL, 0, set_hv },
+    { "hv.synic", "on|off", "messages and events of devices (VMBus needs it)",
+      KEY_CALL, 0, set_hv },
+    { "hv.stimer", "on|off", "synthetic timers", KEY_CALL, 0, set_hv },
+    { "hv.stimer-direct", "on|off", "... that raise a vector themselves",
+      KEY_CALL, 0, set_hv },
+    { "hv.apic", "on|off", "registers for EOI, ICR and TPR", KEY_CALL, 0,
+      set_hv },
+    { "hv.ref-count", "on|off", "the reference time, by register", KEY_CALL, 0,
+      set_hv },
+    { "hv.ref-tsc", "on|off", "... and by TSC and a page", KEY_CALL, 0,
+      set_hv },
+    { "hv.frequency", "on|off", "frequencies of TSC and APIC timer", KEY_CALL,
+      0, set_hv },
+    { "hv.crash", "on|off", "a panicking guest tells the host", KEY_CALL, 0,
+      set_hv },
+    { "hv.reset", "on|off", "the reset register", KEY_CALL, 0, set_hv },
+    { "hv.idle", "on|off", "the idle register", KEY_CALL, 0, set_hv },
+    { "hv.runtime", "on|off", "the run time of a processor", KEY_CALL, 0,
+      set_hv },
+    { "hv.flush", "on|off", "TLB flushes by hypercall", KEY_CALL, 0, set_hv },
+    { "hv.ipi", "on|off", "interrupts between processors by hypercall",
+      KEY_CALL, 0, set_hv },
+    { "hv.xmm-input", "on|off", "hypercall input in XMM registers", KEY_CALL, 0,
+      set_hv },
     { "device", "TYPE[,PROPERTY=VALUE].. ", "one more device", KEY_CALL, 0,
       set_device },
     { "plugin", "FILE", "a plugin with more devices", KEY_CALL, 0, set_plugin,
@@ -596,6 +642,8 @@ char *config_fingerprint(const struct vm_config *c)
                     "deterministic=%d",
                     c->generation, c->memory, c->cpus,
                     c->cpu ? c->cpu : "default", c->deterministic);
+    if (c->hv)
+        g_string_append_printf(s, " hv=%x", c->hv_features);
     for (guint i = 0; i < c->drives->len; i++) {
         const struct config_drive *d = c->drives->pdata[i];
         g_string_append_printf(s, " drive%u=%d", i, d->kind);

@@ -59,6 +59,8 @@ struct vm_config {
     bool jit_check; /* and compare with the interpreter */
     bool perf_map;  /* and tell `perf report` of it */
     bool isa_debug_exit;
+    bool hv;              /* the guest sees Hyper-V's interface */
+    uint32_t hv_features; /* HV_F_* of hv/hv.h, if so */
     bool has_rtc_base;
     int64_t rtc_base; /* ns since 1970 at the start */
 };

@@ -7,6 +7,7 @@
  * machine that stands.
  */
 #include "bus/wire.h"
+#include "hv/hv.h"
 #include "lib/log.h"
 #include "plugin/control.h"
 #include "plugin/device.h"
@@ -131,6 +132,8 @@ void machine_destroy(struct vm *vm)
         halt(vm);
     if (vm->vcpus)
         vcpus_destroy(vm);
+    hv_destroy(vm->hv);
+    vm->hv = NULL;
     board_destroy(vm);
     g_free(vm);
 }

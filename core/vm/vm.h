@@ -31,6 +31,9 @@ struct control;
 struct watches;
 struct _JsonNode;
 struct direct_boot;
+struct hv;
+struct hv_sink;
+struct hv_ports;
 
 enum vm_run_state {
     VM_CREATED,
@@ -75,6 +78,12 @@ struct vm {
     const char *name;        /* for people */
     struct plugins *plugins; /* where device types come from; not owned */
     GPtrArray *devices;      /* struct device *, in creation order */
+
+    /* The hypervisor interface, NULL: the guest sees none; what stands in for
+     * it on a machine without processors; its ports.  core/hv */
+    struct hv *hv;
+    const struct hv_sink *hv_sink;
+    struct hv_ports *hv_ports;
 
     struct isa_dma *isa_dma;
     struct inputs *inputs;

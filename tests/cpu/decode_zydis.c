@@ -369,11 +369,13 @@ static void compare_operands(const struct zydis_case *c, const char *name,
 /*
  * Known differences: for Zydis, VPTEST, VTESTPS and VTESTPD do not clear the
  * other flags, and MOV of control registers leaves the flags alone that the
- * manual calls undefined.
+ * manual calls undefined.  VMCALL sets flags in a virtual machine monitor
+ * only.
  */
 static bool has_known_flags(const struct x86_row *row)
 {
     return (row->vex && strstr(row->mnemonic, "test")) ||
+           !strcmp(row->mnemonic, "vmcall") ||
            (row->map == 1 && row->opcode >= 0x20 && row->opcode <= 0x23);
 }
 
@@ -400,9 +402,12 @@ static void compare_flags(const struct zydis_case *c, const char *name,
 
 /* --- a case -------------------------------------------------------------- */
 
-/* Instruction sets that no CPU model of ours has. */
+/* Instruction sets that no CPU model of ours has.  VMCALL alone of VT-x is
+ * there, for hypercalls. */
 static bool is_foreign(const ZydisDecodedInstruction *z)
 {
+    if (z->meta.isa_ext == ZYDIS_ISA_EXT_VTX)
+        return z->mnemonic != ZYDIS_MNEMONIC_VMCALL;
     if (z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
         z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
         return true;
@@ -443,7 +448,6 @@ static bool is_foreign(const ZydisDecodedInstruction *z)
     case ZYDIS_ISA_EXT_TSX_LDTRK:
     case ZYDIS_ISA_EXT_UINTR:
     case ZYDIS_ISA_EXT_VMFUNC:
-    case ZYDIS_ISA_EXT_VTX:
     case ZYDIS_ISA_EXT_WAITPKG:
     case ZYDIS_ISA_EXT_XSAVES:
     case ZYDIS_ISA_EXT_AMD3DNOW:

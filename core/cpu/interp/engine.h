@@ -13,13 +13,9 @@
 #include "cpu/vcpu.h"
 #include "hwaccel/accel.h"
 
-struct cpuid_result;
-
 struct interp_vm {
     pthread_mutex_t bus; /* bus_lock(): split and device locks */
     uint32_t marking;    /* [any] flushes for new code under way */
-    /* Leaves 40000000h and up: of the hypervisor interface; NULL: zeros */
-    void (*hv_cpuid)(struct vcpu *cpu, uint32_t leaf, struct cpuid_result *r);
 };
 
 static inline struct interp_vm *engine_of(const struct vcpu *cpu);

@@ -30,6 +30,10 @@ void cpuid_read(struct vcpu *cpu, uint32_t leaf, uint32_t sub,
 /* An instruction that is not known or not offered: one line, once. */
 void report_undefined(struct vcpu *cpu, const struct x86_insn *i);
 
+/* Deterministic mode: an instruction that has to see the exact time is put
+ * off until it is the first of its run, see sys_io.c.  True: not now. */
+bool sys_postponed(struct vcpu *cpu, const struct x86_insn *i);
+
 /* XCR0 bits that this CPU has, and the size of the standard image. */
 uint64_t xsave_supported(const struct vcpu *cpu);
 unsigned xsave_bytes(uint64_t components);

@@ -10,6 +10,7 @@
 #include "cpu/interp/engine.h"
 #include "cpu/interp/sys.h"
 #include "cpu/mmu.h"
+#include "hv/hv.h"
 #include "irq/lapic.h"
 #include "sched/vcpu.h"
 
@@ -399,6 +400,14 @@ void h_mwait(struct vcpu *cpu, const struct x86_insn *i)
     if ((uint32_t)cpu->st.gpr[RCX] & ~1u)
         cpu_gp0(cpu);
     vcpu_yield(cpu);
+}
+
+void h_vmcall(struct vcpu *cpu, const struct x86_insn *i)
+{
+    if (cpu->vm->hv && sys_postponed(cpu, i))
+        return;
+    if (!hv_hypercall(cpu))
+        cpu_ud(cpu);
 }
 
 /* Outside system-management mode, which this processor never enters (see

@@ -57,7 +57,7 @@ static void port_out(struct vcpu *cpu, uint16_t port, uint32_t v, unsigned n)
  * at the exact time.  The run ends after it, too, as it may have set a timer.
  * True: not now.
  */
-static bool postponed(struct vcpu *cpu, const struct x86_insn *i)
+bool sys_postponed(struct vcpu *cpu, const struct x86_insn *i)
 {
     if (likely(!cpu->vm->deterministic))
         return false;
@@ -77,7 +77,7 @@ static void in(struct vcpu *cpu, const struct x86_insn *i, uint16_t port,
     uint32_t v;
 
     check_port(cpu, port, n);
-    if (postponed(cpu, i))
+    if (sys_postponed(cpu, i))
         return;
     v = port_in(cpu, port, n);
     if (n == 1)
@@ -90,7 +90,7 @@ static void out(struct vcpu *cpu, const struct x86_insn *i, uint16_t port,
                 unsigned n)
 {
     check_port(cpu, port, n);
-    if (!postponed(cpu, i))
+    if (!sys_postponed(cpu, i))
         port_out(cpu, port, (uint32_t)cpu->st.gpr[RAX], n);
 }
 
@@ -154,7 +154,7 @@ static void string_io(struct vcpu *cpu, const struct x86_insn *i,
     uint64_t count;
 
     check_port(cpu, (uint16_t)cpu->st.gpr[RDX], n);
-    if (postponed(cpu, i))
+    if (sys_postponed(cpu, i))
         return;
     if (!(i->flags & (X86_I_REP | X86_I_REPNE))) {
         one(cpu, i, n);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hypercalls: the calling conventions, the table of calls, and the two that
+ * everything else needs, HvPostMessage and HvSignalEvent.
+ *
+ * Source: TLFS chapters 3, 10 and 11.
+ */
+#include "hv/hypercall.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cpu/sync.h"
+#include "cpu/vcpu.h"
+#include "hv/ports.h"
+#include "mem/map.h"
+#include "vm/vm.h"
+
+/* --- input and output ---------------------------------------------------- */
+
+/* Parameters are in one page, 8-byte aligned. */
+static bool is_placed(uint64_t gpa, uint32_t bytes)
+{
+    return gpa % 8 == 0 && (gpa & (PAGE_BYTES - 1)) + bytes <= PAGE_BYTES;
+}
+
+uint16_t hv_call_input(struct hv_call *c, void *to, uint32_t bytes)
+{
+    if (c->fast) {
+        if (bytes > c->fast_bytes)
+            return HV_STATUS_INVALID_HYPERCALL_INPUT;
+        memcpy(to, c->in, bytes);
+        return HV_STATUS_SUCCESS;
+    }
+    if (!is_placed(c->in_gpa, bytes) ||
+        !map_dma_read(c->cpu->vm->map, c->in_gpa, to, bytes))
+        return HV_STATUS_INVALID_ALIGNMENT;
+    return HV_STATUS_SUCCESS;
+}
+
+uint16_t hv_call_output(struct hv_call *c, const void *from, uint32_t bytes)
+{
+    if (c->fast)
+        return HV_STATUS_INVALID_HYPERCALL_INPUT;
+    if (!is_placed(c->out_gpa, bytes) ||
+        !map_dma_write(c->cpu->vm->map, c->out_gpa, from, bytes))
+        return HV_STATUS_INVALID_ALIGNMENT;
+    return HV_STATUS_SUCCESS;
+}
+
+/* --- messages and events ------------------------------------------------- */
+
+static uint16_t status_of(int32_t error)
+{
+    switch (error) {
+    case 0: return HV_STATUS_SUCCESS;
+    case -ENOENT: return HV_STATUS_INVALID_CONNECTION_ID;
+    case -EAGAIN: return HV_STATUS_INSUFFICIENT_BUFFERS;
+    case -EINVAL: return HV_STATUS_INVALID_PARAMETER;
+    }
+    return HV_STATUS_ACCESS_DENIED;
+}
+
+static uint16_t post_message(struct hv_call *c)
+{
+    struct {
+        uint32_t connection, reserved, type, bytes;
+        uint8_t payload[HV_PAYLOAD_BYTES];
+    } in;
+    uint16_t status = hv_call_input(c, &in, sizeof in);
+
+    if (status)
+        return status;
+    /* types with the high bit are the hypervisor's own */
+    if (in.reserved || in.bytes > HV_PAYLOAD_BYTES || !in.type || in.type >> 31)
+        return HV_STATUS_INVALID_PARAMETER;
+    return status_of(hv_port_message(c->cpu->vm, in.connection, in.type,
+                                     in.payload, in.bytes));
+}
+
+static uint16_t signal_event(struct hv_call *c)
+{
+    struct {
+        uint32_t connection;
+        uint16_t flag, reserved;
+    } in;
+    uint16_t status = hv_call_input(c, &in, sizeof in);
+
+    if (status)
+        return status;
+    if (in.reserved)
+        return HV_STATUS_INVALID_PARAMETER;
+    return status_of(hv_port_signal(c->cpu->vm, in.connection, in.flag));
+}
+
+/* --- the table ----------------------------------------------------------- */
+
+static const struct call {
+    uint16_t code;
+    bool reps;        /* a rep hypercall */
+    bool varhead;     /* may have a variable header */
+    uint32_t feature; /* 0: always there */
+    uint16_t (*fn)(struct hv_call *c);
+} calls[] = {
+    { HV_CALL_POST_MESSAGE, false, false, HV_F_SYNIC, post_message },
+    { HV_CALL_SIGNAL_EVENT, false, false, HV_F_SYNIC, signal_event },
+};
+
+static uint16_t dispatch(struct hv_call *c)
+{
+    const struct hv *hv = c->cpu->vm->hv;
+    const struct call *call = NULL;
+
+    for (unsigned n = 0; n < sizeof calls / sizeof calls[0]; n++)
+        if (calls[n].code == HV_CALL_CODE(c->control))
+            call = &calls[n];
+    if (!call || (call->feature && !hv_has(hv, call->feature)))
+        return HV_STATUS_INVALID_HYPERCALL_CODE;
+    if ((c->control & HV_CALL_RESERVED) || (!call->varhead && c->varhead))
+        return HV_STATUS_INVALID_HYPERCALL_INPUT;
+    if (call->reps ? c->start >= c->reps : c->reps || c->start)
+        return HV_STATUS_INVALID_HYPERCALL_INPUT;
+    c->done = c->start;
+    return call->fn(c);
+}
+
+/* --- registers ----------------------------------------------------------- */
+
+static uint64_t pair(const struct x86_state *st, unsigned high, unsigned low)
+{
+    return st->gpr[high] << 32 | (uint32_t)st->gpr[low];
+}
+
+static void get_registers(struct hv_call *c, bool is_64)
+{
+    const struct x86_state *st = &c->cpu->st;
+
+    c->control = is_64 ? st->gpr[RCX] : pair(st, RDX, RAX);
+    c->in_gpa = is_64 ? st->gpr[RDX] : pair(st, RBX, RCX);
+    c->out_gpa = is_64 ? st->gpr[R8] : pair(st, RDI, RSI);
+    c->fast = c->control & HV_CALL_FAST;
+    c->varhead = HV_CALL_VARHEAD(c->control);
+    c->reps = HV_CALL_REPS(c->control);
+    c->start = HV_CALL_REP_START(c->control);
+    memcpy(c->in, &c->in_gpa, 8);
+    memcpy(c->in + 8, &c->out_gpa, 8);
+    c->fast_bytes = 16;
+}
+
+static void put_result(struct hv_call *c, bool is_64, uint64_t result)
+{
+    struct x86_state *st = &c->cpu->st;
+
+    if (is_64) {
+        st->gpr[RAX] = result;
+        return;
+    }
+    st->gpr[RAX] = (uint32_t)result;
+    st->gpr[RDX] = result >> 32;
+}
+
+bool hv_hypercall(struct vcpu *cpu)
+{
+    struct hv *hv = cpu->vm->hv;
+    struct hv_call c = { .cpu = cpu };
+    bool is_64 = cpu->code64;
+    uint16_t status;
+
+    if (!hv || !(hv->st.hypercall & HV_PAGE_ENABLE) || cpu->cpl ||
+        !(cpu->st.cr0 & CR0_PE) || (cpu->st.rflags & FL_VM))
+        return false;
+    get_registers(&c, is_64);
+    guest_leave(cpu);
+    status = dispatch(&c);
+    guest_enter(cpu);
+    put_result(&c, is_64, status | (uint64_t)c.done << 32);
+    return true;
+}

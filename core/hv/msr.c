@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Registers 40000000h..400001FFh: those of the partition, and the way to the
+ * others.
+ */
+#include <string.h>
+
+#include "cpu/sync.h"
+#include "cpu/tsc.h"
+#include "cpu/vcpu.h"
+#include "hv/hv.h"
+#include "irq/lapic.h"
+#include "mem/map.h"
+#include "vm/vm.h"
+
+/* vmcall; ret */
+static const uint8_t hypercall_code[] = { 0x0f, 0x01, 0xc1, 0xc3 };
+
+/* The page is filled with breakpoints behind the code. */
+static bool hypercall_write(struct vcpu *cpu, uint64_t value)
+{
+    struct hv *hv = cpu->vm->hv;
+    uint8_t page[PAGE_BYTES];
+    uint8_t *host;
+    bool ok = true;
+
+    if (hv->st.hypercall & HV_HYPERCALL_LOCKED)
+        return true;
+    /* without an identity the page stays disabled */
+    if (!hv->st.guest_os_id)
+        value &= ~HV_PAGE_ENABLE;
+    if (value & HV_PAGE_ENABLE) {
+        memset(page, 0xcc, sizeof page);
+        memcpy(page, hypercall_code, sizeof hypercall_code);
+        guest_leave(cpu);
+        ok = hv_page_find(hv, value, &host);
+        if (ok) {
+            memcpy(host, page, sizeof page);
+            hv_page_done(hv, host, sizeof page);
+        }
+        guest_enter(cpu);
+    }
+    if (ok)
+        hv->st.hypercall = value;
+    return ok;
+}
+
+static bool os_id_write(struct hv *hv, uint64_t value)
+{
+    hv->st.guest_os_id = value;
+    if (!value)
+        hv->st.hypercall &= ~HV_PAGE_ENABLE;
+    return true;
+}
+
+/* Nothing is ever reported in the page: its bits are hints for the guest to
+ * leave out work. */
+static bool vp_assist_write(struct vcpu *cpu, struct hv_vp *vp, uint64_t value)
+{
+    uint8_t *host;
+    bool ok;
+
+    guest_leave(cpu);
+    ok = hv_page_find(vp->hv, value, &host);
+    if (ok && host && !(vp->st.vp_assist & HV_PAGE_ENABLE)) {
+        memset(host, 0, PAGE_BYTES);
+        hv_page_done(vp->hv, host, PAGE_BYTES);
+    }
+    guest_enter(cpu);
+    if (ok)
+        vp->st.vp_assist = value;
+    return ok;
+}
+
+bool hv_msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
+{
+    struct hv *hv = cpu->vm->hv;
+    struct hv_vp *vp = &hv->vp[cpu->index];
+
+    switch (msr) {
+    case HV_MSR_GUEST_OS_ID: *value = hv->st.guest_os_id; return true;
+    case HV_MSR_HYPERCALL: *value = hv->st.hypercall; return true;
+    case HV_MSR_VP_INDEX: *value = cpu->index; return true;
+    case HV_MSR_TIME_REF_COUNT:
+        *value = virtual_now(cpu) / 100;
+        return hv_has(hv, HV_F_REF_COUNT);
+    case HV_MSR_TSC_FREQUENCY:
+        *value = cpu->vm->tsc_hz;
+        return hv_has(hv, HV_F_FREQUENCY);
+    case HV_MSR_APIC_FREQUENCY:
+        *value = lapic_timer_hz();
+        return hv_has(hv, HV_F_FREQUENCY);
+    case HV_MSR_VP_ASSIST_PAGE: *value = vp->st.vp_assist; return true;
+    case HV_MSR_SCONTROL ... HV_MSR_SINT15:
+        return hv_has(hv, HV_F_SYNIC) && hv_synic_read(vp, msr, value);
+    }
+    return false;
+}
+
+bool hv_msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
+{
+    struct hv *hv = cpu->vm->hv;
+    struct hv_vp *vp = &hv->vp[cpu->index];
+
+    switch (msr) {
+    case HV_MSR_GUEST_OS_ID: return os_id_write(hv, value);
+    case HV_MSR_HYPERCALL: return hypercall_write(cpu, value);
+    case HV_MSR_VP_ASSIST_PAGE: return vp_assist_write(cpu, vp, value);
+    case HV_MSR_SCONTROL ... HV_MSR_SINT15:
+        return hv_has(hv, HV_F_SYNIC) && hv_synic_write(vp, msr, value);
+    }
+    return false;
+}
