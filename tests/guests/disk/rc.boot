@@ -24,3 +24,4 @@ mount -o remount,rw /
 mount -a
 : >/run/utmp
 rm -rf /tmp/* /tmp/.[!.]*
+[ ! -e /dev/vmbus ] || . /etc/rc.hyperv

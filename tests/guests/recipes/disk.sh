@@ -9,7 +9,8 @@
 # The kernel and initramfs are those of the kernel-* and initramfs-* guests;
 # the rest is Debian's essential packages with SysV init, put in place by
 # mmdebstrap, which needs no privileges.  Two short scripts stand in for the
-# many that would start and stop a bigger system.  disk-gcc adds a C compiler.
+# many that would start and stop a bigger system.  disk-gcc adds a C compiler,
+# disk-hyperv the Hyper-V daemons and what the tests of its devices use.
 
 disk_kernel()
 {
@@ -36,6 +37,11 @@ disk_packages()
     done
     case $1 in
     gcc) echo gcc:amd64 libc6-dev:amd64 make:amd64 ;;
+    hyperv) for package in hyperv-daemons python3-minimal socat fio iperf3 \
+                    ethtool iproute2 iputils-ping isc-dhcp-client kexec-tools \
+                    netcat-openbsd; do
+                echo "$package:amd64"
+            done ;;
     esac
 }
 
@@ -59,7 +65,8 @@ disk_debian()
         --dpkgopt='path-exclude=/usr/share/man/*' \
         --customize-hook="copy-in $here/disk/inittab $here/disk/fstab /etc" \
         --customize-hook="copy-in $here/disk/rc.boot $here/disk/rc.down /etc" \
-        --customize-hook='chmod 755 "$1/etc/rc.boot" "$1/etc/rc.down"' \
+        --customize-hook="copy-in $here/disk/rc.hyperv /etc" \
+        --customize-hook='chmod 755 "$1"/etc/rc.*' \
         --customize-hook='mkdir -p "$1/etc/inittab.d"' \
         --customize-hook='echo backplane >"$1/etc/hostname"' \
         --customize-hook='echo "127.0.0.1 localhost backplane" \
@@ -93,7 +100,7 @@ disk_make()
     kernel=$cache/kernel-$name
     version=$(cat "$kernel/version")
     case $1 in
-    gcc) mib=1536 ;;
+    gcc|hyperv) mib=1536 ;;
     *)   mib=1024 ;;
     esac
 
