@@ -104,7 +104,7 @@ void block_request_done(struct bp_block_request *request, int32_t status)
 
     request->status = status;
     if (!d->clocks) {
-        lane_post(d->lane, complete, request);
+        lane_post_soon(d->lane, complete, request);
         return;
     }
     pthread_mutex_lock(&d->lock);

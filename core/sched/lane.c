@@ -21,6 +21,8 @@
 #define BATCH 16
 /* A queue this long is worked off by whoever leaves the lane. */
 #define FAR_BEHIND 256
+/* Work for the end of a hold that is done there; the rest is queued. */
+#define SOON_MAX 64
 /* Work that queues work that queues work: a device that never rests. */
 #define DRAIN_PASSES 100000
 
@@ -35,6 +37,7 @@ struct lane {
     const void *owner;     /* tells threads apart; see self() */
     struct lane *outer;    /* taken before by the same thread */
     unsigned rank;
+    struct item *soon, **soon_end; /* of who holds it */
 
     pthread_mutex_t queue_lock; /* all below */
     struct item *first, **last;
@@ -56,6 +59,7 @@ struct lanes {
     GPtrArray *all; /* struct lane * */
     pthread_t *threads;
     unsigned thread_count;
+    unsigned waiting; /* threads that wait for `idle` */
     bool quit;
 };
 
@@ -83,12 +87,17 @@ const char *lane_name(const struct lane *lane)
     return lane->name;
 }
 
-static void lock_lane(struct lane *lane)
+static void own_lane(struct lane *lane)
 {
-    pthread_mutex_lock(&lane->mutex);
     __atomic_store_n(&lane->owner, self(), __ATOMIC_RELAXED);
     lane->outer = held_lanes;
     held_lanes = lane;
+}
+
+static void lock_lane(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    own_lane(lane);
 }
 
 static void unlock_lane(struct lane *lane)
@@ -162,13 +171,7 @@ static void catch_up(struct lane *lane)
     pthread_mutex_unlock(&lane->lanes->lock);
 }
 
-void lane_leave(struct lane *lane)
-{
-    if (is_far_behind(lane))
-        catch_up(lane);
-    unlock_lane(lane);
-}
-
+/* lane->queue_lock is held. */
 static struct item *new_item(struct lane *lane)
 {
     struct item *item = lane->free;
@@ -178,6 +181,42 @@ static struct item *new_item(struct lane *lane)
     else
         item = g_new(struct item, 1);
     return item;
+}
+
+static void recycle(struct lane *lane, struct item *item)
+{
+    pthread_mutex_lock(&lane->queue_lock);
+    item->next = lane->free;
+    lane->free = item;
+    pthread_mutex_unlock(&lane->queue_lock);
+}
+
+/* What was put off to the end of this hold; what that puts off in turn comes
+ * behind it, up to a limit. */
+static void run_soon(struct lane *lane)
+{
+    struct item *item;
+    unsigned n;
+
+    for (n = 0; (item = lane->soon); n++) {
+        lane->soon = item->next;
+        if (!lane->soon)
+            lane->soon_end = &lane->soon;
+        if (n < SOON_MAX)
+            item->fn(item->opaque);
+        else
+            lane_post(lane, item->fn, item->opaque);
+        recycle(lane, item);
+    }
+}
+
+void lane_leave(struct lane *lane)
+{
+    if (is_far_behind(lane))
+        catch_up(lane);
+    if (lane->soon)
+        run_soon(lane);
+    unlock_lane(lane);
 }
 
 /* l->lock is held. */
@@ -211,6 +250,61 @@ void lane_post(struct lane *lane, lane_fn *fn, void *opaque)
     }
 }
 
+static void put_off(struct lane *lane, lane_fn *fn, void *opaque)
+{
+    struct item *item;
+
+    pthread_mutex_lock(&lane->queue_lock);
+    item = new_item(lane);
+    pthread_mutex_unlock(&lane->queue_lock);
+    *item = (struct item){ fn, opaque, NULL };
+    *lane->soon_end = item;
+    lane->soon_end = &item->next;
+}
+
+/* Takes a lane at rest; it counts as busy until end_visit(), so that nobody
+ * destroys it under the visitor. */
+static bool begin_visit(struct lane *lane)
+{
+    bool free;
+
+    if (held_lanes || !lane->lanes->thread_count)
+        return false;
+    pthread_mutex_lock(&lane->queue_lock);
+    free = !lane->scheduled && pthread_mutex_trylock(&lane->mutex) == 0;
+    lane->busy += free;
+    pthread_mutex_unlock(&lane->queue_lock);
+    if (free)
+        own_lane(lane);
+    return free;
+}
+
+static void end_visit(struct lane *lane)
+{
+    struct lanes *l = lane->lanes;
+
+    lane_leave(lane);
+    pthread_mutex_lock(&l->lock);
+    pthread_mutex_lock(&lane->queue_lock);
+    lane->busy--;
+    pthread_mutex_unlock(&lane->queue_lock);
+    if (l->waiting)
+        pthread_cond_broadcast(&l->idle);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void lane_post_soon(struct lane *lane, lane_fn *fn, void *opaque)
+{
+    if (lane_held(lane)) {
+        put_off(lane, fn, opaque);
+    } else if (begin_visit(lane)) {
+        fn(opaque);
+        end_visit(lane);
+    } else {
+        lane_post(lane, fn, opaque);
+    }
+}
+
 /* Runs a batch of a lane that was taken from the ready list; l->lock is held
  * before and after. */
 static void serve(struct lanes *l, struct lane *lane)
@@ -220,6 +314,8 @@ static void serve(struct lanes *l, struct lane *lane)
     pthread_mutex_unlock(&l->lock);
     lock_lane(lane);
     run_items(lane, take_items(lane, BATCH));
+    if (lane->soon)
+        run_soon(lane);
     unlock_lane(lane);
     pthread_mutex_lock(&l->lock);
     pthread_mutex_lock(&lane->queue_lock);
@@ -297,6 +393,14 @@ static const struct lane *first_busy(struct lanes *l)
     return NULL;
 }
 
+/* l->lock is held. */
+static void wait_idle(struct lanes *l)
+{
+    l->waiting++;
+    pthread_cond_wait(&l->idle, &l->lock);
+    l->waiting--;
+}
+
 void lanes_drain(struct lanes *l)
 {
     const struct lane *busy = NULL;
@@ -309,7 +413,7 @@ void lanes_drain(struct lanes *l)
         busy = first_busy(l);
         if (!busy || l->thread_count == 0)
             break;
-        pthread_cond_wait(&l->idle, &l->lock);
+        wait_idle(l);
     }
     if (busy)
         log_warn("lane", "'%s' does not come to rest", busy->name);
@@ -366,6 +470,7 @@ struct lane *lane_create(struct lanes *l, const char *name, enum lane_rank rank)
     pthread_mutex_init(&lane->mutex, NULL);
     pthread_mutex_init(&lane->queue_lock, NULL);
     lane->last = &lane->first;
+    lane->soon_end = &lane->soon;
     lane->rank = rank;
     lane->lanes = l;
     lane->name = g_strdup(name);
@@ -382,7 +487,7 @@ static void finish_work(struct lanes *l, struct lane *lane)
         lanes_run(l);
     pthread_mutex_lock(&l->lock);
     while (l->thread_count && !l->quit && !is_idle(lane))
-        pthread_cond_wait(&l->idle, &l->lock);
+        wait_idle(l);
     g_ptr_array_remove(l->all, lane);
     pthread_mutex_unlock(&l->lock);
 }

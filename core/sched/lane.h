@@ -48,6 +48,13 @@ const char *lane_name(const struct lane *lane);
  * When a lane is far behind, whoever leaves it works off its queue first.
  */
 void lane_post(struct lane *lane, lane_fn *fn, void *opaque);
+/*
+ * As lane_post(), but without a change of threads where there is a choice: a
+ * thread that has the lane runs fn when it leaves it, and one that has no
+ * lane, and finds this one at rest, runs fn before this returns.  No order
+ * with what is posted otherwise.
+ */
+void lane_post_soon(struct lane *lane, lane_fn *fn, void *opaque);
 /* Waits until everything queued so far on all lanes has run, and what that
  * queued in turn.  The caller holds no lane. */
 void lanes_drain(struct lanes *l);

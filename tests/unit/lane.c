@@ -204,3 +204,112 @@ TEST(callbacks_of_a_lane_never_overlap_and_keep_their_order)
     CHECK_EQ(entries, 2ul * POSTERS * POSTS);
     lanes_destroy(l);
 }
+
+/* --- soon -----------------------------------------------------------------*/
+
+TEST(holder_does_what_is_soon_when_it_leaves)
+{
+    struct lane *a;
+
+    l = lanes_create(0);
+    a = lane_create(l, "a", LANE_DEVICE);
+    lane_enter(a);
+    for (uintptr_t i = 0; i < 100; i++)
+        lane_post_soon(a, append, (void *)i);
+    CHECK_EQ(logged, 0);
+    lane_leave(a);
+    CHECK_GE(logged, 1);
+    CHECK_LT(logged, 100); /* bounded; the rest is queued */
+    lanes_run(l);
+    CHECK_EQ(logged, 100);
+    for (unsigned i = 0; i < 100; i++)
+        CHECK_EQ(log_of[i], i);
+    lanes_destroy(l);
+}
+
+struct chain {
+    struct lane *lane;
+    unsigned left;
+};
+
+static void link_of_chain(void *opaque)
+{
+    struct chain *c = opaque;
+
+    CHECK(lane_held(c->lane));
+    if (c->left && --c->left)
+        lane_post_soon(c->lane, link_of_chain, c);
+}
+
+TEST(soon_work_may_bring_more)
+{
+    struct chain c = { .left = 1000 };
+
+    l = lanes_create(0);
+    c.lane = lane_create(l, "a", LANE_DEVICE);
+    lane_enter(c.lane);
+    lane_post_soon(c.lane, link_of_chain, &c);
+    lane_leave(c.lane);
+    CHECK_LT(c.left, 1000);
+    lanes_run(l);
+    CHECK_EQ(c.left, 0);
+    lanes_destroy(l);
+}
+
+static pthread_t runner;
+
+static void note_thread(void *opaque)
+{
+    CHECK(lane_held(opaque));
+    runner = pthread_self();
+}
+
+TEST(visitor_of_a_lane_at_rest_runs_its_work)
+{
+    struct lane *a;
+
+    l = lanes_create(1);
+    a = lane_create(l, "a", LANE_DEVICE);
+    lane_post_soon(a, note_thread, a);
+    CHECK(pthread_equal(runner, pthread_self()));
+    CHECK(lane_may_enter(a));
+    lanes_destroy(l);
+}
+
+static unsigned visits;
+
+static void count_visit(void *opaque)
+{
+    visits++; /* the lane is held */
+}
+
+static void *visitor(void *opaque)
+{
+    for (unsigned i = 0; i < 20000; i++)
+        lane_post_soon(opaque, count_visit, NULL);
+    return NULL;
+}
+
+TEST(visitors_workers_and_holders_take_turns)
+{
+    pthread_t threads[3];
+    struct lane *a;
+
+    l = lanes_create(2);
+    a = lane_create(l, "a", LANE_DEVICE);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, visitor, a), 0);
+    for (unsigned i = 0; i < 20000; i++) {
+        lane_enter(a);
+        lane_post_soon(a, count_visit, NULL);
+        lane_leave(a);
+        if (i % 100 == 0)
+            lanes_drain(l);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    lanes_drain(l);
+    CHECK_EQ(visits, 80000);
+    lane_destroy(a);
+    lanes_destroy(l);
+}
