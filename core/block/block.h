@@ -55,7 +55,7 @@ struct block_medium {
     const struct block_medium_ops *ops;
     char *path; /* as the user gave it */
     uint64_t bytes;
-    uint32_t flags;                         /* BP_BLOCK_READONLY */
+    uint32_t flags;                         /* BP_BLOCK_READONLY, _THIN */
     uint32_t logical_block, physical_block; /* bytes */
 };
 

@@ -89,10 +89,10 @@ static void fill_zeros(struct file_cursor *c, uint64_t bytes)
 }
 
 int32_t file_read(int fd, struct file_cursor *c, uint64_t offset,
-                  uint64_t bytes, uint64_t file_bytes)
+                  uint64_t bytes, uint64_t file_bytes, bool now)
 {
     struct iovec v[MAX_PIECES];
-    uint64_t now;
+    uint64_t part;
     ssize_t n;
     int count;
 
@@ -101,13 +101,15 @@ int32_t file_read(int fd, struct file_cursor *c, uint64_t offset,
             fill_zeros(c, bytes);
             return 0;
         }
-        now = bytes < file_bytes - offset ? bytes : file_bytes - offset;
-        count = pieces(c, now, v);
+        part = bytes < file_bytes - offset ? bytes : file_bytes - offset;
+        count = pieces(c, part, v);
         if (!count)
             return -EIO;
-        n = preadv(fd, v, count, (off_t)offset);
+        n = preadv2(fd, v, count, (off_t)offset, now ? RWF_NOWAIT : 0);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && now && (errno == EAGAIN || errno == EOPNOTSUPP))
+            return -EAGAIN;
         if (n < 0)
             return file_status(errno);
         if (n == 0)
@@ -178,8 +180,16 @@ int32_t file_zero(int fd, uint64_t offset, uint64_t bytes)
     return 0;
 }
 
-void file_discard(int fd, uint64_t offset, uint64_t bytes)
+bool file_can_discard(int fd, uint64_t offset)
 {
-    if (bytes)
-        allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+    return allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+                    4096) == 0;
+}
+
+int32_t file_discard(int fd, uint64_t offset, uint64_t bytes)
+{
+    if (!bytes || allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                           offset, bytes) == 0)
+        return 0;
+    return file_status(errno);
 }

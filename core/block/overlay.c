@@ -135,7 +135,8 @@ static void mark(struct overlay *o, uint64_t sector, uint64_t n)
 }
 
 int32_t overlay_read(struct overlay *o, int base, uint64_t base_bytes,
-                     struct file_cursor *c, uint64_t offset, uint64_t bytes)
+                     struct file_cursor *c, uint64_t offset, uint64_t bytes,
+                     bool now)
 {
     uint64_t n;
     int32_t status;
@@ -144,9 +145,9 @@ int32_t overlay_read(struct overlay *o, int base, uint64_t base_bytes,
     while (bytes) {
         n = run_of(o, offset / SECTOR, bytes / SECTOR, &ours) * SECTOR;
         if (ours)
-            status = file_read(o->fd, c, offset, n, o->bytes);
+            status = file_read(o->fd, c, offset, n, o->bytes, now);
         else
-            status = file_read(base, c, offset, n, base_bytes);
+            status = file_read(base, c, offset, n, base_bytes, now);
         if (status)
             return status;
         offset += n;
@@ -172,6 +173,21 @@ int32_t overlay_zero(struct overlay *o, uint64_t offset, uint64_t bytes)
     if (status == 0)
         mark(o, offset / SECTOR, bytes / SECTOR);
     return status;
+}
+
+/* The base keeps what it has; the overlay's hole hides it. */
+int32_t overlay_discard(struct overlay *o, uint64_t offset, uint64_t bytes)
+{
+    int32_t status = file_discard(o->fd, offset, bytes);
+
+    if (status == 0)
+        mark(o, offset / SECTOR, bytes / SECTOR);
+    return status;
+}
+
+bool overlay_can_discard(const struct overlay *o)
+{
+    return file_can_discard(o->fd, o->bytes);
 }
 
 /* --- saved machines ------------------------------------------------------*/
@@ -210,7 +226,7 @@ bool overlay_save(struct overlay *o, uint64_t *next, struct state_writer *w)
 
         n = next_run(o, &sector);
         /* A sector that cannot be read is lost to the running guest too. */
-        if (file_read(o->fd, &c, sector * SECTOR, n * SECTOR, o->bytes))
+        if (file_read(o->fd, &c, sector * SECTOR, n * SECTOR, o->bytes, false))
             memset(data, 0, n * SECTOR);
         state_element(w);
         state_put_u64(w, "sector", sector);

@@ -26,10 +26,13 @@ void overlay_destroy(struct overlay *o);
 /* As in block/file.h; offset and bytes are multiples of 512.  Requests to
  * sectors of their own may run at the same time. */
 int32_t overlay_read(struct overlay *o, int base, uint64_t base_bytes,
-                     struct file_cursor *c, uint64_t offset, uint64_t bytes);
+                     struct file_cursor *c, uint64_t offset, uint64_t bytes,
+                     bool now);
 int32_t overlay_write(struct overlay *o, struct file_cursor *c, uint64_t offset,
                       uint64_t bytes);
 int32_t overlay_zero(struct overlay *o, uint64_t offset, uint64_t bytes);
+int32_t overlay_discard(struct overlay *o, uint64_t offset, uint64_t bytes);
+bool overlay_can_discard(const struct overlay *o);
 
 /* Puts at most 32 MiB of what was written at or after the sector *next, and
  * moves that on; false, and nothing put, when there is no more. */

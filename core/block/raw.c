@@ -29,6 +29,8 @@
 #define THREADS  4
 #define CD_BLOCK 2048u
 #define SECTOR   512u
+/* Longer reads leave the device's thread free: copying takes its time. */
+#define INLINE_BYTES 65536u
 
 struct raw {
     struct block_medium m;
@@ -52,13 +54,23 @@ static void flush(struct raw *s, struct bp_block_request *request)
 static int32_t execute_range(struct raw *s,
                              const struct bp_block_request *request)
 {
+    uint64_t offset = request->offset, bytes = request->bytes;
+
     if (request->op == BP_BLOCK_ZERO)
-        return s->overlay
-                   ? overlay_zero(s->overlay, request->offset, request->bytes)
-                   : file_zero(s->fd, request->offset, request->bytes);
-    if (!s->overlay)
-        file_discard(s->fd, request->offset, request->bytes);
-    return 0;
+        return s->overlay ? overlay_zero(s->overlay, offset, bytes)
+                          : file_zero(s->fd, offset, bytes);
+    if (!(s->m.flags & BP_BLOCK_THIN))
+        return 0;
+    return s->overlay ? overlay_discard(s->overlay, offset, bytes)
+                      : file_discard(s->fd, offset, bytes);
+}
+
+static int32_t read_vector(struct raw *s, struct file_cursor *c,
+                           uint64_t offset, uint64_t bytes, bool now)
+{
+    return s->overlay ? overlay_read(s->overlay, s->fd, s->file_bytes, c,
+                                     offset, bytes, now)
+                      : file_read(s->fd, c, offset, bytes, s->file_bytes, now);
 }
 
 static int32_t execute_vector(struct raw *s,
@@ -71,10 +83,7 @@ static int32_t execute_vector(struct raw *s,
         return -ERANGE;
     file_cursor_init(&c, request);
     if (request->op == BP_BLOCK_READ)
-        return s->overlay ? overlay_read(s->overlay, s->fd, s->file_bytes, &c,
-                                         request->offset, bytes)
-                          : file_read(s->fd, &c, request->offset, bytes,
-                                      s->file_bytes);
+        return read_vector(s, &c, request->offset, bytes, false);
     return s->overlay ? overlay_write(s->overlay, &c, request->offset, bytes)
                       : file_write(s->fd, &c, request->offset, bytes);
 }
@@ -93,9 +102,32 @@ static void execute(void *ctx, struct bp_block_request *request)
     }
 }
 
+/* A short read out of the host's page cache is done here and now: two changes
+ * of threads would take longer than the copying. */
+static bool execute_now(struct raw *s, struct bp_block_request *request)
+{
+    struct file_cursor c;
+    uint64_t bytes;
+    int32_t status;
+
+    if (request->op != BP_BLOCK_READ || request->size < sizeof(*request) ||
+        !(request->flags & BP_BLOCK_INLINE) ||
+        !block_request_bytes(request, &bytes) || bytes > INLINE_BYTES)
+        return false;
+    file_cursor_init(&c, request);
+    status = read_vector(s, &c, request->offset, bytes, true);
+    if (status == -EAGAIN)
+        return false;
+    block_request_done(request, status);
+    return true;
+}
+
 static void raw_submit(struct block_medium *m, struct bp_block_request *request)
 {
-    block_pool_submit(((struct raw *)m)->pool, request);
+    struct raw *s = (struct raw *)m;
+
+    if (!execute_now(s, request))
+        block_pool_submit(s->pool, request);
 }
 
 static void raw_free(struct raw *s)
@@ -247,6 +279,19 @@ static bool measure(struct raw *s, uint32_t unit, GError **error)
     return true;
 }
 
+/* A host's block device is not asked: its discards may leave anything. */
+static bool is_thin(const struct raw *s)
+{
+    struct stat st;
+
+    if (s->m.flags & BP_BLOCK_READONLY)
+        return false;
+    if (s->overlay)
+        return overlay_can_discard(s->overlay);
+    return fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+           file_can_discard(s->fd, s->m.bytes);
+}
+
 /* Plain disk access from here on: the flag was for open() only. */
 static void clear_nonblock(int fd)
 {
@@ -283,6 +328,8 @@ struct block_medium *raw_open(const struct block_options *options,
             goto fail_opened;
         }
     }
+    if (is_thin(s))
+        s->m.flags |= BP_BLOCK_THIN;
     s->pool = block_pool_create(THREADS, execute, s);
     return &s->m;
 

@@ -75,7 +75,7 @@ static struct block_medium *medium_new(struct block_drive *d, uint64_t bytes,
 
     m->head.ops = &medium_ops;
     m->head.bytes = bytes;
-    m->head.flags = cdrom ? BP_BLOCK_READONLY : 0;
+    m->head.flags = cdrom ? BP_BLOCK_READONLY : BP_BLOCK_THIN;
     m->head.logical_block = m->head.physical_block = cdrom ? 2048 : 512;
     m->drive = d;
     m->data = g_malloc0(bytes);

@@ -25,8 +25,8 @@ enum {
     BP_BLOCK_READ = 1,
     BP_BLOCK_WRITE = 2,
     BP_BLOCK_FLUSH = 3,
-    BP_BLOCK_DISCARD = 4,
-    BP_BLOCK_ZERO = 5,
+    BP_BLOCK_DISCARD = 4, /* gives space back; see BP_BLOCK_THIN */
+    BP_BLOCK_ZERO = 5,    /* writes zeros */
 };
 
 enum {
@@ -35,7 +35,16 @@ enum {
     BP_BLOCK_PRESENT = 4, /* there is a medium */
     BP_BLOCK_LOCKED = 8,  /* the guest locked it in */
     BP_BLOCK_CDROM = 16,
+    BP_BLOCK_THIN = 32, /* what was discarded reads as zeros; without it a
+                         * discard may do nothing */
 };
+
+/*
+ * A request whose data is in the host's memory may be executed by the calling
+ * thread; done is then called when the current callback of the device has
+ * returned.  For devices whose guests take completions as they come.
+ */
+#define BP_BLOCK_INLINE 1u
 
 struct bp_block_info {
     uint32_t size;
@@ -68,8 +77,10 @@ struct bp_block_request {
      * (beyond the end).  Called [lane], never before submit returned. */
     int32_t status;
     void (*done)(struct bp_block_request *request);
-    void *ctx;     /* the device's */
-    void *host[4]; /* the host's */
+    void *ctx;      /* the device's */
+    void *host[4];  /* the host's */
+    uint32_t flags; /* BP_BLOCK_INLINE; since 1.1 */
+    uint32_t reserved;
 };
 
 struct bp_block {

@@ -282,6 +282,85 @@ TEST(zero_and_discard_read_as_zeros)
     rig_finish();
 }
 
+static uint64_t allocated(const char *path)
+{
+    struct stat st;
+
+    CHECK_EQ(stat(path, &st), 0);
+    return (uint64_t)st.st_blocks * 512;
+}
+
+TEST(discard_gives_space_back)
+{
+    const char *path = make_image("a.img", 1 << 20);
+    struct bp_block_info info;
+    uint64_t before = allocated(path);
+
+    rig_with(path, false);
+    block_drive_info(rig.drive, &info);
+    if (!(info.flags & BP_BLOCK_THIN))
+        SKIP("the host's file system has no holes");
+    CHECK_EQ(transfer(BP_BLOCK_DISCARD, 65536, NULL, 512 << 10), 0);
+    CHECK_EQ(sector_byte(127), 128);
+    CHECK_EQ(sector_byte(128), 0);
+    CHECK_EQ(sector_byte(1151), 0);
+    CHECK_EQ(sector_byte(1152), (1152 + 1) & 0xff);
+    rig_finish();
+    CHECK_LE(allocated(path), before - (512 << 10));
+    CHECK_EQ(file_byte(path, 65536), 0);
+}
+
+/* Parts of a host block become zeros, too. */
+TEST(discard_of_single_sectors)
+{
+    rig_with(make_image("a.img", BYTES), false);
+    CHECK_EQ(transfer(BP_BLOCK_DISCARD, 3 * 512, NULL, 512), 0);
+    CHECK_EQ(sector_byte(2), 3);
+    CHECK_EQ(sector_byte(3), 0);
+    CHECK_EQ(sector_byte(4), 5);
+    rig_finish();
+}
+
+/* --- requests that the calling thread executes ---------------------------*/
+
+TEST(inline_read_is_done_when_the_lane_is_left)
+{
+    uint8_t data[1024];
+    struct io io = { .request = { .op = BP_BLOCK_READ,
+                                  .offset = 512,
+                                  .iov_count = 1,
+                                  .flags = BP_BLOCK_INLINE },
+                     .iov = { { data, sizeof data } } };
+
+    /* The image was written just now, so it is in the page cache. */
+    rig_with(make_image("a.img", BYTES), false);
+    submit(&io);
+    CHECK_EQ(finish(&io), 0);
+    CHECK_EQ(data[0], 2);
+    CHECK_EQ(data[1023], 3);
+    rig_finish();
+}
+
+TEST(inline_read_of_a_snapshot)
+{
+    uint8_t data[3 * 512];
+    struct io io = { .request = { .op = BP_BLOCK_READ,
+                                  .offset = 512,
+                                  .iov_count = 1,
+                                  .flags = BP_BLOCK_INLINE },
+                     .iov = { { data, sizeof data } } };
+
+    rig_with(make_image("a.img", BYTES), true);
+    memset(data, 0xcc, sizeof data);
+    CHECK_EQ(transfer(BP_BLOCK_WRITE, 2 * 512, data, 512), 0);
+    submit(&io);
+    CHECK_EQ(finish(&io), 0);
+    CHECK_EQ(data[0], 2);
+    CHECK_EQ(data[512], 0xcc);
+    CHECK_EQ(data[1024], 4);
+    rig_finish();
+}
+
 /* --- errors of the host --------------------------------------------------*/
 
 TEST(file_that_became_shorter_is_an_io_error)
@@ -502,11 +581,15 @@ TEST(snapshot_leaves_the_file_alone)
     memset(data, 0xcc, sizeof data);
     CHECK_EQ(transfer(BP_BLOCK_WRITE, 3 * 512, data, 512), 0);
     CHECK_EQ(transfer(BP_BLOCK_ZERO, 5 * 512, NULL, 512), 0);
+    CHECK_EQ(transfer(BP_BLOCK_DISCARD, 6 * 512, NULL, 512), 0);
     CHECK_EQ(sector_byte(2), 3);
     CHECK_EQ(sector_byte(3), 0xcc);
     CHECK_EQ(sector_byte(4), 5);
     CHECK_EQ(sector_byte(5), 0);
+    CHECK_EQ(sector_byte(6), 0);
+    CHECK_EQ(sector_byte(7), 8);
     rig_finish();
+    CHECK_EQ(file_byte(path, 6 * 512), 7);
     CHECK_EQ(file_byte(path, 3 * 512), 4);
     CHECK_EQ(file_byte(path, 5 * 512), 6);
 }
