@@ -158,10 +158,11 @@ static JsonNode *do_hash(struct vm *vm, JsonObject *args, GError **error)
 
 static struct screen *screen_of(struct vm *vm, GError **error)
 {
-    if (vm->screens->len)
-        return vm->screens->pdata[0];
-    vm_fail(error, VM_ERROR_RUN, "the machine has no screen");
-    return NULL;
+    struct screen *seen = screens_seen(vm->screens);
+
+    if (!seen)
+        vm_fail(error, VM_ERROR_RUN, "the machine has no screen");
+    return seen;
 }
 
 static JsonNode *do_screenshot(struct vm *vm, JsonObject *args, GError **error)

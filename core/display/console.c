@@ -70,6 +70,8 @@ struct console {
     bool ending;
 
     /* The thread's: */
+    struct screen *screen; /* that it listens to; NULL: none */
+    bool unseen;           /* nothing of it was drawn yet */
     struct console_view view;
     struct console_client clients[MAX_CLIENTS];
     unsigned count;
@@ -231,12 +233,42 @@ static bool watched(const struct console *c)
     return false;
 }
 
+/* Of the screen before. */
+static void forget_pointer(struct console *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->news.image.width = c->news.image.height = 0;
+    c->news.pointer = c->news.pointer_at = true;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* The machine may show another of its screens now. */
+static void follow(struct console *c)
+{
+    struct screen *seen = screens_seen(c->o.screens);
+
+    if (seen == c->screen)
+        return;
+    if (c->screen) {
+        screen_unlisten(c->screen, c);
+        forget_pointer(c);
+    }
+    c->screen = seen;
+    c->unseen = true;
+    c->quiet = 0;
+    c->next_frame = 0;
+    if (seen && !screen_listen(seen, &c->listener, c))
+        log_warn("console", "screen '%s' has too many consoles",
+                 screen_name(seen));
+}
+
 static void draw(struct console *c, uint64_t now)
 {
-    if (!c->o.screen || now < c->next_frame || !watched(c))
+    if (!c->screen || now < c->next_frame || !watched(c))
         return;
-    if (c->view.run == CONSOLE_RUNNING || !c->view.serial)
-        screen_update(c->o.screen, false);
+    if (c->view.run == CONSOLE_RUNNING || c->unseen)
+        screen_update(c->screen, false);
+    c->unseen = false;
     c->quiet++;
     c->next_frame = now + (c->quiet < 60    ? FRAME_NS
                            : c->quiet < 240 ? SLOW_FRAME_NS
@@ -304,8 +336,8 @@ static void obey(struct console *c, struct console_client *client,
     case CONSOLE_MOTION:
     case CONSOLE_POSITION: input(c, m); break;
     case CONSOLE_SIZE:
-        if (c->o.screen)
-            screen_hint_size(c->o.screen, MIN(m->size.width, 8192u),
+        if (c->screen)
+            screen_hint_size(c->screen, MIN(m->size.width, 8192u),
                              MIN(m->size.height, 8192u));
         break;
     case CONSOLE_VISIBLE: client->visible = m->visible.visible; break;
@@ -371,7 +403,7 @@ static int until_next(const struct console *c, uint64_t now)
 
     if (!c->count)
         return -1;
-    if (c->o.screen && watched(c))
+    if (c->screen && watched(c))
         next = MIN(next, c->next_frame);
     return next <= now ? 0 : (int)((next - now + MS - 1) / MS);
 }
@@ -410,8 +442,10 @@ static void *console_thread(void *opaque)
         now = now_ns();
         if (now >= c->next_state)
             c->next_state = now + STATE_NS;
-        if (c->count)
+        if (c->count) {
             look_at_state(c);
+            follow(c);
+        }
         draw(c, now);
         take_news(c);
         for (unsigned i = c->count; i-- > 0;)
@@ -491,21 +525,10 @@ struct console *console_open(const struct console_options *options,
     pthread_mutex_init(&c->lock, NULL);
     if (c->socket < 0)
         goto fail_made;
-    if (c->o.screen && !screen_listen(c->o.screen, &c->listener, c)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_BUSY,
-                    "screen '%s' has too many consoles",
-                    screen_name(c->o.screen));
-        goto fail_made;
-    }
     inputs_on_leds(c->o.inputs, on_leds, c);
-    if (!start_thread(c, error))
-        goto fail_listening;
-    return c;
-
-fail_listening:
+    if (start_thread(c, error))
+        return c;
     inputs_on_leds(c->o.inputs, NULL, NULL);
-    if (c->o.screen)
-        screen_unlisten(c->o.screen, c);
 fail_made:
     console_free(c);
     return NULL;
@@ -567,8 +590,8 @@ void console_close(struct console *c)
     wake(c);
     pthread_join(c->thread, NULL);
     inputs_on_leds(c->o.inputs, NULL, NULL);
-    if (c->o.screen)
-        screen_unlisten(c->o.screen, c);
+    if (c->screen)
+        screen_unlisten(c->screen, c);
     while (c->count)
         close(c->clients[--c->count].fd);
     await_child(c);

@@ -13,7 +13,7 @@
 
 struct console;
 struct inputs;
-struct screen;
+struct screens;
 struct vm;
 
 /* Called on the console's thread; must return soon.  NULL members: there is
@@ -29,18 +29,18 @@ struct console_ops {
 };
 
 struct console_options {
-    const char *path;      /* of the socket */
-    const char *title;     /* the machine's name */
-    struct screen *screen; /* NULL: the machine has none */
+    const char *path;        /* of the socket */
+    const char *title;       /* the machine's name */
+    struct screens *screens; /* windows show the one that is seen */
     struct inputs *inputs;
     const struct console_ops *ops;
     void *opaque;
 };
 
-/* NULL with one sentence.  Screen and inputs outlive it. */
+/* NULL with one sentence.  Screens and inputs outlive it. */
 struct console *console_open(const struct console_options *options,
                              GError **error);
-/* The same for a machine: its name, its first screen.  Pauses and resumes it
+/* The same for a machine: its name, its screens.  Pauses and resumes it
  * from the default main context, which its control thread runs. */
 struct console *console_open_vm(struct vm *vm, const char *path,
                                 GError **error);

@@ -66,7 +66,7 @@ struct console *console_open_vm(struct vm *vm, const char *path, GError **error)
     struct console_options o = {
         .path = path,
         .title = vm->name,
-        .screen = vm->screens->len ? vm->screens->pdata[0] : NULL,
+        .screens = vm->screens,
         .inputs = vm->inputs,
         .ops = &vm_console_ops,
         .opaque = vm,

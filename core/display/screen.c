@@ -24,7 +24,15 @@
 #define MAX_LISTENERS 8u
 #define MAX_SIDE      8192u
 
+struct screens {
+    pthread_mutex_t lock;
+    GPtrArray *list; /* in order of creation */
+    uint64_t clock;
+};
+
 struct screen {
+    struct screens *all;
+    uint64_t shown_at; /* order of being shown; 0: is not.  all->lock */
     char *name;
     struct lane *lane;
     const struct bp_screen_ops *ops;
@@ -89,6 +97,70 @@ void screen_destroy(struct screen *s)
 const char *screen_name(const struct screen *s)
 {
     return s->name;
+}
+
+/* --- those of one machine -------------------------------------------------*/
+
+struct screens *screens_create(void)
+{
+    struct screens *all = g_new0(struct screens, 1);
+
+    pthread_mutex_init(&all->lock, NULL);
+    all->list = g_ptr_array_new();
+    return all;
+}
+
+void screens_destroy(struct screens *all)
+{
+    if (!all)
+        return;
+    g_ptr_array_free(all->list, TRUE);
+    pthread_mutex_destroy(&all->lock);
+    g_free(all);
+}
+
+void screens_add(struct screens *all, struct screen *s)
+{
+    pthread_mutex_lock(&all->lock);
+    g_ptr_array_add(all->list, s);
+    s->all = all;
+    pthread_mutex_unlock(&all->lock);
+}
+
+void screens_remove(struct screens *all, struct screen *s)
+{
+    pthread_mutex_lock(&all->lock);
+    g_ptr_array_remove(all->list, s);
+    s->all = NULL;
+    pthread_mutex_unlock(&all->lock);
+}
+
+struct screen *screens_seen(struct screens *all)
+{
+    struct screen *seen = NULL;
+
+    pthread_mutex_lock(&all->lock);
+    for (guint i = 0; i < all->list->len; i++) {
+        struct screen *s = all->list->pdata[i];
+        if (!seen || s->shown_at > seen->shown_at)
+            seen = s;
+    }
+    pthread_mutex_unlock(&all->lock);
+    return seen;
+}
+
+void screen_show(struct screen *s, bool shown)
+{
+    struct screens *all = s->all;
+
+    if (!all)
+        return;
+    pthread_mutex_lock(&all->lock);
+    if (!shown)
+        s->shown_at = 0;
+    else if (!s->shown_at)
+        s->shown_at = ++all->clock;
+    pthread_mutex_unlock(&all->lock);
 }
 
 /* --- the device's side ----------------------------------------------------*/

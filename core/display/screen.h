@@ -19,6 +19,7 @@
 
 struct lane;
 struct screen;
+struct screens;
 
 #define SCREEN_MAX_CELLS (200u * 100u)
 /* The side of a hardware pointer; a larger one is not shown. */
@@ -45,6 +46,17 @@ struct screen *screen_create(const char *name, struct lane *lane,
                              const struct bp_screen_ops *ops, void *ctx);
 void screen_destroy(struct screen *s);
 const char *screen_name(const struct screen *s);
+
+/* --- those of one machine, any thread -------------------------------------*/
+
+struct screens *screens_create(void);
+/* The screens are gone. */
+void screens_destroy(struct screens *all);
+void screens_add(struct screens *all, struct screen *s);
+void screens_remove(struct screens *all, struct screen *s);
+/* The one that people see: shown last, else created first; NULL: there is no
+ * screen.  It lives until its device is destroyed. */
+struct screen *screens_seen(struct screens *all);
 
 /* --- consumers, any thread that holds no lane ----------------------------*/
 
@@ -77,6 +89,7 @@ void screen_set_text(struct screen *s, const struct bp_text *text);
 void screen_set_pointer(struct screen *s, const uint32_t *argb, uint32_t width,
                         uint32_t height, uint32_t hot_x, uint32_t hot_y,
                         int32_t x, int32_t y);
+void screen_show(struct screen *s, bool shown);
 
 /* Writes the surface as a PNG file.  (core/display/png.c) */
 bool screen_save_png(struct screen *s, const char *path, GError **error);

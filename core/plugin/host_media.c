@@ -129,7 +129,7 @@ static void release_screen(void *claim)
 {
     struct screen_claim *c = claim;
 
-    g_ptr_array_remove(c->dev->vm->screens, c->screen);
+    screens_remove(c->dev->vm->screens, c->screen);
     screen_destroy(c->screen);
     g_free(c);
 }
@@ -145,7 +145,7 @@ static struct bp_screen *host_screen_create(struct bp_dev *dev,
     struct screen_claim *c = g_new0(struct screen_claim, 1);
     c->dev = d;
     c->screen = screen_create(d->name, d->lane, ops, ctx);
-    g_ptr_array_add(d->vm->screens, c->screen);
+    screens_add(d->vm->screens, c->screen);
     device_claim(d, release_screen, c);
     return (struct bp_screen *)c->screen;
 }
@@ -174,6 +174,11 @@ static void host_set_pointer(struct bp_screen *s, const uint32_t *argb,
     screen_set_pointer(screen_of(s), argb, width, height, hot_x, hot_y, x, y);
 }
 
+static void host_show(struct bp_screen *s, int32_t shown)
+{
+    screen_show(screen_of(s), shown);
+}
+
 const struct bp_display host_display = {
     .size = sizeof(struct bp_display),
     .create = host_screen_create,
@@ -181,6 +186,7 @@ const struct bp_display host_display = {
     .dirty = host_screen_dirty,
     .set_text = host_set_text,
     .set_pointer = host_set_pointer,
+    .show = host_show,
 };
 
 /* --- keyboards and pointers -----------------------------------------------*/

@@ -242,17 +242,20 @@ void bench_port_lines(struct bench *b, const char *name, uint32_t lines)
 
 /* --- screens --------------------------------------------------------------*/
 
-static struct screen *first_screen(struct bench *b)
+static struct screen *seen_screen(struct bench *b)
 {
+    struct screen *s;
+
     bench_power_on(b);
-    if (!b->vm.screens->len)
+    s = screens_seen(b->vm.screens);
+    if (!s)
         bench_die("no device on the bench has a screen");
-    return b->vm.screens->pdata[0];
+    return s;
 }
 
 char *bench_screen_text(struct bench *b)
 {
-    return screen_text_lines(first_screen(b));
+    return screen_text_lines(seen_screen(b));
 }
 
 struct look {
@@ -278,7 +281,7 @@ bool bench_screen_size(struct bench *b, uint32_t *width, uint32_t *height)
 {
     struct look l = { 0 };
 
-    screen_look(first_screen(b), look, &l);
+    screen_look(seen_screen(b), look, &l);
     *width = l.width;
     *height = l.height;
     return l.width != 0;
@@ -288,7 +291,7 @@ uint32_t bench_pixel(struct bench *b, uint32_t x, uint32_t y)
 {
     struct look l = { .x = x, .y = y };
 
-    screen_look(first_screen(b), look, &l);
+    screen_look(seen_screen(b), look, &l);
     if (x >= l.width || y >= l.height)
         bench_die("there is no pixel %u, %u", x, y);
     return l.pixel;

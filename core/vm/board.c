@@ -12,6 +12,7 @@
 #include "bus/pci.h"
 #include "bus/wire.h"
 #include "char/port.h"
+#include "display/screen.h"
 #include "hv/ports.h"
 #include "input/input.h"
 #include "plugin/control.h"
@@ -88,7 +89,7 @@ bool board_create(struct vm *vm, const struct board_options *o, GError **error)
     vm->devices = g_ptr_array_new();
     vm->drives = g_ptr_array_new();
     vm->ports = g_ptr_array_new();
-    vm->screens = g_ptr_array_new();
+    vm->screens = screens_create();
     vm->roms = g_ptr_array_new();
     vm->memories = g_ptr_array_new_with_free_func(memory_entry_free);
     vm->map = map_create();
@@ -212,7 +213,7 @@ void board_destroy(struct vm *vm)
     g_ptr_array_free(vm->devices, TRUE);
     g_ptr_array_free(vm->drives, TRUE);
     g_ptr_array_free(vm->ports, TRUE);
-    g_ptr_array_free(vm->screens, TRUE);
+    screens_destroy(vm->screens);
     pthread_cond_destroy(&vm->changed);
     pthread_mutex_destroy(&vm->lock);
 }

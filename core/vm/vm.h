@@ -26,6 +26,7 @@ struct isa_dma;
 struct inputs;
 struct plugins;
 struct device;
+struct screens;
 struct typing;
 struct control;
 struct watches;
@@ -92,7 +93,7 @@ struct vm {
     struct typing *typing;   /* keys that wait; ctl/typing.c */
     GPtrArray *drives;       /* struct block_drive * */
     GPtrArray *ports;        /* struct char_port * */
-    GPtrArray *screens;      /* struct screen *, of the devices */
+    struct screens *screens; /* of the devices */
     GPtrArray *memories;     /* struct vm_memory *, of the devices */
     GPtrArray *roms;         /* struct region *: the board's own */
     struct memory *firmware_rom;

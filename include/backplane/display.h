@@ -64,6 +64,10 @@ struct bp_display {
     void (*set_pointer)(struct bp_screen *s, const uint32_t *argb,
                         uint32_t width, uint32_t height, uint32_t hot_x,
                         uint32_t hot_y, int32_t x, int32_t y);
+    /* Of a machine's screens people see the one that was shown last; before
+     * the first call it is the one created first.  0: no longer this one.
+     * [lane] */
+    void (*show)(struct bp_screen *s, int32_t shown);
 };
 
 #ifdef __cplusplus

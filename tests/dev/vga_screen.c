@@ -144,7 +144,7 @@ TEST_P(cursor_is_reported, cursors)
     cr(0x0f, row->at);
     cr(0x0a, row->start);
     cr(0x0b, row->end);
-    screen_look(bench_vm(b)->screens->pdata[0], take_cursor, &c);
+    screen_look(screens_seen(bench_vm(b)->screens), take_cursor, &c);
     CHECK_EQ(c.visible, row->visible);
     if (row->visible) {
         CHECK_EQ(c.column, row->column);

@@ -191,6 +191,8 @@ void machine_start(struct machine *m, const char *title)
     m->lanes = lanes_create(1);
     m->lane = lane_create(m->lanes, "vga", LANE_DEVICE);
     m->screen = screen_create("vga", m->lane, &screen_ops, m);
+    m->screens = screens_create();
+    screens_add(m->screens, m->screen);
     m->inputs = inputs_create();
     m->keyboard =
         receiver_create(m->inputs, "keyboard", m->lane, &keyboard_ops, m);
@@ -199,7 +201,7 @@ void machine_start(struct machine *m, const char *title)
     receiver_enable(m->tablet, false);
     snprintf(m->path, sizeof m->path, "%s/console", test_tmp_dir());
     o.path = m->path;
-    o.screen = m->screen;
+    o.screens = m->screens;
     o.inputs = m->inputs;
     m->console = console_open(&o, &error);
     if (!m->console)
@@ -212,7 +214,9 @@ void machine_stop(struct machine *m)
     receiver_destroy(m->keyboard);
     receiver_destroy(m->mouse);
     receiver_destroy(m->tablet);
+    screens_remove(m->screens, m->screen);
     screen_destroy(m->screen);
+    screens_destroy(m->screens);
     lane_destroy(m->lane);
     lanes_destroy(m->lanes);
     inputs_destroy(m->inputs);

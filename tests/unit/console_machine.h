@@ -15,6 +15,7 @@
 struct machine {
     struct lanes *lanes;
     struct lane *lane;
+    struct screens *screens;
     struct screen *screen;
     struct inputs *inputs;
     struct receiver *keyboard, *mouse, *tablet;

@@ -14,6 +14,7 @@
 
 #include "display/console_proto.h"
 #include "lib/unix_socket.h"
+#include "sched/lane.h"
 #include "tests/unit/console_machine.h"
 #include "ui/sdl/link.h"
 
@@ -131,6 +132,52 @@ TEST(new_mode_is_a_new_surface)
     CHECK_EQ(got.frame.changed.rects[0].width, 800);
     link_close(&l);
     machine_stop(&m);
+}
+
+/* A card beside the machine's, with another mode. */
+static void draw_other(void *ctx, int32_t full)
+{
+    static struct bp_surface surface;
+    struct screen **s = ctx;
+
+    if (!surface.pixels)
+        screen_set_mode(*s, 320, 200, &surface);
+    screen_dirty(*s, 0, 0, 1, 1);
+}
+
+TEST(window_follows_the_screen_that_is_shown)
+{
+    static const struct bp_screen_ops ops = { .size = sizeof ops,
+                                              .refresh = draw_other };
+    struct screen *other;
+    struct link l;
+    uint32_t argb = 0xff00ff00;
+
+    machine_start(&m, "test");
+    other = screen_create("other", m.lane, &ops, &other);
+    screens_add(m.screens, other);
+    connect_link(&l);
+    await_type(&l, CONSOLE_FRAME);
+    link_send_number(&l, CONSOLE_SHOWN, got.frame.frame);
+    lane_enter(m.lane);
+    screen_set_pointer(m.screen, &argb, 1, 1, 0, 0, 5, 5);
+    screen_show(other, true);
+    lane_leave(m.lane);
+    await_type(&l, CONSOLE_SURFACE);
+    CHECK_EQ(got.surface.width, 320);
+    await_type(&l, CONSOLE_FRAME);
+    CHECK_EQ(got.frame.changed.rects[0].width, 320);
+    link_send_number(&l, CONSOLE_SHOWN, got.frame.frame);
+    lane_enter(m.lane);
+    screen_show(other, false);
+    lane_leave(m.lane);
+    /* The pointer of the first screen with it. */
+    do
+        await_type(&l, CONSOLE_POINTER);
+    while (!got.pointer.width);
+    link_close(&l);
+    machine_stop(&m);
+    screen_destroy(other);
 }
 
 TEST(nobody_watching_means_no_refresh_and_idle_means_few)

@@ -215,6 +215,39 @@ TEST(window_size_reaches_the_device)
     end();
 }
 
+TEST(people_see_the_screen_that_was_shown_last)
+{
+    struct screens *all = screens_create();
+    struct screen *first = screen_create("first", NULL, &ops, NULL);
+    struct screen *second = screen_create("second", NULL, &ops, NULL);
+    struct screen *third = screen_create("third", NULL, &ops, NULL);
+
+    CHECK_PTR_EQ(screens_seen(all), NULL);
+    screens_add(all, first);
+    screens_add(all, second);
+    screens_add(all, third);
+    CHECK_PTR_EQ(screens_seen(all), first);
+    screen_show(second, true);
+    CHECK_PTR_EQ(screens_seen(all), second);
+    screen_show(third, true);
+    screen_show(second, true); /* it is shown already */
+    CHECK_PTR_EQ(screens_seen(all), third);
+    screen_show(third, false);
+    CHECK_PTR_EQ(screens_seen(all), second);
+    screen_show(second, false);
+    CHECK_PTR_EQ(screens_seen(all), first);
+    screens_remove(all, first);
+    CHECK_PTR_EQ(screens_seen(all), second);
+    screen_destroy(first);
+    screen_show(second, true);
+    screens_remove(all, second);
+    CHECK_PTR_EQ(screens_seen(all), third);
+    screens_remove(all, third);
+    screen_destroy(second);
+    screen_destroy(third);
+    screens_destroy(all);
+}
+
 TEST(picture_is_a_png_of_the_pixels)
 {
     char path[300];
