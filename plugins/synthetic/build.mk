@@ -4,3 +4,7 @@
 plugins-y += synthetic/synthmouse synthetic/synthkbd
 synthetic/synthkbd-objs = $(addprefix plugins/synthetic/,synthkbd.o make_code.o)
 plugins-y += synthetic/acpi_pm
+
+plugins-y += synthetic/synthvid
+synthetic/synthvid-objs = $(addprefix plugins/synthetic/,synthvid.o \
+	synthvid_draw.o pointer_shape.o edid.o)
