@@ -8,3 +8,7 @@ plugins-y += synthetic/acpi_pm
 plugins-y += synthetic/synthvid
 synthetic/synthvid-objs = $(addprefix plugins/synthetic/,synthvid.o \
 	synthvid_draw.o pointer_shape.o edid.o)
+plugins-y += synthetic/vmbus
+synthetic/vmbus-objs = $(addprefix plugins/synthetic/,vmbus.o \
+	vmbus_control.o vmbus_outbox.o vmbus_post.o vmbus_channel.o \
+	vmbus_gpadl.o vmbus_state.o ring.o ring_packet.o)
