@@ -25,6 +25,7 @@ static const struct verb {
     { "sendkey", "sendkey", { "keys" }, NULL, "ctrl-alt-delete" },
     { "type", "type", { "text" }, NULL, "TEXT" },
     { "mouse", "mouse", { "#dx", "#dy", "#buttons" }, NULL, "DX DY BUTTONS" },
+    { "point", "point", { "#x", "#y", "#buttons" }, NULL, "X Y BUTTONS" },
     { "pause", "stop", { NULL }, NULL, "" },
     { "resume", "cont", { NULL }, NULL, "" },
     { "reset", "system_reset", { NULL }, NULL, "" },

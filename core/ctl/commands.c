@@ -246,6 +246,26 @@ static JsonNode *do_mouse(struct vm *vm, JsonObject *args, GError **error)
     return nothing();
 }
 
+static JsonNode *do_point(struct vm *vm, JsonObject *args, GError **error)
+{
+    gint64 x = number_of(args, "x", -1), y = number_of(args, "y", -1);
+
+    if (x < 0 || x > INPUT_MAX_POSITION || y < 0 || y > INPUT_MAX_POSITION) {
+        vm_fail(error, VM_ERROR_CONFIG,
+                "a position has an x and a y from 0 to %u", INPUT_MAX_POSITION);
+        return NULL;
+    }
+    if (!inputs_take_position(vm->inputs)) {
+        vm_fail(error, VM_ERROR_RUN,
+                "the guest uses no pointer that takes positions");
+        return NULL;
+    }
+    inputs_position(vm->inputs, (uint32_t)x, (uint32_t)y,
+                    (int32_t)number_of(args, "wheel", 0),
+                    (uint32_t)number_of(args, "buttons", 0));
+    return nothing();
+}
+
 /* --- media ----------------------------------------------------------------*/
 
 /* By name; without one: the first removable drive. */
@@ -387,6 +407,7 @@ static const struct command {
     { "sendkey", do_sendkey },
     { "type", do_type },
     { "mouse", do_mouse },
+    { "point", do_point },
     { "eject", do_eject },
     { "change-media", do_change },
     { "info", do_info },

@@ -352,8 +352,8 @@ void inputs_position(struct inputs *in, uint32_t x, uint32_t y, int32_t wheel,
                      uint32_t buttons)
 {
     struct event e = { .kind = KIND_POSITION,
-                       .x = (int32_t)MIN(x, 32767u),
-                       .y = (int32_t)MIN(y, 32767u),
+                       .x = (int32_t)MIN(x, INPUT_MAX_POSITION),
+                       .y = (int32_t)MIN(y, INPUT_MAX_POSITION),
                        .wheel = wheel,
                        .buttons = buttons };
 

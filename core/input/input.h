@@ -13,6 +13,8 @@
 
 #include <backplane/input.h>
 
+#define INPUT_MAX_POSITION 32767u
+
 struct lane;
 struct inputs;
 struct receiver;

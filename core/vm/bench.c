@@ -462,6 +462,14 @@ void bench_motion(struct bench *b, int dx, int dy, int wheel, uint32_t buttons)
     bench_run(b);
 }
 
+void bench_position(struct bench *b, uint32_t x, uint32_t y, int wheel,
+                    uint32_t buttons)
+{
+    bench_power_on(b);
+    inputs_position(b->vm.inputs, x, y, wheel, buttons);
+    bench_run(b);
+}
+
 void bench_add_firmware(struct bench *b, uint32_t key, const char *name,
                         const void *data, size_t bytes)
 {

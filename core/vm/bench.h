@@ -150,6 +150,8 @@ void bench_port_lines(struct bench *b, const char *name, uint32_t lines);
 /* Input as a user makes it. */
 void bench_key(struct bench *b, uint32_t usage, bool down);
 void bench_motion(struct bench *b, int dx, int dy, int wheel, uint32_t buttons);
+void bench_position(struct bench *b, uint32_t x, uint32_t y, int wheel,
+                    uint32_t buttons);
 
 /* The device's screen after a refresh: its text, UTF-8 lines, to be freed;
  * NULL in graphics modes.  And one pixel. */

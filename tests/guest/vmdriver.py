@@ -140,6 +140,9 @@ class BackplaneMachine:
     def mouse(self, dx, dy, buttons):
         self.ctl('mouse', str(dx), str(dy), str(buttons))
 
+    def point(self, x, y, buttons=0):
+        self.ctl('point', str(x), str(y), str(buttons))
+
     def save(self, path):
         self.ctl('save', path)
 
