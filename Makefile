@@ -41,8 +41,8 @@ say-0 = @printf '  %-8s %s\n' $(1) '$(patsubst $(B)/%,%,$@)';
 say = $(say-$(V))
 
 LIBS_CFLAGS = $(GLIB_CFLAGS) $(PIXMAN_CFLAGS) $(JSON_CFLAGS) $(PNG_CFLAGS) \
-	$(SDL_CFLAGS)
-LIBS = $(SDL_LIBS) $(PNG_LIBS) $(JSON_LIBS) $(PIXMAN_LIBS) $(GLIB_LIBS) \
+	$(SDL_CFLAGS) $(SLIRP_CFLAGS)
+LIBS = $(SDL_LIBS) $(SLIRP_LIBS) $(PNG_LIBS) $(JSON_LIBS) $(PIXMAN_LIBS) $(GLIB_LIBS) \
 	-ldl -lrt -lm
 # Paths in debug data and messages are the repository's, on every machine.
 PREFIX_MAP = -ffile-prefix-map=$(S)/=

@@ -40,6 +40,7 @@ static const struct verb {
       "DEVICE FILE" },
     { "hash", "hash", { NULL }, "sha256", "" },
     { "info", "info", { "what" }, "text", "TOPIC" },
+    { "net", "net", { "name", "link" }, NULL, "nic0 link=on|off" },
     { "jit", "query-jit", { "=stats" }, "text", "stats" },
 };
 
@@ -149,7 +150,8 @@ static void usage(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(verbs); i++)
         printf("  %-14s %s\n", verbs[i].name, verbs[i].help);
     puts("  events\n  hvsock         PORT\n  help");
-    puts("\nTopics of info: map, ports, pci, wires, cpu, devices, block, or "
+    puts("\nTopics of info: map, ports, pci, wires, cpu, devices, block, net, "
+         "or "
          "a device's name.\nsave leaves the machine paused. help also lists "
          "what the devices of a machine\nthat runs can do: kvp list, "
          "heartbeat, shutdown, ...");

@@ -11,6 +11,8 @@
 #include "display/screen.h"
 #include "hwaccel/accel.h"
 #include "input/input.h"
+#include "lib/number.h"
+#include "net/port.h"
 #include "plugin/control.h"
 #include "vm/error.h"
 #include "vm/machine.h"
@@ -314,6 +316,32 @@ static JsonNode *do_change(struct vm *vm, JsonObject *args, GError **error)
     return block_drive_insert(d, &o, error) ? nothing() : NULL;
 }
 
+/* "link=on" of a network port. */
+static JsonNode *do_net(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *name = text_of(args, "name", error);
+    const char *link = name ? text_of(args, "link", error) : NULL;
+    bool up;
+
+    if (!link)
+        return NULL;
+    if (g_str_has_prefix(link, "link="))
+        link += strlen("link=");
+    if (!number_parse_bool(link, &up)) {
+        vm_fail(error, VM_ERROR_CONFIG, "link '%s': it is on or off", link);
+        return NULL;
+    }
+    for (guint i = 0; i < vm->nets->len; i++) {
+        struct net_port *p = vm->nets->pdata[i];
+        if (strcmp(p->name, name) == 0) {
+            net_port_set_link(p, up);
+            return nothing();
+        }
+    }
+    vm_fail(error, VM_ERROR_CONFIG, "there is no network port '%s'", name);
+    return NULL;
+}
+
 static JsonNode *do_info(struct vm *vm, JsonObject *args, GError **error)
 {
     const char *what = text_of(args, "what", error);
@@ -411,6 +439,7 @@ static const struct command {
     { "eject", do_eject },
     { "change-media", do_change },
     { "info", do_info },
+    { "net", do_net },
     { "query-jit", do_jit },
     { "query-commands", do_commands },
 };

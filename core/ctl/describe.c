@@ -10,13 +10,15 @@
 #include "bus/wire.h"
 #include "cpu/vcpu.h"
 #include "hwaccel/accel.h"
+#include "net/port.h"
 #include "plugin/device.h"
 #include "sched/lane.h"
 #include "state/field.h"
 #include "vm/vm.h"
 
-const char describe_topics[] = "map, ports, pci, wires, cpu, devices, block, "
-                               "or the name of a device";
+const char describe_topics[] =
+    "map, ports, pci, wires, cpu, devices, block, net, "
+    "or the name of a device";
 
 static char *describe_cpus(struct vm *vm)
 {
@@ -91,6 +93,15 @@ static char *describe_block(struct vm *vm)
     return g_string_free(s, FALSE);
 }
 
+static char *describe_net(struct vm *vm)
+{
+    GString *s = g_string_new(NULL);
+
+    for (guint i = 0; i < vm->nets->len; i++)
+        net_port_describe(vm->nets->pdata[i], s);
+    return g_string_free(s, FALSE);
+}
+
 /* The state of one device by its table. */
 static char *describe_device(struct vm *vm, const char *name)
 {
@@ -122,5 +133,7 @@ char *describe(struct vm *vm, const char *topic)
         return describe_devices(vm);
     if (strcmp(topic, "block") == 0)
         return describe_block(vm);
+    if (strcmp(topic, "net") == 0)
+        return describe_net(vm);
     return describe_device(vm, topic);
 }

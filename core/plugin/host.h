@@ -26,6 +26,7 @@ extern const struct bp_dma host_dma;
 extern const struct bp_pci host_pci;
 extern const struct bp_block host_block;
 extern const struct bp_char host_char;
+extern const struct bp_net host_net;
 extern const struct bp_display host_display;
 extern const struct bp_input host_input;
 extern const struct bp_power host_power;

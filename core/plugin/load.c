@@ -65,7 +65,8 @@ static uint32_t property_bytes(const struct bp_property *p)
     case BP_PROP_SIZE: return 8;
     case BP_PROP_STRING:
     case BP_PROP_BLOCK:
-    case BP_PROP_CHAR: return sizeof(void *);
+    case BP_PROP_CHAR:
+    case BP_PROP_NET: return sizeof(void *);
     }
     return 0;
 }

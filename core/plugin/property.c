@@ -9,6 +9,7 @@
 #include "block/block.h"
 #include "char/port.h"
 #include "lib/number.h"
+#include "net/port.h"
 #include "vm/error.h"
 #include "vm/vm.h"
 
@@ -28,7 +29,7 @@ const char *property_type_name(const struct bp_property *p)
         [BP_PROP_BOOL] = "on|off",   [BP_PROP_UINT] = "number",
         [BP_PROP_SIZE] = "size",     [BP_PROP_STRING] = "text",
         [BP_PROP_CHOICE] = "choice", [BP_PROP_BLOCK] = "drive",
-        [BP_PROP_CHAR] = "port",
+        [BP_PROP_CHAR] = "port",     [BP_PROP_NET] = "network port",
     };
 
     return p->type < G_N_ELEMENTS(names) && names[p->type] ? names[p->type]
@@ -216,6 +217,36 @@ static bool set_port(struct device *d, const struct bp_property *p,
                    d->name, text, p->name);
 }
 
+static void release_net(void *claim)
+{
+    net_port_attach(claim, NULL);
+}
+
+static bool set_net(struct device *d, const struct bp_property *p,
+                    const char *text, GError **error)
+{
+    struct vm *vm = d->vm;
+
+    for (guint i = 0; vm->nets && i < vm->nets->len; i++) {
+        struct net_port *port = vm->nets->pdata[i];
+        if (strcmp(port->name, text) != 0)
+            continue;
+        if (port->lane)
+            return vm_fail(error, VM_ERROR_CONFIG,
+                           "device '%s': network port '%s' belongs to "
+                           "another device",
+                           d->name, text);
+        net_port_attach(port, d->lane);
+        device_claim(d, release_net, port);
+        store_pointer(d, p, port);
+        return true;
+    }
+    return vm_fail(error, VM_ERROR_CONFIG,
+                   "device '%s': there is no network port '%s' for property "
+                   "'%s'",
+                   d->name, text, p->name);
+}
+
 static bool set_value(struct device *d, const struct bp_property *p,
                       const char *text, GError **error)
 {
@@ -233,6 +264,7 @@ static bool set_value(struct device *d, const struct bp_property *p,
     case BP_PROP_CHOICE: return set_choice(d, p, text, error);
     case BP_PROP_BLOCK: return !text[0] || set_drive(d, p, text, error);
     case BP_PROP_CHAR: return !text[0] || set_port(d, p, text, error);
+    case BP_PROP_NET: return !text[0] || set_net(d, p, text, error);
     }
     return refuse_value(d, p, text, error);
 }

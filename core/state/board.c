@@ -7,6 +7,7 @@
 #include "bus/pci.h"
 #include "char/port.h"
 #include "mem/map.h"
+#include "net/port.h"
 #include "plugin/device.h"
 #include "sched/clock.h"
 #include "state/stream.h"
@@ -117,6 +118,18 @@ static bool save_ports(struct vm *vm, struct state_sink *sink,
     return true;
 }
 
+static bool save_nets(struct vm *vm, struct state_sink *sink,
+                      struct state_writer *w)
+{
+    for (guint i = 0; i < vm->nets->len; i++) {
+        struct net_port *p = vm->nets->pdata[i];
+        net_port_save(p, w);
+        if (!emit(sink, "net", p->name, 1, w))
+            return false;
+    }
+    return true;
+}
+
 static bool save_clocks(struct vm *vm, struct state_sink *sink, bool for_hash,
                         struct state_writer *w)
 {
@@ -141,7 +154,8 @@ bool board_save(struct vm *vm, struct state_sink *sink,
         ok = emit(sink, "device", d->name, d->desc->state_version, w);
     }
     ok = ok && (o->for_hash || save_ports(vm, sink, w)) &&
-         save_drives(vm, sink, w) && save_memories(vm, sink, o, w);
+         save_nets(vm, sink, w) && save_drives(vm, sink, w) &&
+         save_memories(vm, sink, o, w);
     state_writer_free(w);
     return ok;
 }
@@ -299,6 +313,20 @@ static bool load_port(struct board_load *l, const char *name,
                    "the saved machine has a port '%s', this one has not", name);
 }
 
+static bool load_net(struct board_load *l, const char *name,
+                     struct state_reader *r, GError **error)
+{
+    for (guint i = 0; i < l->vm->nets->len; i++) {
+        struct net_port *p = l->vm->nets->pdata[i];
+        if (strcmp(p->name, name) == 0)
+            return net_port_load(p, r, error);
+    }
+    return vm_fail(error, VM_ERROR_RUN,
+                   "the saved machine has a network port '%s', this one has "
+                   "not",
+                   name);
+}
+
 bool board_load_section(struct board_load *l, const char *full,
                         uint32_t version, struct state_reader *r, bool *known,
                         GError **error)
@@ -311,7 +339,7 @@ bool board_load_section(struct board_load *l, const char *full,
 
 #define IS(text) (kind == strlen(text) && memcmp(full, text, kind) == 0)
     *known = IS("board") || IS("device") || IS("memory") || IS("pages") ||
-             IS("drive") || IS("blocks") || IS("port");
+             IS("drive") || IS("blocks") || IS("port") || IS("net");
     if (!*known)
         return true;
     if (!repeats && !g_hash_table_add(l->seen, g_strdup(full)))
@@ -329,6 +357,8 @@ bool board_load_section(struct board_load *l, const char *full,
         return load_drive(l, name, false, r, error);
     if (IS("blocks"))
         return load_drive(l, name, true, r, error);
+    if (IS("net"))
+        return load_net(l, name, r, error);
     return load_port(l, name, r, error);
 #undef IS
 }

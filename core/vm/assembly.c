@@ -148,9 +148,11 @@ bool assembly_synthetic(struct assembly *a)
     struct vm *vm = a->vm;
 
     if (!a->config->hv)
-        return true;
+        return assembly_nics(a, false);
     vm->hv = hv_create(vm, a->config->cpus, a->config->hv_features);
-    return !hv_has(vm->hv, HV_F_SYNIC) || add_vmbus(a);
+    if (hv_has(vm->hv, HV_F_SYNIC) && !add_vmbus(a))
+        return false;
+    return assembly_nics(a, device_find(vm, "vmbus") != NULL);
 }
 
 bool assembly_serials(struct assembly *a)

@@ -51,6 +51,8 @@ bool assembly_serials(struct assembly *a);
 /* The hypervisor interface; VMBus and what sits on it, in an installation
  * that has them. */
 bool assembly_synthetic(struct assembly *a);
+/* Network adapters; vmbus: the machine has one.  (nics.c) */
+bool assembly_nics(struct assembly *a, bool vmbus);
 bool assembly_user_devices(struct assembly *a);
 /* All devices were added. */
 bool assembly_realize(struct assembly *a);

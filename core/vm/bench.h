@@ -147,6 +147,18 @@ size_t bench_received(struct bench *b, const char *name, void *data,
 void bench_port_room(struct bench *b, const char *name, uint32_t bytes);
 void bench_port_lines(struct bench *b, const char *name, uint32_t lines);
 
+/*
+ * A network port whose other end is the test.  Frames of the device stay in
+ * the port (net_port_take() of net/port.h), complete; takes_large: TCP frames
+ * of any length, else cut.
+ */
+void bench_add_net(struct bench *b, const char *name, bool takes_large);
+struct net_port *bench_net(struct bench *b, const char *name);
+/* A frame for the guest; its checksums are looked at. */
+void bench_net_send(struct bench *b, const char *name, const void *data,
+                    size_t bytes);
+void bench_net_link(struct bench *b, const char *name, bool up);
+
 /* Input as a user makes it. */
 void bench_key(struct bench *b, uint32_t usage, bool down);
 void bench_motion(struct bench *b, int dx, int dy, int wheel, uint32_t buttons);

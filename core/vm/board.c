@@ -15,6 +15,7 @@
 #include "display/screen.h"
 #include "hv/ports.h"
 #include "input/input.h"
+#include "net/port.h"
 #include "plugin/control.h"
 #include "plugin/device.h"
 #include "plugin/watch.h"
@@ -89,6 +90,7 @@ bool board_create(struct vm *vm, const struct board_options *o, GError **error)
     vm->devices = g_ptr_array_new();
     vm->drives = g_ptr_array_new();
     vm->ports = g_ptr_array_new();
+    vm->nets = g_ptr_array_new();
     vm->screens = screens_create();
     vm->roms = g_ptr_array_new();
     vm->memories = g_ptr_array_new_with_free_func(memory_entry_free);
@@ -151,12 +153,16 @@ void board_start_devices(struct vm *vm)
         device_start(vm->devices->pdata[i]);
     for (guint i = 0; i < vm->ports->len; i++)
         char_port_hold(vm->ports->pdata[i], false);
+    for (guint i = 0; i < vm->nets->len; i++)
+        net_port_hold(vm->nets->pdata[i], false);
 }
 
 void board_stop_devices(struct vm *vm)
 {
     for (guint i = 0; i < vm->ports->len; i++)
         char_port_hold(vm->ports->pdata[i], true);
+    for (guint i = 0; i < vm->nets->len; i++)
+        net_port_hold(vm->nets->pdata[i], true);
     for (guint i = vm->devices->len; i > 0; i--)
         device_stop(vm->devices->pdata[i - 1]);
 }
@@ -181,6 +187,8 @@ void board_destroy(struct vm *vm)
             p->ops->close(p->backend);
         p->ops = NULL;
     }
+    for (guint i = 0; i < vm->nets->len; i++)
+        net_port_disconnect(vm->nets->pdata[i]);
     board_drain(vm);
     while (vm->devices->len) {
         guint last = vm->devices->len - 1;
@@ -188,6 +196,8 @@ void board_destroy(struct vm *vm)
     }
     for (guint i = 0; i < vm->ports->len; i++)
         char_port_destroy(vm->ports->pdata[i]);
+    for (guint i = 0; i < vm->nets->len; i++)
+        net_port_destroy(vm->nets->pdata[i]);
     for (guint i = 0; i < vm->drives->len; i++)
         block_drive_destroy(vm->drives->pdata[i]);
     control_destroy(vm->control);
@@ -213,6 +223,7 @@ void board_destroy(struct vm *vm)
     g_ptr_array_free(vm->devices, TRUE);
     g_ptr_array_free(vm->drives, TRUE);
     g_ptr_array_free(vm->ports, TRUE);
+    g_ptr_array_free(vm->nets, TRUE);
     screens_destroy(vm->screens);
     pthread_cond_destroy(&vm->changed);
     pthread_mutex_destroy(&vm->lock);

@@ -8,6 +8,7 @@
 
 #include "hv/hv.h"
 #include "lib/number.h"
+#include "net/options.h"
 #include "vm/error.h"
 
 #define MIN_MEMORY   (1ull << 20)
@@ -16,6 +17,7 @@
 #define MAX_DISKS    4u
 #define MAX_FLOPPIES 2u
 #define MAX_SERIALS  4u
+#define MAX_NICS     8u
 
 static void drive_free(gpointer opaque)
 {
@@ -35,6 +37,11 @@ static void device_free(gpointer opaque)
     g_free(d);
 }
 
+static void nic_free(gpointer opaque)
+{
+    net_options_free(opaque);
+}
+
 struct vm_config *config_new(void)
 {
     struct vm_config *c = g_new0(struct vm_config, 1);
@@ -50,6 +57,7 @@ struct vm_config *config_new(void)
     c->drives = g_ptr_array_new_with_free_func(drive_free);
     c->devices = g_ptr_array_new_with_free_func(device_free);
     c->serials = g_ptr_array_new_with_free_func(g_free);
+    c->nics = g_ptr_array_new_with_free_func(nic_free);
     c->plugins = g_ptr_array_new_with_free_func(g_free);
     return c;
 }
@@ -61,6 +69,7 @@ void config_free(struct vm_config *c)
     g_ptr_array_free(c->drives, TRUE);
     g_ptr_array_free(c->devices, TRUE);
     g_ptr_array_free(c->serials, TRUE);
+    g_ptr_array_free(c->nics, TRUE);
     g_ptr_array_free(c->plugins, TRUE);
     g_free(c->name);
     g_free(c->cpu);
@@ -320,6 +329,27 @@ static bool set_serial(struct vm_config *c, const char *key, const char *v,
     return true;
 }
 
+static bool set_nic(struct vm_config *c, const char *key, const char *v,
+                    GError **error)
+{
+    GPtrArray *parts = split_commas(v);
+
+    if (c->nics->len >= MAX_NICS) {
+        g_ptr_array_free(parts, TRUE);
+        return refuse(error, key, v, "a machine has at most 8 of them");
+    }
+    g_ptr_array_add(parts, NULL);
+    struct net_options *o =
+        net_options_parse((const char *const *)parts->pdata, error);
+    g_ptr_array_free(parts, TRUE);
+    if (!o) {
+        g_prefix_error(error, "%s '%s': ", key, v);
+        return false;
+    }
+    g_ptr_array_add(c->nics, o);
+    return true;
+}
+
 static bool set_plugin(struct vm_config *c, const char *key, const char *v,
                        GError **error)
 {
@@ -360,6 +390,11 @@ static const struct key {
     { "append", "TEXT", "its command line", KEY_TEXT, AT(append) },
     { "serial", "stdio|socket:PATH|file:PATH|none", "where a serial port goes",
       KEY_CALL, 0, set_serial },
+    { "nic", "user|tap|socket|none[,OPTION=VALUE]..",
+      "a network adapter: mac= mtu= link=off; user: hostfwd=tcp::2222-:22 "
+      "net= restrict= ipv6= tftp= bootfile= hostname=; tap: ifname= fd=; "
+      "socket: path=",
+      KEY_CALL, 0, set_nic },
     { "debugcon", "stdio|file:PATH", "where the firmware's messages go",
       KEY_TEXT, AT(debugcon) },
     { "ctl", "PATH", "socket for `backplane ctl`", KEY_PATH, AT(ctl) },
@@ -624,6 +659,15 @@ bool config_check(const struct vm_config *c, GError **error)
     if (!c->kernel && (c->initrd || c->append))
         return vm_fail(error, VM_ERROR_CONFIG, "'%s' needs 'kernel'",
                        c->initrd ? "initrd" : "append");
+    for (guint i = 0; c->deterministic && i < c->nics->len; i++) {
+        const struct net_options *o = c->nics->pdata[i];
+        if (o->kind != NET_NONE)
+            return vm_fail(error, VM_ERROR_CONFIG,
+                           "'nic' %s: a deterministic machine has no network "
+                           "but 'none', since what others send is not the "
+                           "same each time",
+                           net_kind_name(o->kind));
+    }
     for (guint i = 0; i < c->devices->len; i++) {
         const struct config_device *d = c->devices->pdata[i];
         if (!d->type)
@@ -649,6 +693,8 @@ char *config_fingerprint(const struct vm_config *c)
         g_string_append_printf(s, " drive%u=%d", i, d->kind);
     }
     g_string_append_printf(s, " serials=%u", c->serials->len);
+    if (c->nics->len)
+        g_string_append_printf(s, " nics=%u", c->nics->len);
     for (guint i = 0; i < c->devices->len; i++) {
         const struct config_device *d = c->devices->pdata[i];
         g_string_append_printf(s, " device=%s", d->type);

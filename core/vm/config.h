@@ -45,6 +45,7 @@ struct vm_config {
     char *cpu;          /* model and features; NULL: the default */
     GPtrArray *drives;  /* struct config_drive * */
     GPtrArray *serials; /* char *: "stdio", .. */
+    GPtrArray *nics;    /* struct net_options * */
     GPtrArray *devices; /* struct config_device * */
     GPtrArray *plugins; /* char *: files */
     char *kernel, *initrd, *append;

@@ -93,6 +93,7 @@ struct vm {
     struct typing *typing;   /* keys that wait; ctl/typing.c */
     GPtrArray *drives;       /* struct block_drive * */
     GPtrArray *ports;        /* struct char_port * */
+    GPtrArray *nets;         /* struct net_port * */
     struct screens *screens; /* of the devices */
     GPtrArray *memories;     /* struct vm_memory *, of the devices */
     GPtrArray *roms;         /* struct region *: the board's own */

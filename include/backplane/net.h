@@ -6,6 +6,10 @@
  * a cable, a back end of the host (user-mode network, tap, socket) the other.
  * Frames are Ethernet without FCS.  Nothing here blocks: frames to the host
  * are copied, frames to the guest wait in a bounded queue of the host.
+ *
+ * What a device may leave to the host: checksums, cutting a TCP segment that
+ * is larger than the network takes, the VLAN tag.  The host looks at the
+ * frame's own headers to do it and believes nothing else.
  */
 #ifndef BACKPLANE_NET_H
 #define BACKPLANE_NET_H
@@ -23,30 +27,42 @@ extern "C" {
 struct bp_dev;
 struct bp_net_port;
 
-#define BP_NET_FRAME_MAX 65550 /* bytes, with segmentation offload */
+/* Bytes of a frame at most, with segmentation: an IP packet of 65535 bytes
+ * and its Ethernet header with a tag. */
+#define BP_NET_FRAME_MAX 65553
+/* In front of each frame to the guest are this many bytes that the device
+ * may write to: for a header of its own. */
+#define BP_NET_HEADROOM 160
 
 enum {
     BP_NET_LINK_UP = 1,
 };
+
 /* bp_net_frame.flags */
 enum {
-    /* to the host: the checksum at csum_start + csum_offset covers the frame
-     * from csum_start on and is to be completed;  to the guest: it was
-     * checked and is right */
-    BP_NET_CSUM = 1,
-    BP_NET_CSUM_VALID = 2,
-    BP_NET_SEGMENT = 4, /* TCP, to be cut into segments of mss bytes */
-    BP_NET_IPV6 = 8,    /* with SEGMENT */
+    /* To the host: the checksum of the TCP or UDP header is not there yet.
+     * To the guest: it was found right. */
+    BP_NET_L4_CSUM = 1,
+    /* The same for the checksum of the IPv4 header. */
+    BP_NET_IP_CSUM = 2,
+    /* To the host: TCP, to be cut into segments with `mss` bytes of payload;
+     * lengths and checksums of the headers do not count.  To the guest:
+     * several segments in one; headers are right, `mss` is the largest
+     * payload of one. */
+    BP_NET_SEGMENT = 4,
+    /* `vlan` is the tag (priority, DEI, number), which is not in the
+     * frame. */
+    BP_NET_VLAN = 8,
 };
 
 struct bp_net_frame {
-    uint32_t size;
-    uint32_t flags;
-    uint16_t csum_start, csum_offset;
+    uint32_t size;  /* sizeof(struct bp_net_frame) */
+    uint32_t flags; /* BP_NET_* */
     uint16_t mss;
-    uint16_t header; /* bytes before the TCP payload, with SEGMENT */
+    uint16_t vlan;
+    uint32_t bytes; /* to the guest: of the frame; to the host: unused */
     const struct bp_iovec *iov;
-    uint32_t iov_count;
+    uint32_t iov_count; /* 1 in frames to the guest */
     uint32_t reserved;
 };
 
@@ -58,27 +74,42 @@ struct bp_net_info {
     uint64_t link_bits; /* a second */
 };
 
+/* What a port tells its device.  [lane]; NULL members are of no interest. */
+struct bp_net_events {
+    uint32_t size;
+    /* There are frames and the device had seen that there were none. */
+    void (*received)(void *ctx);
+    /* There is room again after room() said that there is none. */
+    void (*writable)(void *ctx);
+    /* The link went up or down. */
+    void (*changed)(void *ctx);
+};
+
 struct bp_net {
     uint32_t size;
     void (*info)(struct bp_net_port *p, struct bp_net_info *info);
-    /* received: there are frames and there were none; changed: link state.
-     * One listener a port.  [setup] */
-    void (*listen)(struct bp_net_port *p, void (*received)(void *ctx),
-                   void (*changed)(void *ctx), void *ctx);
-    /* 0, or -ENETDOWN, -EMSGSIZE, -EINVAL for offloads that do not fit the
-     * frame, -EAGAIN when the back end is behind: writable is called. */
-    int32_t (*send)(struct bp_net_port *p, const struct bp_net_frame *frame);
-    void (*on_writable)(struct bp_net_port *p, void (*writable)(void *ctx));
+    /* One listener a port.  [setup] */
+    void (*listen)(struct bp_net_port *p, const struct bp_net_events *ev,
+                   void *ctx);
     /*
-     * Takes the oldest frame: its bytes (0: none; -EMSGSIZE: it has more
-     * than max and was dropped); flags are CSUM_VALID, or SEGMENT when the
-     * device said that it takes frames longer than the MTU.
+     * 0; -ENETDOWN: no link, the frame is lost; -EMSGSIZE: too short or too
+     * long; -EINVAL: offloads that its headers do not allow; -ENOBUFS: the
+     * back end is far behind, the frame is lost.  The memory of the vector
+     * may be the guest's own: it is read once.
      */
-    int32_t (*receive)(struct bp_net_port *p, void *buffer, uint32_t max,
-                       struct bp_net_frame *about);
-    /* What the guest's end takes and wants: BP_NET_* of received frames,
-     * promiscuous (all = 1) or its own address and multicast. */
-    void (*accept)(struct bp_net_port *p, uint32_t flags, int32_t all);
+    int32_t (*send)(struct bp_net_port *p, const struct bp_net_frame *frame);
+    /* 1: a few frames of any size will be taken.  0: the back end is behind;
+     * writable() tells when it is not any more. */
+    int32_t (*room)(struct bp_net_port *p);
+    /*
+     * The oldest frame for the guest; NULL: none, received() tells of the
+     * next.  It is the host's and valid until taken(), which removes it.
+     */
+    const struct bp_net_frame *(*next)(struct bp_net_port *p);
+    void (*taken)(struct bp_net_port *p);
+    /* Which of BP_NET_SEGMENT and BP_NET_VLAN frames to the guest may have,
+     * and the longest frame without SEGMENT.  At first: none, 1514 bytes. */
+    void (*accept)(struct bp_net_port *p, uint32_t flags, uint32_t bytes);
 };
 
 #ifdef __cplusplus

@@ -21,6 +21,7 @@ enum {
     BP_PROP_CHOICE = 5, /* uint32_t: index into choices */
     BP_PROP_BLOCK = 6, /* struct bp_block_drive *, NULL when nothing attached */
     BP_PROP_CHAR = 7,  /* struct bp_char_port *, NULL likewise */
+    BP_PROP_NET = 8,   /* struct bp_net_port *, NULL likewise */
 };
 
 struct bp_property {

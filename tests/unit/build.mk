@@ -13,3 +13,5 @@ unit/console_proto-objs = tests/unit/console_machine.o
 unit/console_window-objs = tests/unit/console_machine.o
 unit-tests-y += scsi_disk
 unit/scsi_disk-objs = $(addprefix plugins/scsi/,scsi.o scsi_disk.o scsi_disk_mode.o)
+unit-tests-y += net_frame net_port
+unit-tests-$(CONFIG_SLIRP) += net_user
