@@ -169,6 +169,8 @@ static bool tsc_write(struct vcpu *cpu, uint64_t value)
 
     cpu->st.tsc_offset += delta;
     cpu->st.tsc_adjust += delta;
+    if (cpu->vm->hv)
+        hv_tsc_changed(cpu);
     return true;
 }
 
@@ -248,6 +250,8 @@ bool msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
             return false;
         cpu->st.tsc_offset += value - cpu->st.tsc_adjust;
         cpu->st.tsc_adjust = value;
+        if (cpu->vm->hv)
+            hv_tsc_changed(cpu);
         return true;
     case 0x277: return x86_has(f, X86_F_pat) && pat_write(cpu, value);
     case 0x6e0:

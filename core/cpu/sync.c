@@ -45,19 +45,25 @@ static void wait_flushed(struct vcpu *cpu)
     }
 }
 
-/* `self` is outside guest execution or NULL. */
-static void flush_others(struct vm *vm, struct vcpu *self, uint32_t requests)
+#define ALL UINT64_MAX /* a machine has at most 64 processors */
+
+static bool is_meant(const struct vcpu *cpu, uint64_t mask)
+{
+    return mask >> cpu->index & 1;
+}
+
+static void flush(struct vm *vm, uint64_t mask, uint32_t requests)
 {
     for (unsigned n = 0; n < vm->vcpu_count; n++) {
         struct vcpu *cpu = vm->vcpus[n];
 
-        if (cpu == self)
+        if (!is_meant(cpu, mask))
             continue;
         __atomic_fetch_add(&cpu->flush_asked, 1, __ATOMIC_SEQ_CST);
         __atomic_fetch_or(&cpu->requests, requests, __ATOMIC_SEQ_CST);
     }
     for (unsigned n = 0; n < vm->vcpu_count; n++)
-        if (vm->vcpus[n] != self)
+        if (is_meant(vm->vcpus[n], mask))
             wait_flushed(vm->vcpus[n]);
 }
 
@@ -75,12 +81,17 @@ void sync_invalidate(void *opaque, struct memory *mem, uint64_t first_page,
     /* Blocks point into the memory; it may be about to go. */
     if (!mem || pages >= mem->size >> PAGE_SHIFT)
         req |= REQ_BLOCKS;
-    flush_others(vm, NULL, req);
+    flush(vm, ALL, req);
 }
 
 void sync_flush(struct vm *vm)
 {
-    flush_others(vm, NULL, REQ_TLB);
+    flush(vm, ALL, REQ_TLB);
+}
+
+void sync_flush_some(struct vm *vm, uint64_t mask)
+{
+    flush(vm, mask, REQ_TLB);
 }
 
 /* `self`, on whose thread this is, or NULL, forgets at once. */
@@ -144,7 +155,7 @@ static void cold_store(struct vcpu *cpu, struct memory *mem, uint64_t page)
         return;
     __atomic_fetch_or(flags, MEM_CODE, __ATOMIC_SEQ_CST);
     guest_leave(cpu);
-    flush_others(cpu->vm, cpu, REQ_TLB);
+    flush(cpu->vm, ~(1ull << cpu->index), REQ_TLB);
     guest_enter(cpu);
     mmu_slow_writes(cpu, mem, page);
 }
@@ -236,7 +247,7 @@ bool code_mark(struct vcpu *cpu, struct memory *mem, uint64_t page,
         __atomic_fetch_or(&mem->page_flags[page], MEM_CODE, __ATOMIC_SEQ_CST) &
         MEM_CODE);
     if (first)
-        flush_others(cpu->vm, cpu, REQ_TLB);
+        flush(cpu->vm, ~(1ull << cpu->index), REQ_TLB);
     __atomic_fetch_sub(&engine->marking, 1, __ATOMIC_SEQ_CST);
     if (!first)
         sched_yield();

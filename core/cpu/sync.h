@@ -53,6 +53,10 @@ static inline void guest_enter(struct vcpu *cpu)
  * is in no guest execution.  [any] */
 void sync_flush(struct vm *vm);
 
+/* The same for some, a bit each.  A caller on a vCPU's thread is outside of
+ * guest execution; its own vCPU forgets when it comes back. */
+void sync_flush_some(struct vm *vm, uint64_t mask);
+
 /* accel_ops.invalidate and .code_hit */
 void sync_invalidate(void *vm, struct memory *mem, uint64_t first_page,
                      uint64_t pages);

@@ -22,6 +22,21 @@ static inline uint64_t virtual_now(const struct vcpu *cpu)
     return ns;
 }
 
+/* Deterministic mode: a timer was set; the turn under way must not run past
+ * its deadline. */
+static inline void turn_until(struct vcpu *cpu, uint64_t deadline_ns)
+{
+    uint64_t t, insns;
+
+    if (!cpu->vm->deterministic)
+        return;
+    t = virtual_now(cpu);
+    insns =
+        cpu->insns + (deadline_ns > t ? (deadline_ns - t) / VCPU_INSN_NS : 0);
+    if (insns < cpu->insn_limit)
+        cpu->insn_limit = insns;
+}
+
 /* The counter without the guest's offset. */
 static inline uint64_t tsc_virtual(struct vcpu *cpu)
 {

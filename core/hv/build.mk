@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-core-y += $(addprefix core/hv/,hv.o hypercall.o msr.o ports.o synic.o)
+core-y += $(addprefix core/hv/,crash.o hv.o hypercall.o hypercall_vp.o \
+	msr.o ports.o reftime.o stimer.o synic.o)

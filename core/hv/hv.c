@@ -66,6 +66,7 @@ struct hv *hv_create(struct vm *vm, unsigned processors, uint32_t features)
         vp->hv = hv;
         vp->index = n;
         pthread_mutex_init(&vp->lock, NULL);
+        hv_stimers_create(vp);
     }
     hv_reset(hv);
     return hv;
@@ -75,8 +76,10 @@ void hv_destroy(struct hv *hv)
 {
     if (!hv)
         return;
-    for (unsigned n = 0; n < hv->count; n++)
+    for (unsigned n = 0; n < hv->count; n++) {
+        hv_stimers_destroy(&hv->vp[n]);
         pthread_mutex_destroy(&hv->vp[n].lock);
+    }
     pthread_mutex_destroy(&hv->lock);
     g_free(hv->vp);
     g_free(hv);
@@ -92,13 +95,18 @@ void hv_reset(struct hv *hv)
         for (unsigned k = 0; k < HV_SINTS; k++)
             vp->st.sint[k] = HV_SINT_MASKED;
         hv_synic_loaded(vp);
+        hv_stimers_loaded(vp);
     }
 }
 
 void hv_loaded(struct hv *hv)
 {
-    for (unsigned n = 0; n < hv->count; n++)
+    for (unsigned n = 0; n < hv->count; n++) {
         hv_synic_loaded(&hv->vp[n]);
+        hv_stimers_loaded(&hv->vp[n]);
+    }
+    /* another host's TSC, for all the guest knows */
+    hv_reference_tsc_renew(hv);
 }
 
 uint64_t hv_reference_time(struct vm *vm)
@@ -127,18 +135,29 @@ static uint32_t bits_of(const struct hv *hv, const struct bit *b, unsigned n)
 static void leaf_features(const struct hv *hv, uint32_t r[4])
 {
     static const struct bit eax[] = {
+        { HV_F_RUNTIME, HV_PRIV_VP_RUNTIME },
         { HV_F_REF_COUNT, HV_PRIV_REF_COUNT },
         { HV_F_SYNIC, HV_PRIV_SYNIC },
+        { HV_F_STIMER, HV_PRIV_STIMER },
+        { HV_F_APIC, HV_PRIV_APIC },
         { 0, HV_PRIV_HYPERCALL },
         { 0, HV_PRIV_VP_INDEX },
+        { HV_F_RESET, HV_PRIV_RESET },
+        { HV_F_REF_TSC, HV_PRIV_REF_TSC },
+        { HV_F_IDLE, HV_PRIV_GUEST_IDLE },
         { HV_F_FREQUENCY, HV_PRIV_FREQUENCY },
     };
     static const struct bit ebx[] = {
         { HV_F_SYNIC, HV_PRIV_POST_MESSAGES },
         { HV_F_SYNIC, HV_PRIV_SIGNAL_EVENTS },
+        { 0, HV_PRIV_START_VP },
     };
     static const struct bit edx[] = {
+        { HV_F_XMM_INPUT, HV_FEAT_XMM_INPUT },
+        { HV_F_IDLE, HV_FEAT_GUEST_IDLE },
         { HV_F_FREQUENCY, HV_FEAT_FREQUENCY },
+        { HV_F_CRASH, HV_FEAT_CRASH },
+        { HV_F_STIMER_DIRECT, HV_FEAT_STIMER_DIRECT },
     };
 
     r[0] = BITS(hv, eax);
@@ -146,14 +165,21 @@ static void leaf_features(const struct hv *hv, uint32_t r[4])
     r[3] = BITS(hv, edx);
 }
 
-static void leaf_hints(const struct hv *hv, uint32_t r[4])
+static void leaf_hints(const struct vcpu *cpu, uint32_t r[4])
 {
     static const struct bit eax[] = {
         { 0, HV_HINT_RELAXED_TIME },
         { 0, HV_HINT_NO_AUTO_EOI },
+        { HV_F_FLUSH, HV_HINT_REMOTE_FLUSH },
+        { HV_F_IPI, HV_HINT_CLUSTER_IPI },
+        { HV_F_FLUSH | HV_F_IPI, HV_HINT_EX_MASKS },
     };
+    const struct hv *hv = cpu->vm->hv;
 
     r[0] = BITS(hv, eax);
+    /* x2APIC has registers of its own */
+    if (hv_has(hv, HV_F_APIC) && !x86_has(&cpu->model->features, X86_F_x2apic))
+        r[0] |= HV_HINT_APIC_MSRS;
     r[1] = NEVER_SPIN;
 }
 
@@ -173,7 +199,7 @@ void hv_cpuid(struct vcpu *cpu, uint32_t leaf, uint32_t r[4])
         r[1] = HOST_VERSION;
         break;
     case 0x40000003u: leaf_features(hv, r); break;
-    case 0x40000004u: leaf_hints(hv, r); break;
+    case 0x40000004u: leaf_hints(cpu, r); break;
     case 0x40000005u: r[0] = r[1] = MAX_PROCESSORS; break;
     }
 }
@@ -196,6 +222,9 @@ const struct bp_field hv_vp_state_fields[] = {
     BP_FIELD_TABLE(struct hv_vp_state, stimer, "stimer", HV_STIMERS,
                    stimer_fields),
     BP_FIELD(struct hv_vp_state, waiting, "waiting"),
+    BP_FIELD(struct hv_vp_state, run_time, "run-time"),
+    BP_FIELD(struct hv_vp_state, starting, "starting"),
+    BP_FIELD_BLOB(struct hv_vp_state, start, "start"),
     BP_FIELD_END
 };
 

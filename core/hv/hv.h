@@ -37,6 +37,7 @@
 #include <backplane/state.h>
 
 #include "hv/tlfs.h"
+#include "lib/log.h"
 
 struct vm;
 struct vcpu;
@@ -59,6 +60,8 @@ struct clocks;
 #define HV_F_IPI           0x1000u
 #define HV_F_XMM_INPUT     0x2000u
 #define HV_F_ALL           0x3fffu
+/* see docs/limits.md about those that are left out */
+#define HV_F_DEFAULT (HV_F_ALL & ~(HV_F_FLUSH | HV_F_IPI))
 
 /* The bit of an enlightenment's name; 0: there is none. */
 uint32_t hv_feature(const char *name);
@@ -67,15 +70,19 @@ uint32_t hv_feature(const char *name);
 
 struct hv_stimer_state {
     uint64_t config, count;
-    uint64_t due;    /* reference time of the next expiry, 0: none */
-    uint8_t pending; /* expired, and its message waits for room */
+    uint64_t due;     /* reference time of the next expiry, 0: none */
+    uint64_t expired; /* that of the message which ... */
+    uint8_t pending;  /* ... waits for room */
 };
 
 struct hv_vp_state {
     uint64_t scontrol, siefp, simp, vp_assist;
     uint64_t sint[HV_SINTS];
     struct hv_stimer_state stimer[HV_STIMERS];
-    uint32_t waiting; /* SINTs for whose slot a device waits */
+    uint32_t waiting;  /* SINTs for whose slot a device waits */
+    uint64_t run_time; /* up to the last time it was read */
+    uint8_t starting;  /* HvCallStartVirtualProcessor under way, with ... */
+    struct hv_vp_context start;
 };
 
 struct hv_state {
@@ -101,6 +108,7 @@ struct hv_vp {
         struct hv_vp *vp;
         struct timer *timer;
     } stimer[HV_STIMERS];
+    uint64_t ticks_seen; /* of the thread, when run_time was read */
 };
 
 struct hv {
@@ -110,6 +118,7 @@ struct hv {
     struct hv_vp *vp;
     pthread_mutex_t lock; /* st and the TSC page */
     struct hv_state st;
+    struct log_limit crash_limit;
 };
 
 /*
@@ -136,6 +145,10 @@ bool hv_msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value);
  * #UD, the guest has not set up the interface or may not use it here.
  */
 bool hv_hypercall(struct vcpu *cpu);
+/* A start-up signal: true when it was HvCallStartVirtualProcessor's. */
+bool hv_take_start(struct vcpu *cpu);
+/* The guest moved its TSC. */
+void hv_tsc_changed(struct vcpu *cpu);
 
 /* --- for devices: [any] -------------------------------------------------- */
 
@@ -170,6 +183,24 @@ static inline bool hv_has(const struct hv *hv, uint32_t feature)
  * not enabled.  False: #GP. */
 bool hv_page_find(struct hv *hv, uint64_t reg, uint8_t **host);
 void hv_page_done(struct hv *hv, const void *host, uint64_t bytes);
+
+/* reftime.c */
+bool hv_reference_tsc_write(struct vcpu *cpu, uint64_t value);
+/* Writes the page anew, with the next sequence.  Outside of guest code. */
+void hv_reference_tsc_renew(struct hv *hv);
+uint64_t hv_run_time(struct vcpu *cpu);
+
+/* crash.c */
+void hv_crash_notify(struct vcpu *cpu, uint64_t control);
+
+/* stimer.c */
+void hv_stimers_create(struct hv_vp *vp);
+void hv_stimers_destroy(struct hv_vp *vp);
+void hv_stimers_loaded(struct hv_vp *vp);
+uint64_t hv_stimer_read(struct hv_vp *vp, uint32_t msr);
+void hv_stimer_write(struct hv_vp *vp, uint32_t msr, uint64_t value);
+/* The guest took messages; vp->lock is held. */
+void hv_stimer_room(struct hv_vp *vp, uint64_t now);
 
 /* synic.c */
 bool hv_synic_read(struct hv_vp *vp, uint32_t msr, uint64_t *value);

@@ -14,6 +14,7 @@
 #include "cpu/vcpu.h"
 #include "hv/ports.h"
 #include "mem/map.h"
+#include "sched/vcpu.h"
 #include "vm/vm.h"
 
 /* --- input and output ---------------------------------------------------- */
@@ -95,30 +96,52 @@ static uint16_t signal_event(struct hv_call *c)
 
 /* --- the table ----------------------------------------------------------- */
 
+static uint16_t long_spin(struct hv_call *c)
+{
+    vcpu_yield(c->cpu);
+    return HV_STATUS_SUCCESS;
+}
+
+#define REPS    0x1u /* a rep hypercall */
+#define VARHEAD 0x2u /* with a variable header */
+
+/* clang-format off */
 static const struct call {
     uint16_t code;
-    bool reps;        /* a rep hypercall */
-    bool varhead;     /* may have a variable header */
+    uint8_t kind;
     uint32_t feature; /* 0: always there */
     uint16_t (*fn)(struct hv_call *c);
 } calls[] = {
-    { HV_CALL_POST_MESSAGE, false, false, HV_F_SYNIC, post_message },
-    { HV_CALL_SIGNAL_EVENT, false, false, HV_F_SYNIC, signal_event },
+    { HV_CALL_SIGNAL_EVENT, 0, HV_F_SYNIC, signal_event },
+    { HV_CALL_POST_MESSAGE, 0, HV_F_SYNIC, post_message },
+    { HV_CALL_FLUSH_SPACE, 0, HV_F_FLUSH, hv_call_flush },
+    { HV_CALL_FLUSH_LIST, REPS, HV_F_FLUSH, hv_call_flush },
+    { HV_CALL_FLUSH_SPACE_EX, VARHEAD, HV_F_FLUSH, hv_call_flush_ex },
+    { HV_CALL_FLUSH_LIST_EX, REPS | VARHEAD, HV_F_FLUSH, hv_call_flush_ex },
+    { HV_CALL_SEND_IPI, 0, HV_F_IPI, hv_call_send_ipi },
+    { HV_CALL_SEND_IPI_EX, VARHEAD, HV_F_IPI, hv_call_send_ipi_ex },
+    { HV_CALL_LONG_SPIN, 0, 0, long_spin },
+    { HV_CALL_START_VP, 0, 0, hv_call_start_vp },
+    { HV_CALL_VP_INDEX_FROM_APIC_ID, REPS, 0, hv_call_index_from_apic_id },
+    { HV_CALL_GET_VP_REGISTERS, REPS, 0, hv_call_get_registers },
+    { HV_CALL_SET_VP_REGISTERS, REPS, 0, hv_call_set_registers },
 };
+/* clang-format on */
 
 static uint16_t dispatch(struct hv_call *c)
 {
     const struct hv *hv = c->cpu->vm->hv;
     const struct call *call = NULL;
 
-    for (unsigned n = 0; n < sizeof calls / sizeof calls[0]; n++)
+    for (unsigned n = 0; n < sizeof calls / sizeof calls[0] && !call; n++)
         if (calls[n].code == HV_CALL_CODE(c->control))
             call = &calls[n];
     if (!call || (call->feature && !hv_has(hv, call->feature)))
         return HV_STATUS_INVALID_HYPERCALL_CODE;
-    if ((c->control & HV_CALL_RESERVED) || (!call->varhead && c->varhead))
+    if ((c->control & HV_CALL_RESERVED) ||
+        (!(call->kind & VARHEAD) && c->varhead))
         return HV_STATUS_INVALID_HYPERCALL_INPUT;
-    if (call->reps ? c->start >= c->reps : c->reps || c->start)
+    if (call->kind & REPS ? c->start >= c->reps : c->reps || c->start)
         return HV_STATUS_INVALID_HYPERCALL_INPUT;
     c->done = c->start;
     return call->fn(c);
@@ -145,6 +168,11 @@ static void get_registers(struct hv_call *c, bool is_64)
     memcpy(c->in, &c->in_gpa, 8);
     memcpy(c->in + 8, &c->out_gpa, 8);
     c->fast_bytes = 16;
+    if (!c->fast || !hv_has(c->cpu->vm->hv, HV_F_XMM_INPUT))
+        return;
+    for (unsigned n = 0; n < 6; n++)
+        memcpy(c->in + 16 + 16 * n, st->ymm[n], 16);
+    c->fast_bytes = HV_FAST_BYTES;
 }
 
 static void put_result(struct hv_call *c, bool is_64, uint64_t result)

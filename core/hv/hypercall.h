@@ -21,4 +21,14 @@ struct hv_call {
 uint16_t hv_call_input(struct hv_call *c, void *to, uint32_t bytes);
 uint16_t hv_call_output(struct hv_call *c, const void *from, uint32_t bytes);
 
+/* hypercall_vp.c */
+uint16_t hv_call_flush(struct hv_call *c);
+uint16_t hv_call_flush_ex(struct hv_call *c);
+uint16_t hv_call_send_ipi(struct hv_call *c);
+uint16_t hv_call_send_ipi_ex(struct hv_call *c);
+uint16_t hv_call_start_vp(struct hv_call *c);
+uint16_t hv_call_index_from_apic_id(struct hv_call *c);
+uint16_t hv_call_get_registers(struct hv_call *c);
+uint16_t hv_call_set_registers(struct hv_call *c);
+
 #endif

@@ -81,6 +81,19 @@ bool hv_msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
     case HV_MSR_GUEST_OS_ID: *value = hv->st.guest_os_id; return true;
     case HV_MSR_HYPERCALL: *value = hv->st.hypercall; return true;
     case HV_MSR_VP_INDEX: *value = cpu->index; return true;
+    case HV_MSR_RESET: *value = 0; return hv_has(hv, HV_F_RESET);
+    case HV_MSR_VP_RUNTIME:
+        *value = hv_run_time(cpu);
+        return hv_has(hv, HV_F_RUNTIME);
+    case HV_MSR_REFERENCE_TSC:
+        *value = hv->st.reference_tsc;
+        return hv_has(hv, HV_F_REF_TSC);
+    case HV_MSR_ICR:
+        *value = lapic_icr_read(cpu->lapic);
+        return hv_has(hv, HV_F_APIC);
+    case HV_MSR_TPR:
+        *value = lapic_tpr_read(cpu->lapic);
+        return hv_has(hv, HV_F_APIC);
     case HV_MSR_TIME_REF_COUNT:
         *value = virtual_now(cpu) / 100;
         return hv_has(hv, HV_F_REF_COUNT);
@@ -93,8 +106,39 @@ bool hv_msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
     case HV_MSR_VP_ASSIST_PAGE: *value = vp->st.vp_assist; return true;
     case HV_MSR_SCONTROL ... HV_MSR_SINT15:
         return hv_has(hv, HV_F_SYNIC) && hv_synic_read(vp, msr, value);
+    case HV_MSR_STIMER0_CONFIG ... HV_MSR_STIMER3_COUNT:
+        *value = hv_stimer_read(vp, msr);
+        return hv_has(hv, HV_F_STIMER);
+    case HV_MSR_GUEST_IDLE: *value = 0; return hv_has(hv, HV_F_IDLE);
+    case HV_MSR_CRASH_P0 ... HV_MSR_CRASH_P4:
+        *value = hv->st.crash[msr - HV_MSR_CRASH_P0];
+        return hv_has(hv, HV_F_CRASH);
+    case HV_MSR_CRASH_CTL:
+        *value = HV_CRASH_NOTIFY | HV_CRASH_MESSAGE;
+        return hv_has(hv, HV_F_CRASH);
     }
     return false;
+}
+
+static bool apic_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
+{
+    if (!hv_has(cpu->vm->hv, HV_F_APIC))
+        return false;
+    switch (msr) {
+    case HV_MSR_EOI: lapic_eoi(cpu->lapic); break;
+    case HV_MSR_ICR: lapic_icr_write(cpu->lapic, value); break;
+    case HV_MSR_TPR: lapic_tpr_write(cpu->lapic, (uint8_t)value); break;
+    }
+    return true;
+}
+
+static bool reset_write(struct vcpu *cpu, uint64_t value)
+{
+    if (!hv_has(cpu->vm->hv, HV_F_RESET))
+        return false;
+    if (value & 1)
+        vm_request_reset(cpu->vm);
+    return true;
 }
 
 bool hv_msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
@@ -108,6 +152,22 @@ bool hv_msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
     case HV_MSR_VP_ASSIST_PAGE: return vp_assist_write(cpu, vp, value);
     case HV_MSR_SCONTROL ... HV_MSR_SINT15:
         return hv_has(hv, HV_F_SYNIC) && hv_synic_write(vp, msr, value);
+    case HV_MSR_RESET: return reset_write(cpu, value);
+    case HV_MSR_REFERENCE_TSC:
+        return hv_has(hv, HV_F_REF_TSC) && hv_reference_tsc_write(cpu, value);
+    case HV_MSR_EOI ... HV_MSR_TPR: return apic_write(cpu, msr, value);
+    case HV_MSR_STIMER0_CONFIG ... HV_MSR_STIMER3_COUNT:
+        if (!hv_has(hv, HV_F_STIMER))
+            return false;
+        hv_stimer_write(vp, msr, value);
+        return true;
+    case HV_MSR_CRASH_P0 ... HV_MSR_CRASH_P4:
+        hv->st.crash[msr - HV_MSR_CRASH_P0] = value;
+        return hv_has(hv, HV_F_CRASH);
+    case HV_MSR_CRASH_CTL:
+        if (hv_has(hv, HV_F_CRASH))
+            hv_crash_notify(cpu, value);
+        return hv_has(hv, HV_F_CRASH);
     }
     return false;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cpu/sync.h"
+#include "cpu/tsc.h"
 #include "cpu/vcpu.h"
 #include "hv/hv.h"
 #include "hv/ports.h"
@@ -176,10 +177,12 @@ static void eom(struct hv_vp *vp)
 {
     struct vm *vm = vp->hv->vm;
     struct vcpu *cpu = vm->vcpus[vp->index];
+    uint64_t now = virtual_now(cpu) / 100;
     uint32_t ready;
 
     guest_leave(cpu);
     pthread_mutex_lock(&vp->lock);
+    hv_stimer_room(vp, now);
     ready = take_waiting(vp);
     pthread_mutex_unlock(&vp->lock);
     for (unsigned n = 0; n < HV_SINTS; n++)

@@ -99,6 +99,26 @@ struct hv_tsc_page {
     int64_t offset;
 };
 
+/* --- HvCallStartVirtualProcessor ----------------------------------------- */
+
+struct hv_segment {
+    uint64_t base;
+    uint32_t limit;
+    uint16_t selector, attributes; /* as in a descriptor's second dword */
+};
+
+struct hv_table {
+    uint16_t reserved[3], limit;
+    uint64_t base;
+};
+
+struct hv_vp_context {
+    uint64_t rip, rsp, rflags;
+    struct hv_segment cs, ds, es, fs, gs, ss, tr, ldtr;
+    struct hv_table idtr, gdtr;
+    uint64_t efer, cr0, cr3, cr4, pat;
+};
+
 /* --- CPUID --------------------------------------------------------------- */
 
 /* 40000003.EAX */

@@ -8,6 +8,7 @@
 #include "cpu/sync.h"
 #include "cpu/tsc.h"
 #include "cpu/vcpu.h"
+#include "hv/hv.h"
 #include "irq/lapic_regs.h"
 #include "sched/vcpu.h"
 #include "vm/vm.h"
@@ -364,6 +365,17 @@ uint64_t lapic_icr_read(const struct lapic *a)
     return a->st.icr;
 }
 
+uint8_t lapic_tpr_read(const struct lapic *a)
+{
+    return (uint8_t)a->st.tpr;
+}
+
+void lapic_tpr_write(struct lapic *a, uint8_t value)
+{
+    a->st.tpr = value;
+    attend(a);
+}
+
 /* --- timer --------------------------------------------------------------- */
 
 uint64_t lapic_timer_hz(void)
@@ -389,21 +401,13 @@ static uint64_t period(const struct lapic *a)
 
 static void timer_set(struct lapic *a, uint64_t deadline)
 {
-    struct vcpu *cpu = a->cpu;
-    uint64_t t = virtual_now(cpu), insns;
-
     a->st.timer_deadline = deadline;
     if (!deadline) {
         timer_cancel(a->timer);
         return;
     }
     timer_arm(a->timer, deadline);
-    if (!cpu->vm->deterministic)
-        return;
-    /* the turn under way must not run past it */
-    insns = cpu->insns + (deadline > t ? (deadline - t) / VCPU_INSN_NS : 0);
-    if (insns < cpu->insn_limit)
-        cpu->insn_limit = insns;
+    turn_until(a->cpu, deadline);
 }
 
 /* [timer thread]; lock protects the timer's registers */
@@ -781,6 +785,8 @@ void lapic_take_sipi(struct vcpu *cpu)
     struct x86_segment *cs = &cpu->st.seg[SEG_CS];
     unsigned page = cpu->lapic->st.sipi_vector;
 
+    if (cpu->vm->hv && hv_take_start(cpu))
+        return;
     if (cpu->st.activity != X86_WAIT_SIPI)
         return;
     cs->selector = (uint16_t)(page << 8);

@@ -98,6 +98,8 @@ void lapic_eoi(struct lapic *a);
 /* ICR and TPR as the hypervisor interface's registers write them. */
 void lapic_icr_write(struct lapic *a, uint64_t icr);
 uint64_t lapic_icr_read(const struct lapic *a);
+uint8_t lapic_tpr_read(const struct lapic *a);
+void lapic_tpr_write(struct lapic *a, uint8_t value);
 uint64_t lapic_timer_hz(void);
 
 /* --- messages and lines: [any] ------------------------------------------- */

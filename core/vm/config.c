@@ -52,7 +52,7 @@ struct vm_config *config_new(void)
     c->cpus = 1;
     c->jit = CONFIG_JIT;
     c->hv = true;
-    c->hv_features = HV_F_ALL;
+    c->hv_features = HV_F_DEFAULT;
     c->firmware = g_strdup("seabios");
     c->drives = g_ptr_array_new_with_free_func(drive_free);
     c->devices = g_ptr_array_new_with_free_func(device_free);

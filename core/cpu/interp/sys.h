@@ -17,6 +17,11 @@ void cr0_write(struct vcpu *cpu, uint64_t value);
 void cr3_write(struct vcpu *cpu, uint64_t value);
 void cr4_write(struct vcpu *cpu, uint64_t value);
 
+/* The bits that may be set in CR4. */
+uint64_t x86_cr4_allowed(const struct vcpu *cpu);
+/* Nothing runs until an interrupt comes. */
+void sys_halt(struct vcpu *cpu);
+
 /* False: #GP */
 bool msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value);
 bool msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value);

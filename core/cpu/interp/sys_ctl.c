@@ -82,7 +82,7 @@ void cr3_write(struct vcpu *cpu, uint64_t value)
     mmu_cr3_written(cpu, keep);
 }
 
-static uint64_t cr4_allowed(const struct vcpu *cpu)
+uint64_t x86_cr4_allowed(const struct vcpu *cpu)
 {
     const struct x86_features *f = &cpu->model->features;
     static const struct {
@@ -116,7 +116,7 @@ void cr4_write(struct vcpu *cpu, uint64_t value)
 {
     uint64_t old = cpu->st.cr4, changed = old ^ value;
 
-    if (value & ~cr4_allowed(cpu))
+    if (value & ~x86_cr4_allowed(cpu))
         cpu_gp0(cpu);
     if (cpu->long_mode && !(value & CR4_PAE))
         cpu_gp0(cpu);
@@ -376,12 +376,17 @@ void h_stac(struct vcpu *cpu, const struct x86_insn *i)
 
 /* --- halting ------------------------------------------------------------- */
 
-void h_hlt(struct vcpu *cpu, const struct x86_insn *i)
+void sys_halt(struct vcpu *cpu)
 {
-    check_cpl0(cpu);
     cpu->n_halts++;
     cpu->st.activity = X86_HALTED;
     cpu_attend(cpu, REQ_SLOW | (cpu->intr_waiting ? REQ_INTR : 0));
+}
+
+void h_hlt(struct vcpu *cpu, const struct x86_insn *i)
+{
+    check_cpl0(cpu);
+    sys_halt(cpu);
 }
 
 void h_monitor(struct vcpu *cpu, const struct x86_insn *i)

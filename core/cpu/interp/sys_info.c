@@ -9,6 +9,7 @@
 #include "cpu/interp/sys.h"
 #include "cpu/mmu.h"
 #include "cpu/tsc.h"
+#include "hv/tlfs.h"
 
 static void set_edx_eax(struct vcpu *cpu, uint64_t value)
 {
@@ -35,6 +36,11 @@ void h_rdmsr(struct vcpu *cpu, const struct x86_insn *i)
     if (!msr_read(cpu, (uint32_t)cpu->st.gpr[RCX], &v))
         cpu_gp0(cpu);
     set_edx_eax(cpu, v);
+    /* The guest is idle.  With interrupts off it returns at once: what would
+     * wake it is not known without delivering it. */
+    if ((uint32_t)cpu->st.gpr[RCX] == HV_MSR_GUEST_IDLE &&
+        (cpu->st.rflags & FL_IF))
+        sys_halt(cpu);
 }
 
 void h_wrmsr(struct vcpu *cpu, const struct x86_insn *i)
