@@ -128,6 +128,12 @@ static const char *const on_vmbus[] = {
     "synthvid",
     "synthkbd",
     "synthmouse",
+    "ic-heartbeat",
+    "ic-shutdown",
+    "ic-timesync",
+    "ic-kvp",
+    "ic-vss",
+    "ic-fcopy",
 };
 
 static bool add_vmbus(struct assembly *a)

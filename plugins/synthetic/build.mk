@@ -12,3 +12,9 @@ plugins-y += synthetic/vmbus
 synthetic/vmbus-objs = $(addprefix plugins/synthetic/,vmbus.o \
 	vmbus_control.o vmbus_outbox.o vmbus_post.o vmbus_channel.o \
 	vmbus_gpadl.o vmbus_state.o ring.o ring_packet.o)
+
+# Integration components share the framing of their messages.
+ics := heartbeat shutdown timesync kvp vss fcopy
+plugins-y += $(ics:%=synthetic/ic_%)
+$(foreach i,$(ics),$(eval synthetic/ic_$(i)-objs = \
+	plugins/synthetic/ic_$(i).o plugins/synthetic/ic.o))
