@@ -306,6 +306,7 @@ void bench_destroy(struct bench *b)
     b->quiet = true;
     board_destroy(&b->vm);
     bench_free_ends(b);
+    bench_hv_free(b);
     g_queue_clear_full(&b->messages, g_free);
     g_queue_clear_full(&b->events, g_free);
     g_ptr_array_free(b->watches, TRUE);

@@ -12,3 +12,6 @@ dev/make_code-objs := plugins/synthetic/make_code.o
 ic-tests := ic_heartbeat ic_shutdown ic_timesync ic_vss ic_kvp ic_fcopy
 dev-tests-y += $(ic-tests)
 $(foreach t,$(ic-tests),$(eval dev/$(t)-objs := tests/lib/vmbus_mock.o))
+
+dev-tests-y += vmbus
+dev/vmbus-objs := tests/dev/vmbus_echo.o

@@ -1,0 +1,1 @@
+testlib-y += tests/lib/vmbus_guest.o
