@@ -75,6 +75,38 @@ def screen_lines(text):
     return [line.rstrip() for line in text.split('\n')]
 
 
+class Events:
+    """What the control socket tells, from now on."""
+
+    def __init__(self, path, process):
+        self.connection = connect(path, process)
+        self.rest = b''
+
+    def wait(self, name, timeout):
+        """The next event of this name, as an object."""
+        deadline = time.monotonic() + timeout * SLOW
+        while True:
+            line, found, rest = self.rest.partition(b'\n')
+            if found:
+                self.rest = rest
+                said = json.loads(line)
+                if said.get('event') == name:
+                    return said
+                continue
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Failure('no event %s within %g s' %
+                              (name, timeout * SLOW))
+            self.connection.settimeout(left)
+            try:
+                more = self.connection.recv(65536)
+            except socket.timeout:
+                continue
+            if not more:
+                raise Failure('it ended without the event %s' % name)
+            self.rest += more
+
+
 class BackplaneMachine:
     """How Backplane is started and controlled."""
 
@@ -114,6 +146,9 @@ class BackplaneMachine:
 
     def started(self, vm):
         connect(self.ctl_path, vm.process).close()
+
+    def listen(self, vm):
+        return Events(self.ctl_path, vm.process)
 
     def ctl(self, *words):
         done = subprocess.run(
