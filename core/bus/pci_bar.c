@@ -198,6 +198,27 @@ static uint64_t rom_bytes(uint32_t image_bytes)
     return bytes;
 }
 
+/*
+ * Firmware runs a ROM only if the ids in it are the function's, and one image
+ * serves several cards that are alike.  PCI Firmware Specification 3.0, 5.1:
+ * a pointer at 18h to "PCIR", ids behind; bytes of the image add up to 0, for
+ * which byte 6 is the one to change.
+ */
+static void adopt_rom(const struct pci_function *f, uint8_t *rom,
+                      uint32_t bytes)
+{
+    const uint8_t *ids = &f->now.value[PCI_VENDOR_ID];
+    uint32_t at = bytes >= 0x1a ? le16_get(rom + 0x18) : bytes;
+
+    if (bytes < 0x1a || le16_get(rom) != 0xaa55 || at + 8 > bytes ||
+        memcmp(rom + at, "PCIR", 4) != 0)
+        return;
+    for (unsigned i = 0; i < 4; i++) {
+        rom[6] = (uint8_t)(rom[6] + rom[at + 4 + i] - ids[i]);
+        rom[at + 4 + i] = ids[i];
+    }
+}
+
 bool pci_function_rom(struct pci_function *f, const void *image, uint32_t bytes,
                       GError **error)
 {
@@ -213,6 +234,7 @@ bool pci_function_rom(struct pci_function *f, const void *image, uint32_t bytes,
         return vm_fail(error, VM_ERROR_RUN,
                        "no memory for the ROM of PCI function '%s'", f->name);
     memcpy(f->rom->host, image, bytes);
+    adopt_rom(f, f->rom->host, bytes);
     map_begin(f->bus->map);
     *bar = (struct pci_bar){
         .bytes = size,

@@ -30,8 +30,8 @@
 
 #define PIRQ_OFF 0x80
 /* Bytes of an extended interrupt descriptor before the number. */
-#define VMBUS_OLD_IRQ 5 /* for guests that know no interrupt vector of it */
 #define INTERRUPT_AT  5
+#define VMBUS_OLD_IRQ 5 /* for guests that know no interrupt vector of it */
 
 static const char *const pirq_field[4] = { "PRQ0", "PRQ1", "PRQ2", "PRQ3" };
 static const char *const link_name[4] = { "LNKA", "LNKB", "LNKC", "LNKD" };

@@ -189,7 +189,10 @@ static bool add_vga(struct gen1 *g)
                  "the VGA BIOS "
                  "(vgabios-stdvga.bin, apt package: seabios) is missing: "
                  "the screen stays dark");
-    bool ok = add(&g->a, "vga", setting, NULL);
+    /* hyperv_fb comes up only beside the card that Hyper-V has. */
+    bool hyperv = g->a.config->hv && plugins_find(g->a.vm->plugins, "synthvid");
+    bool ok =
+        add(&g->a, "vga", hyperv ? "hyperv=on" : "hyperv=off", setting, NULL);
     g_free(setting);
     g_free(rom);
     return ok;

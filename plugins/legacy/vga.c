@@ -24,8 +24,10 @@
 
 #include "export.h"
 
-#define PCI_VENDOR 0x1234
-#define PCI_DEVICE 0x1111
+#define PCI_VENDOR        0x1234
+#define PCI_DEVICE        0x1111
+#define PCI_HYPERV_VENDOR 0x1414
+#define PCI_HYPERV_DEVICE 0x5353
 
 #define WINDOW_BASE  0xa0000u
 #define WINDOW_BYTES 0x20000u
@@ -499,8 +501,8 @@ static int32_t vga_realize(void *self)
     struct vga *s = self;
     struct bp_dev *dev = s->dev;
     const struct bp_pci_ids ids = {
-        .vendor = PCI_VENDOR,
-        .device = PCI_DEVICE,
+        .vendor = s->hyperv ? PCI_HYPERV_VENDOR : PCI_VENDOR,
+        .device = s->hyperv ? PCI_HYPERV_DEVICE : PCI_DEVICE,
         .revision = 2,
         .subclass = 0x00,
         .base_class = 0x03,
@@ -605,6 +607,10 @@ static const struct bp_property vga_properties[] = {
       .min = 1,
       .max = 31,
       .number = 2 },
+    { .name = "hyperv",
+      .help = "PCI ids of the card beside a screen on VMBus",
+      .type = BP_PROP_BOOL,
+      .offset = offsetof(struct vga, hyperv) },
     { .name = NULL },
 };
 

@@ -90,6 +90,7 @@ struct vga_drawn {
 struct vga {
     /* Configuration */
     uint64_t vram_bytes;
+    uint32_t hyperv; /* drivers of synthvid look for this card */
     uint32_t slot;
     /* Wiring */
     const struct bp_log *log;

@@ -387,6 +387,37 @@ TEST(the_rom_bar_shows_the_image_when_enabled)
     tear_down();
 }
 
+static uint8_t sum_of(const uint8_t *bytes, unsigned n)
+{
+    uint8_t sum = 0;
+
+    while (n--)
+        sum = (uint8_t)(sum + *bytes++);
+    return sum;
+}
+
+/* Firmware compares the ids, and adds up the bytes. */
+TEST(a_rom_gets_the_ids_of_its_card)
+{
+    uint8_t image[1024] = { 0x55, 0xaa, 2 }, seen[1024];
+    struct pci_function *f;
+
+    set_up();
+    f = add(4, 0);
+    image[0x18] = 0x40;
+    memcpy(image + 0x40, "PCIR\x34\x12\x11\x11", 8);
+    image[6] = (uint8_t)-sum_of(image, sizeof image);
+    CHECK(pci_function_rom(f, image, sizeof image, NULL));
+    cfg_write(4, 4, PCI_COMMAND_MEMORY, 2);
+    cfg_write(4, 0x30, 0xfeb00001, 4);
+    for (unsigned i = 0; i < sizeof seen; i++)
+        seen[i] = (uint8_t)map_io_read(map, 0xfeb00000 + i, 1);
+    CHECK_EQ(seen[0x44] | seen[0x45] << 8, cfg_read(4, 0, 2));
+    CHECK_EQ(seen[0x46] | seen[0x47] << 8, cfg_read(4, 2, 2));
+    CHECK_EQ(sum_of(seen, sizeof seen), 0);
+    tear_down();
+}
+
 /* --- INTx, bus mastering ------------------------------------------------- */
 
 static const struct {
