@@ -63,8 +63,9 @@ struct block_medium {
 struct block_options {
     const char *path;
     bool readonly;
-    bool snapshot; /* writes go to memory and are forgotten */
-    bool cdrom;    /* 2048-byte blocks, read-only */
+    bool snapshot;  /* writes go to memory and are forgotten */
+    bool cdrom;     /* 2048-byte blocks, read-only */
+    uint32_t block; /* bytes of a disk's logical block; 0: 512 */
 };
 
 /* NULL with one sentence.  (core/block/open.c) */
@@ -86,6 +87,7 @@ struct block_drive {
     char *name; /* "disk0", "cd0" */
     enum block_drive_kind kind;
     bool removable;
+    bool shared; /* the medium is another drive's */
     char serial[21];
 
     pthread_mutex_t lock;         /* all below */
@@ -116,6 +118,13 @@ struct block_drive *block_drive_create(const char *name,
                                        enum block_drive_kind kind);
 /* Detached, nothing in flight, and the lane that it was on is gone. */
 void block_drive_destroy(struct block_drive *d);
+/*
+ * A second drive with the medium of a disk: another path to it, on another
+ * device's lane.  Both are there as long as the machine is, and the medium
+ * never changes; what is written through one is read through the other as
+ * soon as it has completed.  Saved state is the first one's.
+ */
+struct block_drive *block_drive_share(struct block_drive *d, const char *name);
 /* Before the drive is attached; the clocks are deterministic ones. */
 void block_drive_set_clocks(struct block_drive *d, struct clocks *clocks);
 /*

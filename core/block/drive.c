@@ -41,6 +41,18 @@ struct block_drive *block_drive_create(const char *name,
     return d;
 }
 
+struct block_drive *block_drive_share(struct block_drive *d, const char *name)
+{
+    struct block_drive *twin = block_drive_create(name, d->kind);
+
+    g_assert(!d->removable);
+    twin->shared = true;
+    twin->medium = d->medium;
+    twin->clocks = d->clocks;
+    memcpy(twin->serial, d->serial, sizeof twin->serial);
+    return twin;
+}
+
 static void close_medium(struct block_drive *d, struct block_medium *m)
 {
     if (m)
@@ -62,7 +74,8 @@ void block_drive_destroy(struct block_drive *d)
     if (!d)
         return;
     g_assert(d->in_flight == 0 && !d->lane);
-    close_medium(d, d->medium);
+    if (!d->shared)
+        close_medium(d, d->medium);
     set_options(d, NULL);
     pthread_cond_destroy(&d->idle);
     pthread_mutex_destroy(&d->lock);
@@ -522,7 +535,7 @@ bool block_drive_save_part(struct block_drive *d, uint64_t *next,
 {
     struct block_medium *m = d->medium;
 
-    return m && m->ops->save && m->ops->save(m, next, w);
+    return m && !d->shared && m->ops->save && m->ops->save(m, next, w);
 }
 
 bool block_drive_load_part(struct block_drive *d, struct state_reader *r,

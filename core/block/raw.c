@@ -306,7 +306,9 @@ struct block_medium *raw_open(const struct block_options *options,
 {
     bool readonly = options->readonly || options->cdrom;
     bool writable = !readonly && !options->snapshot;
-    uint32_t unit = options->cdrom ? CD_BLOCK : SECTOR;
+    uint32_t unit = options->cdrom   ? CD_BLOCK
+                    : options->block ? options->block
+                                     : SECTOR;
     struct raw *s = g_new0(struct raw, 1);
     GError *why = NULL;
 

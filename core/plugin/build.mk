@@ -5,3 +5,4 @@ core-y += $(addprefix core/plugin/,device.o device_state.o load.o property.o \
 	host_pci.o host_pio.o host_timer.o)
 core-y += core/plugin/host_watch.o
 core-y += core/plugin/host_net.o
+core-y += core/plugin/host_bay.o

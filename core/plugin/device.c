@@ -124,6 +124,18 @@ void device_claim(struct device *d, device_release_fn *release, void *claim)
     g_array_append_val(d->claims, c);
 }
 
+void device_unclaim(struct device *d, device_release_fn *release, void *claim)
+{
+    for (guint i = 0; i < d->claims->len; i++) {
+        const struct claim *c = &g_array_index(d->claims, struct claim, i);
+
+        if (c->release == release && c->claim == claim) {
+            g_array_remove_index(d->claims, i);
+            return;
+        }
+    }
+}
+
 void *device_refuse(struct device *d, const char *format, ...)
 {
     va_list ap;

@@ -20,6 +20,7 @@
 
 struct vm;
 struct lane;
+struct device_bay;
 struct device;
 struct pci_function;
 struct state_writer;
@@ -43,11 +44,12 @@ struct device {
     GBytes *rom;        /* of the host's property "romfile" */
     GPtrArray *strings; /* values of string properties */
     GArray *claims;
-    GPtrArray *timers;    /* struct bp_timer_handle *, host_timer.c */
-    GPtrArray *outputs;   /* struct bp_irq_line *, host_irq.c */
-    GPtrArray *regions;   /* struct bp_region *, host_mmio.c */
-    GPtrArray *functions; /* struct bp_pci_function *, host_pci.c */
-    GPtrArray *watches;   /* struct bp_watch_handle *, host_watch.c */
+    GPtrArray *timers;      /* struct bp_timer_handle *, host_timer.c */
+    GPtrArray *outputs;     /* struct bp_irq_line *, host_irq.c */
+    GPtrArray *regions;     /* struct bp_region *, host_mmio.c */
+    GPtrArray *functions;   /* struct bp_pci_function *, host_pci.c */
+    GPtrArray *watches;     /* struct bp_watch_handle *, host_watch.c */
+    struct device_bay *bay; /* NULL: none; host_bay.c */
 
     /* Accesses of its own DMA that came back to it, and calls that its lane
      * rank does not allow. */
@@ -95,6 +97,10 @@ void device_leave(struct device *d);
 
 /* For host_*.c: */
 void device_claim(struct device *d, device_release_fn *release, void *claim);
+/* The claim is gone, without being released. */
+void device_unclaim(struct device *d, device_release_fn *release, void *claim);
+/* The claim of an attached drive (property.c). */
+void device_release_drive(void *drive);
 /* Records a reason as host->fail does; returns NULL for one-line failures. */
 void *device_refuse(struct device *d, const char *format, ...)
     G_GNUC_PRINTF(2, 3);

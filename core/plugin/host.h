@@ -25,6 +25,8 @@ extern const struct bp_isa_dma host_isa_dma;
 extern const struct bp_dma host_dma;
 extern const struct bp_pci host_pci;
 extern const struct bp_block host_block;
+int32_t host_block_bay(struct bp_dev *dev, const struct bp_block_bay *ops,
+                       void *ctx);
 extern const struct bp_char host_char;
 extern const struct bp_net host_net;
 extern const struct bp_display host_display;

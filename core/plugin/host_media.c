@@ -54,6 +54,7 @@ const struct bp_block host_block = {
     .listen = host_block_listen,
     .lock = host_block_lock,
     .eject = host_block_eject,
+    .bay = host_block_bay,
 };
 
 /* --- byte streams ---------------------------------------------------------*/

@@ -163,9 +163,9 @@ static struct block_drive *drive_named(struct vm *vm, const char *name)
     return NULL;
 }
 
-static void release_drive(void *claim)
+void device_release_drive(void *drive)
 {
-    block_drive_attach(claim, NULL);
+    block_drive_attach(drive, NULL);
 }
 
 static void release_port(void *claim)
@@ -188,7 +188,7 @@ static bool set_drive(struct device *d, const struct bp_property *p,
                        "device '%s': drive '%s' belongs to another device",
                        d->name, text);
     block_drive_attach(drive, d->lane);
-    device_claim(d, release_drive, drive);
+    device_claim(d, device_release_drive, drive);
     store_pointer(d, p, drive);
     return true;
 }

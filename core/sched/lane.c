@@ -492,6 +492,39 @@ static void finish_work(struct lanes *l, struct lane *lane)
     pthread_mutex_unlock(&l->lock);
 }
 
+/* Posts are run in order: what was there before ran when the mark does. */
+struct mark {
+    pthread_mutex_t lock;
+    pthread_cond_t reached;
+    bool passed;
+};
+
+static void pass_mark(void *opaque)
+{
+    struct mark *m = opaque;
+
+    pthread_mutex_lock(&m->lock);
+    m->passed = true;
+    pthread_cond_signal(&m->reached);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void lane_sync(struct lane *lane)
+{
+    struct mark m = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
+                      false };
+
+    if (lane->lanes->thread_count == 0) {
+        lanes_run(lane->lanes);
+        return;
+    }
+    lane_post(lane, pass_mark, &m);
+    pthread_mutex_lock(&m.lock);
+    while (!m.passed)
+        pthread_cond_wait(&m.reached, &m.lock);
+    pthread_mutex_unlock(&m.lock);
+}
+
 void lane_destroy(struct lane *lane)
 {
     struct item *next;

@@ -55,6 +55,9 @@ void lane_post(struct lane *lane, lane_fn *fn, void *opaque);
  * with what is posted otherwise.
  */
 void lane_post_soon(struct lane *lane, lane_fn *fn, void *opaque);
+/* Waits until what was posted to the lane before has run.  The caller holds
+ * no lane. */
+void lane_sync(struct lane *lane);
 /* Waits until everything queued so far on all lanes has run, and what that
  * queued in turn.  The caller holds no lane. */
 void lanes_drain(struct lanes *l);

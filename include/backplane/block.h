@@ -83,6 +83,22 @@ struct bp_block_request {
     uint32_t reserved;
 };
 
+/*
+ * Places of a device that drives are put in and taken out of while the
+ * machine runs.  Drives of properties `property`N are in place N from the
+ * start.
+ */
+struct bp_block_bay {
+    uint32_t size;
+    uint32_t places;
+    const char *property;
+    /* The place was empty.  The device may call listen() here. */
+    int32_t (*plugged)(void *ctx, uint32_t place, struct bp_block_drive *d);
+    /* The device submits nothing more to the drive, also not from a done()
+     * of what is under way; the host waits for that. */
+    void (*unplugged)(void *ctx, uint32_t place);
+};
+
 struct bp_block {
     uint32_t size;
     void (*info)(struct bp_block_drive *d, struct bp_block_info *info);
@@ -97,6 +113,10 @@ struct bp_block {
      * again. */
     void (*lock)(struct bp_block_drive *d, int32_t locked);
     void (*eject)(struct bp_block_drive *d, int32_t open);
+    /* One bay a device; its functions are called [lane].  The table outlives
+     * the device.  [setup] */
+    int32_t (*bay)(struct bp_dev *dev, const struct bp_block_bay *bay,
+                   void *ctx);
 };
 
 #ifdef __cplusplus

@@ -143,14 +143,14 @@ static void master_eject_request(void *ctx)
 {
     struct ide_channel *ch = ctx;
 
-    ch->st->drive[0].cd.event = 1;
+    scsi_cd_eject_request(&ch->st->drive[0].cd);
 }
 
 static void slave_eject_request(void *ctx)
 {
     struct ide_channel *ch = ctx;
 
-    ch->st->drive[1].cd.event = 1;
+    scsi_cd_eject_request(&ch->st->drive[1].cd);
 }
 
 static int32_t ide_create(void *self, struct bp_dev *dev,

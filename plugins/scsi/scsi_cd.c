@@ -38,6 +38,11 @@ void scsi_cd_medium_changed(struct scsi_cd *cd, int present)
         cd->tray_open = 0;
 }
 
+void scsi_cd_eject_request(struct scsi_cd *cd)
+{
+    cd->event = EVENT_EJECT_REQUEST;
+}
+
 static void failed(struct scsi_cd *cd, struct scsi_command *out, uint8_t sense,
                    uint8_t asc)
 {

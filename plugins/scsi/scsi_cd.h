@@ -28,6 +28,8 @@ void scsi_cd_execute(struct scsi_cd *cd, const struct scsi_identity *id,
                      struct scsi_command *out);
 void scsi_cd_fail(struct scsi_cd *cd, uint8_t sense, uint8_t asc);
 void scsi_cd_medium_changed(struct scsi_cd *cd, int present);
+/* The user wants the medium that the guest has locked in. */
+void scsi_cd_eject_request(struct scsi_cd *cd);
 void scsi_cd_reset(struct scsi_cd *cd);
 /* A block of 2352 bytes around 2048 bytes of data (mode 1, no ECC). */
 void scsi_cd_raw_sector(uint8_t *out, const uint8_t *data, uint32_t lba);
