@@ -18,3 +18,7 @@ ics := heartbeat shutdown timesync kvp vss fcopy
 plugins-y += $(ics:%=synthetic/ic_%)
 $(foreach i,$(ics),$(eval synthetic/ic_$(i)-objs = \
 	plugins/synthetic/ic_$(i).o plugins/synthetic/ic.o))
+plugins-y += synthetic/storvsp
+synthetic/storvsp-objs = $(addprefix plugins/synthetic/,storvsp.o \
+	storvsp_protocol.o storvsp_request.o) \
+	$(addprefix plugins/scsi/,scsi.o scsi_cd.o scsi_disk.o scsi_disk_mode.o)
