@@ -14,8 +14,10 @@
 #include "lib/number.h"
 #include "net/port.h"
 #include "plugin/control.h"
+#include "vm/config.h"
 #include "vm/error.h"
 #include "vm/machine.h"
+#include "vm/storage.h"
 #include "vm/vm.h"
 
 #define MAX_KEYS  16u
@@ -316,6 +318,33 @@ static JsonNode *do_change(struct vm *vm, JsonObject *args, GError **error)
     return block_drive_insert(d, &o, error) ? nothing() : NULL;
 }
 
+/* As in --disk FILE,OPTIONS. */
+static JsonNode *do_disk_add(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *path = text_of(args, "filename", error);
+    const char *options =
+        args ? json_object_get_string_member_with_default(args, "options", "")
+             : "";
+    struct vm_config *c = config_new();
+    JsonNode *answer = NULL;
+
+    c->generation = 2; /* SCSI, when nothing else is said */
+    if (path && config_disk(c, path, options, error)) {
+        g_autofree char *name =
+            storage_add_disk(vm, c->drives->pdata[0], error);
+        answer = name ? object_with("device", name) : NULL;
+    }
+    config_free(c);
+    return answer;
+}
+
+static JsonNode *do_disk_remove(struct vm *vm, JsonObject *args, GError **error)
+{
+    const char *name = text_of(args, "device", error);
+
+    return name && storage_remove_disk(vm, name, error) ? nothing() : NULL;
+}
+
 /* "link=on" of a network port. */
 static JsonNode *do_net(struct vm *vm, JsonObject *args, GError **error)
 {
@@ -438,6 +467,8 @@ static const struct command {
     { "point", do_point },
     { "eject", do_eject },
     { "change-media", do_change },
+    { "disk-add", do_disk_add },
+    { "disk-remove", do_disk_remove },
     { "info", do_info },
     { "net", do_net },
     { "query-jit", do_jit },

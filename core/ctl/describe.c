@@ -14,6 +14,7 @@
 #include "plugin/device.h"
 #include "sched/lane.h"
 #include "state/field.h"
+#include "vm/storage.h"
 #include "vm/vm.h"
 
 const char describe_topics[] =
@@ -78,13 +79,22 @@ static char *describe_block(struct vm *vm)
 
     for (guint i = 0; i < vm->drives->len; i++) {
         struct block_drive *d = vm->drives->pdata[i];
+        struct device *controller;
+        uint32_t lun;
+        char place[64] = "";
+        if (storage_place(vm, d, &controller, &lun))
+            g_snprintf(place, sizeof(place), " at %s, lun %" PRIu32,
+                       controller->name, lun);
         g_string_append_printf(s,
-                               "%-8s %s%s%s%s; read %" PRIu64
+                               "%-8s %s%s%s%s%s; read %" PRIu64
                                " requests, %" PRIu64 " bytes; wrote %" PRIu64
                                " requests, %" PRIu64 " bytes; %" PRIu64
                                " errors\n",
-                               d->name, d->medium ? d->options.path : "(empty)",
-                               d->options.snapshot ? ", snapshot" : "",
+                               d->name,
+                               d->shared   ? "(as beside it)"
+                               : d->medium ? d->options.path
+                                           : "(empty)",
+                               place, d->options.snapshot ? ", snapshot" : "",
                                d->locked ? ", locked" : "",
                                d->tray_open ? ", open" : "", d->n_reads,
                                d->bytes_read, d->n_writes, d->bytes_written,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "state/board.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "block/block.h"
@@ -12,6 +13,7 @@
 #include "sched/clock.h"
 #include "state/stream.h"
 #include "vm/error.h"
+#include "vm/storage.h"
 #include "vm/vm.h"
 
 /* A section of memory holds at most this many pages: 4 MiB. */
@@ -89,6 +91,21 @@ static bool save_memories(struct vm *vm, struct state_sink *sink,
     return !o->with_ram || !vm->ram || save_memory(sink, "ram", vm->ram, w);
 }
 
+/* Where a disk is that can come and go, and which one it was, so that one
+ * that is missing at the restore can be told to the user. */
+static void save_place(struct vm *vm, const struct block_drive *d,
+                       struct state_writer *w)
+{
+    struct device *controller;
+    uint32_t lun;
+
+    if (!storage_place(vm, d, &controller, &lun))
+        return;
+    state_put_string(w, "controller", controller->name);
+    state_put_u64(w, "lun", lun);
+    state_put_string(w, "path", d->options.path ? d->options.path : "");
+}
+
 static bool save_drives(struct vm *vm, struct state_sink *sink,
                         struct state_writer *w)
 {
@@ -96,6 +113,7 @@ static bool save_drives(struct vm *vm, struct state_sink *sink,
         struct block_drive *d = vm->drives->pdata[i];
         uint64_t next = 0;
         block_drive_save(d, w);
+        save_place(vm, d, w);
         if (!emit(sink, "drive", d->name, 1, w))
             return false;
         while (block_drive_save_part(d, &next, w)) {
@@ -287,6 +305,45 @@ static bool load_pages(struct board_load *l, const char *name,
     return true;
 }
 
+/* The file is not opened for what a saved machine says: the user does. */
+static bool drive_is_missing(const char *name, struct state_reader *r,
+                             GError **error)
+{
+    g_autofree char *controller = state_get_string(r, "controller");
+    g_autofree char *path = state_get_string(r, "path");
+    uint64_t lun;
+
+    if (!controller || !path || !state_get_u64(r, "lun", &lun))
+        return vm_fail(error, VM_ERROR_RUN,
+                       "the saved machine has a drive '%s', this one has not",
+                       name);
+    return vm_fail(error, VM_ERROR_RUN,
+                   "the saved machine has a drive '%s' at %s, lun %" PRIu64
+                   ", from '%s': add it with --disk or --cdrom FILE,bus=scsi,"
+                   "controller=N,lun=%" PRIu64,
+                   name, controller, lun, path, lun);
+}
+
+/* A disk that moved is another one to the guest. */
+static bool check_place(struct vm *vm, const struct block_drive *d,
+                        struct state_reader *r, GError **error)
+{
+    g_autofree char *was = state_get_string(r, "controller");
+    struct device *controller;
+    uint64_t lun_was;
+    uint32_t lun;
+
+    if (!was || !state_get_u64(r, "lun", &lun_was))
+        return true;
+    if (storage_place(vm, d, &controller, &lun) && lun == lun_was &&
+        strcmp(controller->name, was) == 0)
+        return true;
+    return vm_fail(error, VM_ERROR_RUN,
+                   "drive '%s' was at %s, lun %" PRIu64
+                   " when the machine was saved",
+                   d->name, was, lun_was);
+}
+
 static bool load_drive(struct board_load *l, const char *name, bool part,
                        struct state_reader *r, GError **error)
 {
@@ -294,11 +351,10 @@ static bool load_drive(struct board_load *l, const char *name, bool part,
         struct block_drive *d = l->vm->drives->pdata[i];
         if (strcmp(d->name, name) == 0)
             return part ? block_drive_load_part(d, r, error)
-                        : block_drive_load(d, r, error);
+                        : check_place(l->vm, d, r, error) &&
+                              block_drive_load(d, r, error);
     }
-    return vm_fail(error, VM_ERROR_RUN,
-                   "the saved machine has a drive '%s', this one has not",
-                   name);
+    return drive_is_missing(name, r, error);
 }
 
 static bool load_port(struct board_load *l, const char *name,
@@ -374,6 +430,26 @@ static bool is_there(struct board_load *l, const char *kind, const char *name,
                             "the saved machine has no %s '%s'", kind, name);
 }
 
+/* Disks that had been removed when the machine was saved. */
+static bool remove_unseen(struct board_load *l, GError **error)
+{
+    struct vm *vm = l->vm;
+
+    for (guint i = vm->drives->len; i-- > 0;) {
+        const struct block_drive *d = vm->drives->pdata[i];
+        g_autofree char *section = g_strconcat("drive:", d->name, NULL);
+        g_autofree char *name = g_strdup(d->name);
+        struct device *controller;
+        uint32_t lun;
+
+        if (!g_hash_table_contains(l->seen, section) &&
+            storage_place(vm, d, &controller, &lun) &&
+            !storage_remove_disk(vm, name, error))
+            return false;
+    }
+    return true;
+}
+
 bool board_load_finish(struct board_load *l, GError **error)
 {
     struct vm *vm = l->vm;
@@ -390,6 +466,8 @@ bool board_load_finish(struct board_load *l, GError **error)
         if (!is_there(l, "memory", m->name, error))
             return false;
     }
+    if (!remove_unseen(l, error))
+        return false;
     for (guint i = 0; i < vm->devices->len; i++) {
         uint32_t version = g_array_index(l->versions, uint32_t, i);
         if (!device_loaded(vm->devices->pdata[i], version, error))

@@ -16,6 +16,7 @@
 #include "vm/config.h"
 #include "vm/error.h"
 #include "vm/machine.h"
+#include "vm/storage.h"
 #include "vm/vm.h"
 
 /* Guest time is the same on every host, so saved machines may move. */
@@ -57,6 +58,7 @@ struct block_drive *assembly_drive(struct assembly *a, const char *name,
         .readonly = from->readonly || from->kind == CONFIG_CDROM,
         .snapshot = from->snapshot,
         .cdrom = from->kind == CONFIG_CDROM,
+        .block = from->block,
     };
 
     g_ptr_array_add(a->vm->drives, d);
@@ -158,7 +160,8 @@ bool assembly_synthetic(struct assembly *a)
     vm->hv = hv_create(vm, a->config->cpus, a->config->hv_features);
     if (hv_has(vm->hv, HV_F_SYNIC) && !add_vmbus(a))
         return false;
-    return assembly_nics(a, device_find(vm, "vmbus") != NULL);
+    bool vmbus = device_find(vm, "vmbus") != NULL;
+    return storage_add_scsi(a, vmbus) && assembly_nics(a, vmbus);
 }
 
 bool assembly_serials(struct assembly *a)

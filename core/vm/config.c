@@ -9,15 +9,14 @@
 #include "hv/hv.h"
 #include "lib/number.h"
 #include "net/options.h"
+#include "vm/config_own.h"
 #include "vm/error.h"
 
-#define MIN_MEMORY   (1ull << 20)
-#define MAX_MEMORY   (1ull << 40)
-#define MAX_CPUS     64u
-#define MAX_DISKS    4u
-#define MAX_FLOPPIES 2u
-#define MAX_SERIALS  4u
-#define MAX_NICS     8u
+#define MIN_MEMORY  (1ull << 20)
+#define MAX_MEMORY  (1ull << 40)
+#define MAX_CPUS    64u
+#define MAX_SERIALS 4u
+#define MAX_NICS    8u
 
 static void drive_free(gpointer opaque)
 {
@@ -204,7 +203,7 @@ static bool set_rtc_base(struct vm_config *c, const char *key, const char *v,
 }
 
 /* Splits "a,b=c" at commas; ",," is a comma. */
-static GPtrArray *split_commas(const char *text)
+GPtrArray *config_split_commas(const char *text)
 {
     GPtrArray *parts = g_ptr_array_new_with_free_func(g_free);
     GString *part = g_string_new(NULL);
@@ -223,46 +222,6 @@ static GPtrArray *split_commas(const char *text)
     return parts;
 }
 
-static bool drive_option(struct config_drive *d, const char *option,
-                         const char *key, const char *value, GError **error)
-{
-    const char *equals = strchr(option, '=');
-    size_t n = equals ? (size_t)(equals - option) : strlen(option);
-    bool *target = NULL;
-
-    if (n == 8 && memcmp(option, "readonly", n) == 0)
-        target = &d->readonly;
-    if (n == 8 && memcmp(option, "snapshot", n) == 0)
-        target = &d->snapshot;
-    if (!target)
-        return vm_fail(error, VM_ERROR_CONFIG,
-                       "%s '%s': there is no option "
-                       "'%s' (readonly=on, snapshot=on)",
-                       key, value, option);
-    *target = true;
-    return !equals || number_parse_bool(equals + 1, target) ||
-           vm_fail(error, VM_ERROR_CONFIG, "%s '%s': '%s' is not on or off",
-                   key, value, equals + 1);
-}
-
-static bool add_drive(struct vm_config *c, enum config_drive_kind kind,
-                      const char *key, const char *value, GError **error)
-{
-    struct config_drive *d = g_new0(struct config_drive, 1);
-    GPtrArray *parts = split_commas(value);
-    bool ok = true;
-
-    d->kind = kind;
-    d->path = g_strdup(parts->pdata[0]);
-    for (guint i = 1; ok && i < parts->len; i++)
-        ok = drive_option(d, parts->pdata[i], key, value, error);
-    g_ptr_array_free(parts, TRUE);
-    if (ok && !d->path[0] && kind == CONFIG_DISK)
-        ok = refuse(error, key, value, "the file is missing");
-    g_ptr_array_add(c->drives, d);
-    return ok;
-}
-
 static bool set_generation(struct vm_config *c, const char *key, const char *v,
                            GError **error)
 {
@@ -275,19 +234,19 @@ static bool set_generation(struct vm_config *c, const char *key, const char *v,
 static bool set_disk(struct vm_config *c, const char *key, const char *v,
                      GError **error)
 {
-    return add_drive(c, CONFIG_DISK, key, v, error);
+    return config_add_drive(c, CONFIG_DISK, key, v, error);
 }
 
 static bool set_cdrom(struct vm_config *c, const char *key, const char *v,
                       GError **error)
 {
-    return add_drive(c, CONFIG_CDROM, key, v, error);
+    return config_add_drive(c, CONFIG_CDROM, key, v, error);
 }
 
 static bool set_floppy(struct vm_config *c, const char *key, const char *v,
                        GError **error)
 {
-    return add_drive(c, CONFIG_FLOPPY, key, v, error);
+    return config_add_drive(c, CONFIG_FLOPPY, key, v, error);
 }
 
 static struct config_device *device_new(struct vm_config *c)
@@ -303,7 +262,7 @@ static struct config_device *device_new(struct vm_config *c)
 static bool set_device(struct vm_config *c, const char *key, const char *v,
                        GError **error)
 {
-    GPtrArray *parts = split_commas(v);
+    GPtrArray *parts = config_split_commas(v);
     struct config_device *d = device_new(c);
 
     d->type = g_strdup(parts->pdata[0]);
@@ -332,7 +291,7 @@ static bool set_serial(struct vm_config *c, const char *key, const char *v,
 static bool set_nic(struct vm_config *c, const char *key, const char *v,
                     GError **error)
 {
-    GPtrArray *parts = split_commas(v);
+    GPtrArray *parts = config_split_commas(v);
 
     if (c->nics->len >= MAX_NICS) {
         g_ptr_array_free(parts, TRUE);
@@ -379,10 +338,11 @@ static const struct key {
     { "cpus", "N", "processors", KEY_CALL, 0, set_cpus },
     { "cpu", "MODEL", "486 .. x86-64-v3, features: ,+NAME ,-NAME", KEY_TEXT,
       AT(cpu) },
-    { "disk", "FILE[,snapshot=on][,readonly=on]", "an IDE disk", KEY_CALL, 0,
-      set_disk, true },
-    { "cdrom", "FILE", "a CD-ROM drive; \"\" is an empty one", KEY_CALL, 0,
-      set_cdrom, true },
+    { "disk", "FILE[,OPTION]..",
+      "a disk: snapshot readonly bus=ide|scsi controller=N lun=N block=4096",
+      KEY_CALL, 0, set_disk, true },
+    { "cdrom", "FILE[,OPTION]..", "a CD-ROM drive; \"\" is an empty one",
+      KEY_CALL, 0, set_cdrom, true },
     { "floppy", "FILE", "a floppy drive", KEY_CALL, 0, set_floppy, true },
     { "kernel", "FILE", "a Linux kernel to start without a boot loader",
       KEY_PATH, AT(kernel) },
@@ -620,22 +580,8 @@ bool config_read_file(struct vm_config *c, const char *path, GError **error)
 
 /* --- as a whole -----------------------------------------------------------*/
 
-static unsigned count_drives(const struct vm_config *c, bool floppies)
-{
-    unsigned n = 0;
-
-    for (guint i = 0; i < c->drives->len; i++) {
-        const struct config_drive *d = c->drives->pdata[i];
-        n += (d->kind == CONFIG_FLOPPY) == floppies;
-    }
-    return n;
-}
-
 static bool check_gen2(const struct vm_config *c, GError **error)
 {
-    if (count_drives(c, true))
-        return vm_fail(error, VM_ERROR_CONFIG,
-                       "a Generation 2 machine has no floppy drives");
     if (strcmp(c->firmware, "seabios") != 0)
         return vm_fail(error, VM_ERROR_CONFIG,
                        "a Generation 2 machine takes no BIOS");
@@ -648,12 +594,8 @@ static bool check_gen2(const struct vm_config *c, GError **error)
 
 bool config_check(const struct vm_config *c, GError **error)
 {
-    if (count_drives(c, false) > MAX_DISKS)
-        return vm_fail(error, VM_ERROR_CONFIG,
-                       "a machine has at most 4 disks and CD-ROM drives");
-    if (count_drives(c, true) > MAX_FLOPPIES)
-        return vm_fail(error, VM_ERROR_CONFIG,
-                       "a machine has at most 2 floppy drives");
+    if (!config_check_drives(c, error))
+        return false;
     if (c->generation == 2 && !check_gen2(c, error))
         return false;
     if (!c->kernel && (c->initrd || c->append))
@@ -690,7 +632,9 @@ char *config_fingerprint(const struct vm_config *c)
         g_string_append_printf(s, " hv=%x", c->hv_features);
     for (guint i = 0; i < c->drives->len; i++) {
         const struct config_drive *d = c->drives->pdata[i];
-        g_string_append_printf(s, " drive%u=%d", i, d->kind);
+        /* Those on SCSI controllers come and go; state/board.c looks. */
+        if (!config_is_scsi(c, d))
+            g_string_append_printf(s, " drive%u=%d", i, d->kind);
     }
     g_string_append_printf(s, " serials=%u", c->serials->len);
     if (c->nics->len)

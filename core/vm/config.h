@@ -25,10 +25,19 @@
 
 enum config_drive_kind { CONFIG_DISK, CONFIG_CDROM, CONFIG_FLOPPY };
 
+/* ANY: IDE on Generation 1, SCSI on Generation 2. */
+enum config_bus { CONFIG_BUS_ANY, CONFIG_BUS_IDE, CONFIG_BUS_SCSI };
+
+#define CONFIG_CONTROLLERS 4u
+#define CONFIG_LUNS        64u
+
 struct config_drive {
     enum config_drive_kind kind;
     char *path; /* "": an empty removable drive */
     bool readonly, snapshot;
+    enum config_bus bus;
+    int controller, lun; /* SCSI; -1: the first that is free */
+    unsigned block;      /* bytes of a block of a disk; 0: 512 */
 };
 
 struct config_device {
@@ -76,6 +85,11 @@ bool config_set(struct vm_config *c, const char *key, const char *value,
  * unknown keys; *known says which. */
 bool config_takes_value(const char *key, bool *known);
 bool config_read_file(struct vm_config *c, const char *path, GError **error);
+/* One more disk of `options` "a=b,c=d", on a SCSI controller. */
+bool config_disk(struct vm_config *c, const char *path, const char *options,
+                 GError **error);
+/* Is the drive on a SCSI controller of this machine? */
+bool config_is_scsi(const struct vm_config *c, const struct config_drive *d);
 /* What cannot be seen from one key alone. */
 bool config_check(const struct vm_config *c, GError **error);
 /* What a saved machine and the one that loads it must have in common, as

@@ -80,6 +80,10 @@ static bool place_drives(struct gen1 *g, enum config_drive_kind kind,
         if (from->kind != kind)
             continue;
         char *name = g_strdup_printf("%s%u", stem, n++);
+        if (config_is_scsi(g->a.config, from)) {
+            g_free(name);
+            continue;
+        }
         struct block_drive *d = assembly_drive(&g->a, name, from);
         g_free(name);
         if (!d)

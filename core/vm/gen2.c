@@ -45,22 +45,6 @@
 #define SMBIOS_TABLES 0xf0020u
 #define ONE_MIB       0x100000u
 
-static bool make_drives(struct assembly *a)
-{
-    unsigned count[2] = { 0, 0 };
-
-    for (guint i = 0; i < a->config->drives->len; i++) {
-        const struct config_drive *from = a->config->drives->pdata[i];
-        bool cd = from->kind == CONFIG_CDROM;
-        char name[16];
-
-        g_snprintf(name, sizeof(name), "%s%u", cd ? "cd" : "disk", count[cd]++);
-        if (!assembly_drive(a, name, from))
-            return false;
-    }
-    return true;
-}
-
 /* A machine that is not to be repeated has another one at each start. */
 static void make_generation(const struct assembly *a, char text[33])
 {
@@ -184,6 +168,6 @@ bool gen2_assemble(struct assembly *a)
     if (!board_create(a->vm, &o, a->error))
         return false;
     assembly_clock(a);
-    return make_drives(a) && assembly_ports(a, 0) && add_devices(a) &&
-           prepare_kernel(a) && assembly_processors(a);
+    return assembly_ports(a, 0) && add_devices(a) && prepare_kernel(a) &&
+           assembly_processors(a);
 }
