@@ -15,3 +15,5 @@ $(foreach t,$(ic-tests),$(eval dev/$(t)-objs := tests/lib/vmbus_mock.o))
 
 dev-tests-y += vmbus
 dev/vmbus-objs := tests/dev/vmbus_echo.o
+
+dev-tests-y += synthkbd synthmouse synthvid
