@@ -283,31 +283,11 @@ static void for_open_channels(struct vmbus *s, bool run)
     }
 }
 
-/* Saved channels that no device has any more. */
-static void end_orphans(struct vmbus *s)
-{
-    pthread_mutex_lock(&s->lock);
-    s->orphans = false;
-    pthread_mutex_unlock(&s->lock);
-    for (unsigned i = 1; i < RELIDS; i++) {
-        struct entry *e = s->entry[i];
-
-        if (!e || !(e->flags & ENTRY_ORPHAN))
-            continue;
-        e->flags &= ~(ENTRY_ORPHAN | ENTRY_NEED_OFFER);
-        e->flags |= ENTRY_GONE;
-        if (e->flags & ENTRY_OFFERED)
-            e->flags |= ENTRY_NEED_RESCIND;
-        e->state = ENTRY_CLOSED;
-        vmbus_rested(s, e);
-    }
-}
-
 static void vmbus_start(void *self)
 {
     struct vmbus *s = self;
 
-    end_orphans(s);
+    vmbus_end_orphans(s);
     __atomic_store_n(&s->stopped, 0, __ATOMIC_RELEASE);
     for_open_channels(s, true);
     vmbus_pump(s);

@@ -53,7 +53,7 @@ void gpadl_unref(struct gpadl *g)
     free(g);
 }
 
-struct gpadl *gpadl_find(struct entry *e, uint32_t id)
+struct gpadl *gpadl_find(const struct entry *e, uint32_t id)
 {
     struct gpadl *g;
 

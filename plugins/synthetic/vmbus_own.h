@@ -337,7 +337,7 @@ void gpadl_torndown(struct vmbus *s, struct entry *e, struct gpadl *g);
 void gpadls_drop(struct vmbus *s, struct entry *e); /* all of an entry */
 /* Those whose teardown waited for the end of the channel. */
 void gpadls_rested(struct vmbus *s, struct entry *e);
-struct gpadl *gpadl_find(struct entry *e, uint32_t id);
+struct gpadl *gpadl_find(const struct entry *e, uint32_t id);
 /* A ready one, with a reference; NULL.  Any lane. */
 struct gpadl *gpadl_get(struct vmbus *s, uint32_t relid, uint32_t id);
 void gpadl_unref(struct gpadl *g);
@@ -368,5 +368,7 @@ void vmbus_save(void *self);
 int32_t vmbus_loaded(void *self, uint32_t version);
 /* The saved channel of this name becomes `ch`; false: there is none. */
 bool vmbus_take_orphan(struct vmbus *s, struct bp_vmbus_channel *ch);
+/* Saved channels that no device has made again: all of them were loaded. */
+void vmbus_end_orphans(struct vmbus *s);
 
 #endif

@@ -107,6 +107,8 @@ static void save_channel(struct vmbus *s, const struct entry *e, uint32_t *at)
     if (!ch || ch->state == OWNER_SHUT)
         return;
     to->owner = ch->state;
+    if (ch->state != OWNER_SERVING)
+        return;
     to->broken = ch->broken;
     to->paused = ch->paused;
     to->waiting = ch->waiting;
@@ -117,10 +119,17 @@ static void save_channel(struct vmbus *s, const struct entry *e, uint32_t *at)
     save_kept(s, ch, at);
 }
 
+/* The last first: loading puts each in front of the list. */
 static void save_gpadls(struct vmbus *s, const struct entry *e, uint32_t *at)
 {
+    uint32_t n = 0;
+
+    for (const struct gpadl *g = e->gpadls; g; g = g->next)
+        n++;
+    s->st.gpadl_count += n;
+    n = s->st.gpadl_count;
     for (const struct gpadl *g = e->gpadls; g; g = g->next) {
-        struct saved_gpadl *to = &s->st.gpadl[s->st.gpadl_count++];
+        struct saved_gpadl *to = &s->st.gpadl[--n];
 
         to->relid = e->relid;
         to->id = g->id;
@@ -129,6 +138,10 @@ static void save_gpadls(struct vmbus *s, const struct entry *e, uint32_t *at)
         to->range_count = g->range_count;
         to->word_count = g->word_count;
         to->have = g->have;
+    }
+    for (; n < s->st.gpadl_count; n++) {
+        const struct gpadl *g = gpadl_find(e, s->st.gpadl[n].id);
+
         memcpy(s->st.words + *at * 8, g->word, g->word_count * 8);
         *at += g->word_count;
     }
@@ -139,6 +152,7 @@ void vmbus_save(void *self)
     struct vmbus *s = self;
     uint32_t words = 0, kept = 0;
 
+    vmbus_end_orphans(s);
     memset(s->st.channel, 0, sizeof(s->st.channel));
     memset(s->st.gpadl, 0, sizeof(s->st.gpadl));
     memset(s->st.words, 0, sizeof(s->st.words));
@@ -367,6 +381,25 @@ bool vmbus_take_orphan(struct vmbus *s, struct bp_vmbus_channel *ch)
     __atomic_store_n(&ch->relid, e->relid, __ATOMIC_RELEASE);
     restore_rings(s, e, ch);
     return true;
+}
+
+void vmbus_end_orphans(struct vmbus *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->orphans = false;
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned i = 1; i < RELIDS; i++) {
+        struct entry *e = s->entry[i];
+
+        if (!e || !(e->flags & ENTRY_ORPHAN))
+            continue;
+        e->flags &= ~(ENTRY_ORPHAN | ENTRY_NEED_OFFER);
+        e->flags |= ENTRY_GONE;
+        if (e->flags & ENTRY_OFFERED)
+            e->flags |= ENTRY_NEED_RESCIND;
+        e->state = ENTRY_CLOSED;
+        vmbus_rested(s, e);
+    }
 }
 
 /* --- the whole -----------------------------------------------------------*/

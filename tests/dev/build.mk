@@ -17,3 +17,6 @@ dev-tests-y += vmbus
 dev/vmbus-objs := tests/dev/vmbus_echo.o
 
 dev-tests-y += synthkbd synthmouse synthvid
+vmbus-tests := vmbus vmbus_life vmbus_abuse
+dev-tests-y += $(vmbus-tests)
+$(foreach t,$(vmbus-tests),$(eval dev/$(t)-objs := tests/dev/vmbus_echo.o))

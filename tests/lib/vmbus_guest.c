@@ -142,6 +142,7 @@ bool vg_contact(struct vmbus_guest *g, uint32_t version, uint32_t target_vp)
         m.interrupt_page = VMBUS_SINT;
     m.monitor_page[0] = vg_page(g, NULL);
     m.monitor_page[1] = vg_page(g, NULL);
+    vg_poll(g); /* what the last one did not take */
     g->message_vp = version >= VG_3_0 ? target_vp : 0;
     g->offers = g->queued = 0;
     g->all_offers = false;
