@@ -20,10 +20,9 @@ struct block_drive *bay_drive(const struct device *d, uint32_t place);
 /* The first empty place; bay_places() when there is none. */
 uint32_t bay_free_place(const struct device *d);
 /*
- * Both on the control thread, no lane held, on a running or stopped machine
- * that is not a deterministic one.  The drive is not attached before
- * bay_plug(), and no more after bay_unplug(), which waits for what is in
- * flight.
+ * Both on the control thread, no lane held, on a running or stopped machine.
+ * The drive is not attached before bay_plug(), and no more after
+ * bay_unplug(), which waits for what is in flight.
  */
 bool bay_plug(struct device *d, uint32_t place, struct block_drive *drive,
               GError **error);

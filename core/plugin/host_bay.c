@@ -98,10 +98,6 @@ int32_t host_block_bay(struct bp_dev *dev, const struct bp_block_bay *ops,
 
 static bool check(struct device *d, uint32_t place, bool wanted, GError **error)
 {
-    if (d->vm->deterministic)
-        return vm_fail(error, VM_ERROR_RUN,
-                       "a deterministic machine keeps the drives that it "
-                       "began with");
     if (place >= bay_places(d))
         return vm_fail(error, VM_ERROR_CONFIG,
                        "device '%s' has no place %" PRIu32 " for a drive",

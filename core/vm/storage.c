@@ -188,6 +188,15 @@ static struct device *find_room(struct vm *vm, const struct config_drive *disk,
     return NULL;
 }
 
+/* Commands come at no exact time. */
+static bool may_change(struct vm *vm, GError **error)
+{
+    return !vm->deterministic ||
+           vm_fail(error, VM_ERROR_RUN,
+                   "a deterministic machine keeps the drives that it began "
+                   "with");
+}
+
 static bool name_is_taken(struct vm *vm, const char *name)
 {
     for (guint i = 0; i < vm->drives->len; i++) {
@@ -221,6 +230,8 @@ char *storage_add_disk(struct vm *vm, const struct config_drive *disk,
     uint32_t place;
     char name[16];
 
+    if (!may_change(vm, error))
+        return NULL;
     d = find_room(vm, disk, &place, error);
     if (!d)
         return NULL;
@@ -268,6 +279,8 @@ bool storage_remove_disk(struct vm *vm, const char *name, GError **error)
     struct device *d;
     uint32_t place;
 
+    if (!may_change(vm, error))
+        return false;
     if (!drive)
         return vm_fail(error, VM_ERROR_CONFIG, "there is no drive '%s'", name);
     if (!storage_place(vm, drive, &d, &place))

@@ -20,3 +20,5 @@ dev-tests-y += synthkbd synthmouse synthvid
 vmbus-tests := vmbus vmbus_life vmbus_abuse
 dev-tests-y += $(vmbus-tests)
 $(foreach t,$(vmbus-tests),$(eval dev/$(t)-objs := tests/dev/vmbus_echo.o))
+dev-tests-y += storvsp
+dev/storvsp-objs := tests/dev/storvsp_guest.o
