@@ -13,9 +13,6 @@ ic-tests := ic_heartbeat ic_shutdown ic_timesync ic_vss ic_kvp ic_fcopy
 dev-tests-y += $(ic-tests)
 $(foreach t,$(ic-tests),$(eval dev/$(t)-objs := tests/lib/vmbus_mock.o))
 
-dev-tests-y += vmbus
-dev/vmbus-objs := tests/dev/vmbus_echo.o
-
 dev-tests-y += synthkbd synthmouse synthvid
 vmbus-tests := vmbus vmbus_life vmbus_abuse
 dev-tests-y += $(vmbus-tests)
