@@ -30,8 +30,7 @@
 
 #define PIRQ_OFF 0x80
 /* Bytes of an extended interrupt descriptor before the number. */
-#define INTERRUPT_AT  5
-#define VMBUS_OLD_IRQ 5 /* for guests that know no interrupt vector of it */
+#define INTERRUPT_AT 5
 
 static const char *const pirq_field[4] = { "PRQ0", "PRQ1", "PRQ2", "PRQ3" };
 static const char *const link_name[4] = { "LNKA", "LNKB", "LNKC", "LNKD" };
@@ -226,7 +225,8 @@ static void put_link(struct aml *a, unsigned n)
 
 /* Guests take the memory that channels ask for out of their bus's windows,
  * and their interrupt from the hypervisor interface.  Linux looks for those
- * windows only if there is a _CRS here, too. */
+ * windows only if there is a _CRS here, too: an empty one, since IRQ 5 is a
+ * PCI interrupt on this board. */
 static void put_vmbus(struct aml *a)
 {
     aml_begin_device(a, "VMBS");
@@ -236,7 +236,6 @@ static void put_vmbus(struct aml *a)
     aml_name_integer(a, "_STA", 0x0f);
     aml_name(a, "_CRS");
     aml_begin_resources(a);
-    aml_res_irq(a, VMBUS_OLD_IRQ);
     aml_end_resources(a);
     aml_end(a);
 }
