@@ -294,6 +294,11 @@ void assembly_uuid(const struct assembly *a, uint8_t uuid[16])
 
 /* --- a whole machine ------------------------------------------------------*/
 
+static void pause_now(void *opaque)
+{
+    vm_request_pause(opaque);
+}
+
 struct vm *machine_create(const struct vm_config *config,
                           struct plugins *plugins, GError **error)
 {
@@ -311,6 +316,10 @@ struct vm *machine_create(const struct vm_config *config,
         machine_destroy(vm);
         return NULL;
     }
+    if (config->pause_at)
+        timer_arm(timer_create_on(vm->clocks, CLOCK_VIRTUAL, NULL, "pause-at",
+                                  pause_now, vm),
+                  config->pause_at);
     vm_reset(vm);
     return vm;
 }

@@ -186,6 +186,17 @@ static bool set_boot(struct vm_config *c, const char *key, const char *v,
     return true;
 }
 
+static bool set_pause_at(struct vm_config *c, const char *key, const char *v,
+                         GError **error)
+{
+    uint64_t ms;
+
+    if (!number_parse(v, &ms) || !ms || ms > UINT64_MAX / 1000000)
+        return refuse(error, key, v, "it is not a number of milliseconds");
+    c->pause_at = ms * 1000000;
+    return true;
+}
+
 static bool set_rtc_base(struct vm_config *c, const char *key, const char *v,
                          GError **error)
 {
@@ -369,6 +380,8 @@ static const struct key {
       AT(perf_map) },
     { "rtc-base", "ISO8601", "the clock's time at the start, UTC", KEY_CALL, 0,
       set_rtc_base },
+    { "pause-at", "MS", "stop at this virtual time, in milliseconds", KEY_CALL,
+      0, set_pause_at },
     { "restore", "FILE", "go on with a saved machine", KEY_PATH, AT(restore) },
     { "firmware", "FILE|seabios", "the BIOS", KEY_TEXT, AT(firmware) },
     { "boot", "ORDER", "floppy,cd,disk,network or letters a d c n", KEY_CALL, 0,

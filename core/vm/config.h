@@ -72,7 +72,8 @@ struct vm_config {
     bool hv;              /* the guest sees Hyper-V's interface */
     uint32_t hv_features; /* HV_F_* of hv/hv.h, if so */
     bool has_rtc_base;
-    int64_t rtc_base; /* ns since 1970 at the start */
+    int64_t rtc_base;  /* ns since 1970 at the start */
+    uint64_t pause_at; /* virtual ns at which the machine stops; 0: never */
 };
 
 struct vm_config *config_new(void);

@@ -121,6 +121,10 @@ bool vm_serve_requests(struct vm *vm)
     }
     if (requests & VM_REQUEST_RESET)
         vm_reset(vm);
+    if (requests & VM_REQUEST_PAUSE) {
+        vm_stop(vm);
+        __atomic_fetch_and(&vm->requests, ~VM_REQUEST_PAUSE, __ATOMIC_SEQ_CST);
+    }
     return false;
 }
 

@@ -43,6 +43,13 @@ void vm_request_poweroff(struct vm *vm)
     vm_request_exit(vm, VM_END_POWEROFF, 0);
 }
 
+void vm_request_pause(struct vm *vm)
+{
+    pthread_mutex_lock(&vm->lock);
+    request(vm, VM_REQUEST_PAUSE);
+    pthread_mutex_unlock(&vm->lock);
+}
+
 static void press(void *opaque)
 {
     struct vm *vm = opaque;

@@ -139,6 +139,7 @@ struct vm {
 
 #define VM_REQUEST_RESET 1u
 #define VM_REQUEST_END   2u /* see end, end_status */
+#define VM_REQUEST_PAUSE 4u
 
 /* Memory of a device. */
 struct vm_memory {
@@ -163,6 +164,7 @@ bool vm_press_power_button(struct vm *vm);
 /* From any thread, also device code inside a vCPU's access. */
 void vm_request_reset(struct vm *vm);
 void vm_request_poweroff(struct vm *vm);
+void vm_request_pause(struct vm *vm);
 void vm_request_exit(struct vm *vm, enum vm_end end, int status);
 
 #endif
