@@ -22,3 +22,7 @@ plugins-y += synthetic/storvsp
 synthetic/storvsp-objs = $(addprefix plugins/synthetic/,storvsp.o \
 	storvsp_protocol.o storvsp_request.o) \
 	$(addprefix plugins/scsi/,scsi.o scsi_cd.o scsi_disk.o scsi_disk_mode.o)
+plugins-y += synthetic/netvsp
+synthetic/netvsp-objs = $(addprefix plugins/synthetic/,netvsp.o \
+	netvsp_channel.o netvsp_offload.o netvsp_oid.o netvsp_receive.o \
+	netvsp_rndis.o netvsp_rss.o netvsp_send.o)

@@ -84,6 +84,8 @@ static struct bench *bench_with_media(const char *id)
             bench_add_drive(b, p->name, disks++ % 2, 1 << 20, NULL);
         else if (p->type == BP_PROP_CHAR)
             bench_add_port(b, p->name);
+        else if (p->type == BP_PROP_NET)
+            bench_add_net(b, p->name, false);
         else
             continue;
         g_ptr_array_add(settings, g_strdup_printf("%s=%s", p->name, p->name));
