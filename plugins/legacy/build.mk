@@ -3,7 +3,7 @@
 plugins-y += legacy/i440fx legacy/piix4_isa legacy/piix4_pm
 plugins-y += legacy/i8237 legacy/i8254 legacy/i8259 legacy/ioapic
 plugins-y += legacy/mc146818 legacy/ns16550
-plugins-y += legacy/fw_cfg legacy/debug_port legacy/exit_port
+plugins-y += legacy/fw_cfg legacy/debug_port legacy/exit_port legacy/test_ports
 
 plugins-y += legacy/i8042
 legacy/i8042-objs = plugins/legacy/i8042.o plugins/legacy/ps2_keyboard.o \
