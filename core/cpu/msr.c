@@ -101,7 +101,7 @@ static bool unknown(struct vcpu *cpu, uint32_t msr, const char *what)
     if (cpu->msr_reports == sizeof cpu->msr_reported / 4)
         return false;
     cpu->msr_reported[cpu->msr_reports++] = msr;
-    cpu_report(cpu, "%s of unknown MSR %x raises #GP", what, msr);
+    cpu_report(cpu, "%s MSR %x raises #GP", what, msr);
     return false;
 }
 
@@ -198,14 +198,15 @@ bool msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
         return x86_has(f, X86_F_lm);
     }
     if (cpu->vm->hv && hv_is_msr(msr))
-        return hv_msr_read(cpu, msr, value) || unknown(cpu, msr, "read");
+        return hv_msr_read(cpu, msr, value) ||
+               unknown(cpu, msr, "refused read of");
     if (mtrr_variable(cpu, msr, &p)) {
         *value = *p;
         return true;
     }
     n = find(cpu, msr);
     if (n < 0)
-        return unknown(cpu, msr, "read");
+        return unknown(cpu, msr, "read of unknown");
     *value =
         table[n].rule <= MSR_CANONICAL ? *storage(cpu, n, msr) : table[n].value;
     return true;
@@ -216,7 +217,7 @@ static bool table_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
     int n = find(cpu, msr);
 
     if (n < 0)
-        return unknown(cpu, msr, "write");
+        return unknown(cpu, msr, "write of unknown");
     switch (table[n].rule) {
     case MSR_STORE:
         if (value & ~table[n].value)
@@ -267,7 +268,8 @@ bool msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value)
         return x86_has(f, X86_F_lm) && base_write(cpu, SEG_GS, value);
     }
     if (cpu->vm->hv && hv_is_msr(msr))
-        return hv_msr_write(cpu, msr, value) || unknown(cpu, msr, "write");
+        return hv_msr_write(cpu, msr, value) ||
+               unknown(cpu, msr, "refused write of");
     if (mtrr_variable(cpu, msr, &p)) {
         *p = value;
         return true;

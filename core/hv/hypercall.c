@@ -39,12 +39,13 @@ uint16_t hv_call_input(struct hv_call *c, void *to, uint32_t bytes)
     return HV_STATUS_SUCCESS;
 }
 
-uint16_t hv_call_output(struct hv_call *c, const void *from, uint32_t bytes)
+uint16_t hv_call_output(struct hv_call *c, uint32_t at, const void *from,
+                        uint32_t bytes)
 {
     if (c->fast)
         return HV_STATUS_INVALID_HYPERCALL_INPUT;
-    if (!is_placed(c->out_gpa, bytes) ||
-        !map_dma_write(c->cpu->vm->map, c->out_gpa, from, bytes))
+    if (!is_placed(c->out_gpa, at + bytes) ||
+        !map_dma_write(c->cpu->vm->map, c->out_gpa + at, from, bytes))
         return HV_STATUS_INVALID_ALIGNMENT;
     return HV_STATUS_SUCCESS;
 }

@@ -19,7 +19,9 @@ struct hv_call {
 
 /* The first `bytes` of the input, read once.  A status. */
 uint16_t hv_call_input(struct hv_call *c, void *to, uint32_t bytes);
-uint16_t hv_call_output(struct hv_call *c, const void *from, uint32_t bytes);
+/* From `at` of the output on. */
+uint16_t hv_call_output(struct hv_call *c, uint32_t at, const void *from,
+                        uint32_t bytes);
 
 /* hypercall_vp.c */
 uint16_t hv_call_flush(struct hv_call *c);

@@ -141,6 +141,17 @@ static bool is_self(uint64_t partition)
 /* RFLAGS without VM */
 #define FLAGS 0x003d7fd5u
 
+static bool is_pat(uint64_t pat)
+{
+    for (unsigned n = 0; n < 64; n += 8) {
+        unsigned type = pat >> n & 0xff;
+
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
 /* Modes that a processor can begin in: real, protected and long. */
 static bool is_startable(const struct vcpu *cpu, const struct hv_vp_context *x)
 {
@@ -149,6 +160,7 @@ static bool is_startable(const struct vcpu *cpu, const struct hv_vp_context *x)
     if (x->cr0 >> 32 || (paging && !(x->cr0 & CR0_PE)) ||
         (x->cr4 & ~x86_cr4_allowed(cpu)) || (x->cr4 & CR4_PCIDE) ||
         (x->cr3 & ~cpu->phys_mask) || !is_canonical(x->rip) ||
+        !is_pat(x->pat) ||
         (x->efer & ~(uint64_t)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)))
         return false;
     if (lme && !x86_has(&cpu->model->features, X86_F_lm))
@@ -262,12 +274,12 @@ uint16_t hv_call_index_from_apic_id(struct hv_call *c)
         uint8_t vtl, reserved[7];
         uint32_t id[(PAGE_BYTES - 16) / 4];
     } in;
-    uint32_t out[(PAGE_BYTES - 16) / 4], head = 16;
+    uint32_t out[G_N_ELEMENTS(in.id)];
     uint16_t status;
 
     if (c->reps > G_N_ELEMENTS(out))
         return HV_STATUS_INVALID_HYPERCALL_INPUT;
-    status = hv_call_input(c, &in, head + 4 * c->reps);
+    status = hv_call_input(c, &in, 16 + 4 * c->reps);
     if (status)
         return status;
     if (!is_self(in.partition))
@@ -283,7 +295,8 @@ uint16_t hv_call_index_from_apic_id(struct hv_call *c)
         out[c->done] = in.id[c->done];
     }
     if (c->done > c->start) {
-        uint16_t bad = hv_call_output(c, out, 4 * c->done);
+        uint16_t bad = hv_call_output(c, 4 * c->start, out + c->start,
+                                      4 * (c->done - c->start));
 
         if (bad)
             return bad;
@@ -383,7 +396,8 @@ uint16_t hv_call_get_registers(struct hv_call *c)
             break;
         }
     if (c->done > c->start)
-        bad = hv_call_output(c, out, c->done * (uint32_t)sizeof out[0]);
+        bad = hv_call_output(c, 16 * c->start, out + c->start,
+                             16 * (c->done - c->start));
     return bad ? bad : status;
 }
 

@@ -355,7 +355,7 @@ static const struct key {
     { "cdrom", "FILE[,OPTION]..", "a CD-ROM drive; \"\" is an empty one",
       KEY_CALL, 0, set_cdrom, true },
     { "floppy", "FILE", "a floppy drive", KEY_CALL, 0, set_floppy, true },
-    { "kernel", "FILE", "a Linux kernel to start without a boot loader",
+    { "kernel", "FILE", "a Linux or Multiboot kernel to start at once",
       KEY_PATH, AT(kernel) },
     { "initrd", "FILE", "its initial RAM disk", KEY_PATH, AT(initrd) },
     { "append", "TEXT", "its command line", KEY_TEXT, AT(append) },

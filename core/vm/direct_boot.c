@@ -11,6 +11,7 @@
 #include "hwaccel/accel.h"
 #include "lib/le.h"
 #include "vm/linux_kernel.h"
+#include "vm/multiboot.h"
 #include "vm/vm.h"
 
 /* In guest memory, beside the command line */
@@ -51,15 +52,10 @@ struct place {
     GByteArray *bytes;
 };
 
-struct range {
-    uint64_t first, bytes;
-    uint32_t type;
-};
-
 struct direct_boot {
     struct vm *vm;
     struct linux_kernel kernel;
-    struct range ranges[E820_MOST];
+    struct multiboot_range ranges[E820_MOST]; /* types as in E820 */
     unsigned range_count;
     GArray *places; /* struct place */
     uint64_t rsdp;
@@ -91,7 +87,8 @@ void direct_boot_range(struct direct_boot *b, uint64_t first, uint64_t bytes,
                        uint32_t type)
 {
     g_assert(b->range_count < E820_MOST);
-    b->ranges[b->range_count++] = (struct range){ first, bytes, type };
+    b->ranges[b->range_count++] =
+        (struct multiboot_range){ first, bytes, type };
 }
 
 void direct_boot_place(struct direct_boot *b, uint64_t at, GByteArray *bytes)
@@ -213,18 +210,45 @@ static void set_boot_state(struct x86_state *st, bool long_mode)
     set_segments(st, long_mode);
 }
 
+/* EAX and EBX, flat segments, paging off: chapter 3.2 */
+static void set_multiboot_state(struct x86_state *st, uint32_t entry)
+{
+    set_boot_state(st, false);
+    st->gpr[RAX] = MULTIBOOT_MAGIC;
+    st->gpr[RBX] = PARAMS_AT;
+    st->gpr[RSI] = 0;
+    st->cr0 = CR0_PE | CR0_ET;
+    st->rip = entry;
+}
+
+static void put_multiboot(struct direct_boot *b)
+{
+    GByteArray *info =
+        multiboot_info(&b->kernel, PARAMS_AT, b->ranges, b->range_count);
+
+    copy(b, PARAMS_AT, info->data, info->len);
+    g_byte_array_unref(info);
+}
+
+static bool wants_long_mode(const struct linux_kernel *k)
+{
+    return !k->multiboot && le16_get(k->setup + VERSION) >= 0x20c &&
+           le16_get(k->setup + XLOADFLAGS) & XLF_KERNEL_64;
+}
+
 void direct_boot_enter(struct direct_boot *b)
 {
-    const uint8_t *setup = b->kernel.setup;
-    bool long_mode = le16_get(setup + VERSION) >= 0x20c &&
-                     le16_get(setup + XLOADFLAGS) & XLF_KERNEL_64;
+    bool long_mode = wants_long_mode(&b->kernel);
     struct vm *vm = b->vm;
 
-    put_params(b);
+    if (b->kernel.multiboot)
+        put_multiboot(b);
+    else
+        put_params(b);
     put_gdt(b, long_mode);
     put_pages(b);
     copy(b, LINUX_CMDLINE_AT, b->kernel.append, strlen(b->kernel.append) + 1);
-    copy_bytes(b, LINUX_KERNEL_AT, b->kernel.image);
+    copy_bytes(b, b->kernel.image_at, b->kernel.image);
     copy_bytes(b, b->kernel.initrd_at, b->kernel.initrd);
     for (guint i = 0; i < b->places->len; i++) {
         struct place *p = &g_array_index(b->places, struct place, i);
@@ -234,7 +258,9 @@ void direct_boot_enter(struct direct_boot *b)
         struct x86_state st;
         vm->accel->get_state(vm->vcpus[i], &st);
         set_memory_types(&st);
-        if (i == 0)
+        if (i == 0 && b->kernel.multiboot)
+            set_multiboot_state(&st, b->kernel.entry);
+        else if (i == 0)
             set_boot_state(&st, long_mode);
         vm->accel->set_state(vm->vcpus[i], &st);
     }

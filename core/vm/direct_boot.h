@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting a Linux kernel on a board without firmware: at each reset, kernel,
+ * Starting a kernel (of Linux, or Multiboot) on a board without firmware: at each reset, kernel,
  * initial RAM disk and tables are copied into guest memory, and the first
  * processor gets the state that the boot protocol asks for.
  */

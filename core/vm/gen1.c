@@ -18,6 +18,7 @@
 #include "vm/fwcfg_items.h"
 #include "vm/linux_kernel.h"
 #include "vm/machine.h"
+#include "vm/multiboot.h"
 #include "vm/vm.h"
 
 #define ISA_SLOT      7u
@@ -217,6 +218,17 @@ static bool add_devices(struct gen1 *g)
 
 /* --- what the firmware is told --------------------------------------------*/
 
+static bool add_multiboot(struct gen1 *g, struct linux_kernel *k)
+{
+    char *stub = find_firmware("multiboot.bin");
+    bool ok = stub ? multiboot_setup(k, stub, g->a.error)
+                   : vm_fail(g->a.error, VM_ERROR_CONFIG,
+                             "the start code multiboot.bin is missing");
+
+    g_free(stub);
+    return ok;
+}
+
 static bool add_kernel(struct gen1 *g)
 {
     const struct vm_config *c = g->a.config;
@@ -228,6 +240,7 @@ static bool add_kernel(struct gen1 *g)
     ok = ok &&
          linux_kernel_load(&k, c->kernel, c->initrd, c->append,
                            g->a.vm->ram_below_4g, g->a.error) &&
+         (!k.multiboot || add_multiboot(g, &k)) &&
          linux_kernel_add(g->a.vm, &k, rom, g->a.error);
     linux_kernel_clear(&k);
     g_free(rom);

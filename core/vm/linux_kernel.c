@@ -9,6 +9,7 @@
 #include "lib/number.h"
 #include "vm/error.h"
 #include "vm/firmware.h"
+#include "vm/multiboot.h"
 #include "vm/vm.h"
 
 /* fw_cfg items, as firmware/bios/linuxboot.S fetches them. */
@@ -97,14 +98,21 @@ static bool read_file(const char *what, const char *path, GBytes **out,
     return true;
 }
 
+static bool is_linux(const uint8_t *k, size_t n)
+{
+    return n >= HEADER_END && get16(k + BOOT_FLAG) == 0xaa55 &&
+           memcmp(k + HEADER_MAGIC, "HdrS", 4) == 0;
+}
+
 static bool check_header(const char *path, const uint8_t *k, size_t n,
                          size_t *setup, GError **error)
 {
     size_t sectors;
 
-    if (n < HEADER_END || get16(k + BOOT_FLAG) != 0xaa55 ||
-        memcmp(k + HEADER_MAGIC, "HdrS", 4) != 0)
-        return vm_fail(error, VM_ERROR_CONFIG, "'%s' is no Linux kernel image",
+    if (!is_linux(k, n))
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "'%s' is no Linux kernel image and no "
+                       "Multiboot kernel",
                        path);
     if (get16(k + VERSION) < 0x202 || !(k[LOAD_FLAGS] & LOADED_HIGH))
         return vm_fail(error, VM_ERROR_CONFIG,
@@ -201,6 +209,22 @@ static void set_video_mode(uint8_t *setup, const char *append)
     }
 }
 
+static bool load_multiboot(struct linux_kernel *k, const char *kernel,
+                           const uint8_t *file, size_t n, const char *initrd,
+                           uint64_t low_memory, GError **error)
+{
+    if (strlen(k->append) >= CMDLINE_MOST)
+        return vm_fail(error, VM_ERROR_CONFIG,
+                       "the kernel command line has %zu bytes, at most %u "
+                       "are possible",
+                       strlen(k->append), CMDLINE_MOST - 1);
+    if (!initrd)
+        k->initrd = g_bytes_new(NULL, 0);
+    else if (!read_file("initrd", initrd, &k->initrd, error))
+        return false;
+    return multiboot_load(k, kernel, file, n, low_memory, error);
+}
+
 bool linux_kernel_load(struct linux_kernel *k, const char *kernel,
                        const char *initrd, const char *append,
                        uint64_t low_memory, GError **error)
@@ -212,11 +236,14 @@ bool linux_kernel_load(struct linux_kernel *k, const char *kernel,
     if (!read_file("kernel", kernel, &file, error))
         return false;
     data = g_bytes_get_data(file, &n);
+    k->append = g_strdup(append ? append : "");
+    if (!is_linux(data, n) && multiboot_is(data, n))
+        return load_multiboot(k, kernel, data, n, initrd, low_memory, error);
     if (!check_header(kernel, data, n, &k->setup_bytes, error))
         return false;
+    k->image_at = LINUX_KERNEL_AT;
     k->setup = g_memdup2(data, k->setup_bytes);
     k->image = g_bytes_new_from_bytes(file, k->setup_bytes, n - k->setup_bytes);
-    k->append = g_strdup(append ? append : "");
     k->setup[LOADER_TYPE] = LOADER_UNKNOWN;
     k->setup[LOAD_FLAGS] |= CAN_USE_HEAP;
     put16(k->setup + HEAP_END_PTR, HEAP_END);
@@ -251,7 +278,7 @@ bool linux_kernel_add(struct vm *vm, const struct linux_kernel *k,
     add_number(vm, ITEM_SETUP_ADDR, SETUP_AT);
     add_number(vm, ITEM_SETUP_SIZE, k->setup_bytes);
     firmware_add_item(vm, ITEM_SETUP_DATA, NULL, k->setup, k->setup_bytes);
-    add_number(vm, ITEM_KERNEL_ADDR, LINUX_KERNEL_AT);
+    add_number(vm, ITEM_KERNEL_ADDR, k->image_at);
     add_number(vm, ITEM_KERNEL_SIZE, g_bytes_get_size(k->image));
     firmware_add_bytes(vm, ITEM_KERNEL_DATA, NULL, g_bytes_ref(k->image));
     firmware_add_bytes(vm, FIRMWARE_FILE, ROM_FILE, rom_image);

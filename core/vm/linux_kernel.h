@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Linux kernel to start without a boot loader: anything that follows the
- * x86 boot protocol 2.02 or later (bzImage, memtest86+, iPXE's .lkrn).
+ * A kernel to start without a boot loader: anything that follows Linux' x86
+ * boot protocol 2.02 or later (bzImage, memtest86+, iPXE's .lkrn), and
+ * Multiboot kernels (multiboot.h).
  */
 #ifndef VM_LINUX_KERNEL_H
 #define VM_LINUX_KERNEL_H
@@ -21,7 +22,10 @@ struct vm;
 struct linux_kernel {
     uint8_t *setup; /* real-mode part, its header completed */
     size_t setup_bytes;
-    GBytes *image;  /* the rest, for LINUX_KERNEL_AT */
+    GBytes *image; /* the rest, for image_at */
+    uint32_t image_at;
+    bool multiboot; /* vm/multiboot.h, with ... */
+    uint32_t entry; /* ... its 32-bit entry */
     GBytes *initrd; /* empty: none */
     uint32_t initrd_at;
     char *append;
@@ -35,7 +39,8 @@ bool linux_kernel_load(struct linux_kernel *k, const char *kernel,
 /* Also after a failure. */
 void linux_kernel_clear(struct linux_kernel *k);
 
-/* Adds the items that firmware/bios/linuxboot.S fetches, and that ROM. */
+/* Adds the items that firmware/bios/linuxboot.S fetches, and that ROM.  A
+ * Multiboot kernel has had multiboot_setup(). */
 bool linux_kernel_add(struct vm *vm, const struct linux_kernel *k,
                       const char *rom, GError **error);
 
