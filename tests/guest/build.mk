@@ -10,3 +10,5 @@ long-tests-y += guest/boot_kernel_long guest/boot_iso_long guest/ipxe_long \
 	guest/memtest_long guest/save_restore_long guest/boot_disk \
 	guest/boot_installer guest/keyboard_mouse guest/translated \
 	guest/stress guest/determinism_long
+script-tests-y += guest/hv_net
+long-tests-y += guest/hv_net_long
