@@ -14,8 +14,12 @@ dev-tests-y += $(ic-tests)
 $(foreach t,$(ic-tests),$(eval dev/$(t)-objs := tests/lib/vmbus_mock.o))
 
 dev-tests-y += synthkbd synthmouse synthvid
-vmbus-tests := vmbus vmbus_life vmbus_abuse
+vmbus-tests := vmbus vmbus_life vmbus_abuse vmbus_fuzz vmbus_devices_fuzz
 dev-tests-y += $(vmbus-tests)
-$(foreach t,$(vmbus-tests),$(eval dev/$(t)-objs := tests/dev/vmbus_echo.o))
+$(foreach t,$(vmbus-tests),$(eval dev/$(t)-objs := tests/dev/vmbus_echo.o \
+	tests/dev/vmbus_fuzz_lib.o))
+long-tests-y += dev/vmbus_fuzz_long
+$(B)/tests/dev/vmbus_fuzz_long.log: $(B)/tests/dev/vmbus_fuzz \
+	$(B)/tests/dev/vmbus_devices_fuzz
 dev-tests-y += storvsp
 dev/storvsp-objs := tests/dev/storvsp_guest.o
