@@ -10,6 +10,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "state/stream.h"
 #include "tests/dev/vmbus_echo.h"
 #include "tests/lib/test.h"
 #include "vm/bench.h"
@@ -362,4 +363,87 @@ TEST(rings)
         vg_end(s.g);
         bench_destroy(s.b);
     }
+}
+
+/* --- saved state ---------------------------------------------------------*/
+
+#define FILE_HEAD    12u
+#define SECTION_HEAD 24u
+
+/* Changes the bus's section, and its checksum with it. */
+static void change_section(struct scene *s, uint8_t *data, size_t bytes)
+{
+    for (size_t at = FILE_HEAD; at + SECTION_HEAD <= bytes;) {
+        size_t name = (size_t)state_load_uint(data + at + 4, 4);
+        size_t length = (size_t)state_load_uint(data + at + 8, 8);
+        uint8_t *begin = data + at + SECTION_HEAD;
+
+        if (name >= 5 && !memcmp(begin + name - 5, "vmbus", 5)) {
+            fuzz_mutate(&s->f, begin + name, length);
+            state_store_uint(data + at + 20, 4,
+                             state_crc32(0, begin, name + length));
+            return;
+        }
+        at += SECTION_HEAD + name + length;
+    }
+    FAIL("there is no section of the bus");
+}
+
+static uint8_t *busy_bus(struct scene *s, size_t *bytes)
+{
+    struct vg_channel *ch;
+    uint64_t page = 0x500000;
+
+    s->b = echo_bench(2);
+    echo_add(s->b, 1);
+    s->g = vg_connect(s->b, VG_5_3);
+    ch = vg_open(s->g, vg_offer(s->g, &echo_type, 0), 4);
+    vg_gpadl(s->g, ch->offer.relid, &page, 1);
+    vg_open(s->g, vg_offer(s->g, &echo_type, 1), 3);
+    echo_add_sub(s->b);
+    echo_set_mode(s->b, ECHO_HOLD);
+    for (int i = 0; i < 500; i++)
+        vg_send(ch, 1, "x", 1, true);
+    echo_finish(s->b);
+    struct vmbus_gpadl_header h = { ch->offer.relid, 77, 800, 1 };
+    vg_post(s->g, VMBUS_GPADL_HEADER, &h, sizeof(h));
+    vg_post(s->g, VMBUS_GPADL_TEARDOWN, &h, 8); /* refused: not complete */
+    return bench_save(s->b, bytes);
+}
+
+TEST(saved_state)
+{
+    struct scene s;
+    unsigned good = 0, bad = 0;
+    size_t bytes;
+
+    fuzz_begin(&s.f, 2);
+    uint8_t *data = busy_bus(&s, &bytes);
+    while (fuzz_round(&s.f)) {
+        uint8_t *copy = g_memdup2(data, bytes);
+        GError *error = NULL;
+
+        change_section(&s, copy, bytes);
+        if (bench_try_load(s.b, copy, bytes, &error)) {
+            good++;
+            for (unsigned i = 0; i < 12; i++)
+                bench_hv_signal(s.b, 0x10000 + i, 0);
+            bench_save_load(s.b);
+            for (int i = 0; i < 20; i++)
+                step(&s);
+        } else {
+            bad++;
+            CHECK(error);
+        }
+        g_clear_error(&error);
+        g_free(copy);
+    }
+    CHECK(bench_try_load(s.b, data, bytes, NULL));
+    bench_save_load(s.b);
+    must_serve(&s);
+    CHECK_GT(good, 0);
+    CHECK_GT(bad, 0);
+    g_free(data);
+    vg_end(s.g);
+    bench_destroy(s.b);
 }

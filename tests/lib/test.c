@@ -330,7 +330,7 @@ static int usage(const char *program, int code)
     return code;
 }
 
-int main(int argc, char **argv)
+int test_main(int argc, char **argv)
 {
     bool list = false, forked = true, passed = true;
     unsigned seconds = 120;

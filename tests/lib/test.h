@@ -94,6 +94,10 @@ const char *test_source_path(const char *fmt, ...)
 /* An empty folder that is removed, with all in it, after the test. */
 const char *test_tmp_dir(void);
 
+/* The program's main() (main.c); benchmarks that use the checks have their
+ * own. */
+int test_main(int argc, char **argv);
+
 /* --- what the macros above call ----------------------------------------- */
 
 #define TEST_FAIL_(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
