@@ -154,6 +154,13 @@ uint64_t map_dma_direct(struct map *map, uint64_t gpa, uint64_t n, bool write,
                         void **host);
 void map_dma_done(struct map *map, const void *host, uint64_t n);
 
+/* Gives pages back to the host; they read zeros from now on. */
+void memory_discard(struct map *map, struct memory *mem, uint64_t offset,
+                    uint64_t bytes);
+/* Where the next bytes from `offset` on are that are not the zeros of memory
+ * that was never used; mem->size when there are none.  Takes no memory. */
+uint64_t memory_next_used(const struct memory *mem, uint64_t offset);
+
 /* Bytes of `mem` were written through its host pointer. */
 void memory_touched(struct map *map, struct memory *mem, uint64_t offset,
                     uint64_t n);

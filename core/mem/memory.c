@@ -13,6 +13,7 @@
 #include "mem/view.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,25 @@ void memory_destroy(struct memory *mem)
         close(mem->fd);
     g_free(mem->name);
     g_free(mem);
+}
+
+void memory_discard(struct map *map, struct memory *mem, uint64_t offset,
+                    uint64_t bytes)
+{
+    if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  (off_t)offset, (off_t)bytes) != 0)
+        memset(mem->host + offset, 0, bytes);
+    memory_touched(map, mem, offset, bytes);
+}
+
+uint64_t memory_next_used(const struct memory *mem, uint64_t offset)
+{
+    off_t next = offset < mem->size ? lseek(mem->fd, (off_t)offset, SEEK_DATA)
+                                    : (off_t)mem->size;
+
+    if (next >= 0)
+        return MIN((uint64_t)next, mem->size);
+    return errno == ENXIO ? mem->size : offset;
 }
 
 /* --- writes -------------------------------------------------------------- */

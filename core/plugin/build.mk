@@ -6,3 +6,4 @@ core-y += $(addprefix core/plugin/,device.o device_state.o load.o property.o \
 core-y += core/plugin/host_watch.o
 core-y += core/plugin/host_net.o
 core-y += core/plugin/host_bay.o
+core-y += core/plugin/host_ram.o

@@ -34,7 +34,8 @@ static const struct service {
     { BP_DISPLAY, &host_display }, { BP_INPUT, &host_input },
     { BP_POWER, &host_power },     { BP_FIRMWARE, &host_firmware },
     { BP_CONTROL, &host_control }, { BP_WATCH, &host_watch },
-    { BP_HV, &host_hv },           { BP_NET, &host_net },
+    { BP_RAM, &host_ram },         { BP_HV, &host_hv },
+    { BP_NET, &host_net },
 };
 
 static const void *host_query(const struct bp_host *host, const char *id)

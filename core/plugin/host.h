@@ -35,6 +35,7 @@ extern const struct bp_power host_power;
 extern const struct bp_firmware host_firmware;
 extern const struct bp_control host_control;
 extern const struct bp_watch host_watch;
+extern const struct bp_ram host_ram;
 extern const struct bp_hv host_hv;
 
 struct bp_timer_handle {

@@ -51,7 +51,9 @@ static bool save_chunk(struct state_sink *sink, const char *name,
     GByteArray *data = NULL;
 
     for (uint64_t i = 0; i < pages; i++) {
-        if (is_zero(host + i * PAGE_BYTES))
+        i = memory_next_used(mem, (first + i) * PAGE_BYTES) / PAGE_BYTES -
+            first;
+        if (i >= pages || is_zero(host + i * PAGE_BYTES))
             continue;
         if (!data)
             data = g_byte_array_sized_new(CHUNK_PAGES * PAGE_BYTES);
@@ -73,9 +75,13 @@ static bool save_memory(struct state_sink *sink, const char *name,
     state_put_u64(w, "bytes", mem->size);
     if (!emit(sink, "memory", name, 1, w))
         return false;
-    for (uint64_t p = 0; p < mem->size / PAGE_BYTES; p += CHUNK_PAGES) {
-        if (!save_chunk(sink, name, mem, p, w))
+    /* Reading what was never used would take memory for it. */
+    for (uint64_t at = memory_next_used(mem, 0); at < mem->size;
+         at = memory_next_used(mem, at)) {
+        at &= ~(uint64_t)(CHUNK_PAGES * PAGE_BYTES - 1);
+        if (!save_chunk(sink, name, mem, at / PAGE_BYTES, w))
             return false;
+        at += CHUNK_PAGES * PAGE_BYTES;
     }
     return true;
 }
@@ -274,8 +280,9 @@ static bool load_memory(struct board_load *l, const char *name,
         return vm_fail(error, VM_ERROR_RUN,
                        "the saved machine has another memory '%s'", name);
     if (!(l->fresh && mem == l->vm->ram))
-        memset(mem->host, 0, mem->size);
-    memory_touched(l->vm->map, mem, 0, mem->size);
+        memory_discard(l->vm->map, mem, 0, mem->size);
+    else
+        memory_touched(l->vm->map, mem, 0, mem->size);
     return true;
 }
 

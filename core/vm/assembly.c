@@ -138,6 +138,19 @@ static const char *const on_vmbus[] = {
     "ic-fcopy",
 };
 
+static bool add_dynmem(struct assembly *a)
+{
+    GPtrArray *settings = a->config->dynmem;
+
+    if (!plugins_find(a->vm->plugins, "dynmem"))
+        return true;
+    g_ptr_array_add(settings, NULL);
+    bool ok =
+        assembly_add(a, "dynmem", NULL, (const char *const *)settings->pdata);
+    g_ptr_array_remove_index(settings, settings->len - 1);
+    return ok;
+}
+
 static bool add_vmbus(struct assembly *a)
 {
     if (!plugins_find(a->vm->plugins, "vmbus"))
@@ -148,7 +161,7 @@ static bool add_vmbus(struct assembly *a)
         if (plugins_find(a->vm->plugins, on_vmbus[i]) &&
             !add(a, on_vmbus[i], NULL))
             return false;
-    return true;
+    return add_dynmem(a);
 }
 
 bool assembly_synthetic(struct assembly *a)

@@ -22,6 +22,7 @@
 #include "vm/direct_boot.h"
 #include "vm/error.h"
 #include "vm/firmware.h"
+#include "vm/hot_ram.h"
 #include "vm/vm.h"
 
 #define HOLE_START   0xa0000ull
@@ -77,8 +78,9 @@ static bool add_ram(struct vm *vm, const struct board_options *o,
                        "memory: %s",
                        o->ram_bytes >> 20, g_strerror(errno));
     vm->ram_below_4g = below;
-    return place_ram(vm, o->ram_bytes, below, o->flat) ||
-           vm_fail(error, VM_ERROR_CONFIG, "guest memory cannot be placed");
+    if (!place_ram(vm, o->ram_bytes, below, o->flat))
+        return vm_fail(error, VM_ERROR_CONFIG, "guest memory cannot be placed");
+    return hot_ram_create(vm, o->ram_max, o->ram_below_4g, error);
 }
 
 bool board_create(struct vm *vm, const struct board_options *o, GError **error)
@@ -215,7 +217,10 @@ void board_destroy(struct vm *vm)
     clocks_destroy(vm->clocks);
     lanes_destroy(vm->lanes);
     pio_destroy(vm->pio);
+    struct memory *hot = vm->hot_ram ? vm->hot_ram->mem : NULL;
+    hot_ram_destroy(vm);
     map_destroy(vm->map);
+    memory_destroy(hot);
     memory_destroy(vm->firmware_rom);
     memory_destroy(vm->ram);
     g_ptr_array_free(vm->roms, TRUE);

@@ -15,6 +15,7 @@ struct vm;
 struct board_options {
     uint64_t ram_bytes;    /* multiple of 4096 */
     uint64_t ram_below_4g; /* at most; the rest starts at 4 GiB */
+    uint64_t ram_max;      /* with what may come later; 0: no more */
     bool deterministic;
     unsigned lane_threads; /* 0 in deterministic mode */
     bool pci;

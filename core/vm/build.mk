@@ -7,3 +7,4 @@ core-y += core/vm/bench_control.o
 core-y += core/vm/storage.o core/vm/config_drive.o
 core-y += core/vm/nics.o core/vm/bench_net.o
 core-y += core/vm/bench_hv.o
+core-y += core/vm/hot_ram.o

@@ -57,6 +57,7 @@ struct vm_config *config_new(void)
     c->devices = g_ptr_array_new_with_free_func(device_free);
     c->serials = g_ptr_array_new_with_free_func(g_free);
     c->nics = g_ptr_array_new_with_free_func(nic_free);
+    c->dynmem = g_ptr_array_new_with_free_func(g_free);
     c->plugins = g_ptr_array_new_with_free_func(g_free);
     return c;
 }
@@ -69,6 +70,7 @@ void config_free(struct vm_config *c)
     g_ptr_array_free(c->devices, TRUE);
     g_ptr_array_free(c->serials, TRUE);
     g_ptr_array_free(c->nics, TRUE);
+    g_ptr_array_free(c->dynmem, TRUE);
     g_ptr_array_free(c->plugins, TRUE);
     g_free(c->name);
     g_free(c->cpu);
@@ -102,6 +104,23 @@ static bool set_memory(struct vm_config *c, const char *key, const char *v,
         return refuse(error, key, v,
                       "a machine has 1M to 1T of memory, in multiples of 4K");
     c->memory = bytes;
+    return true;
+}
+
+static bool set_memory_max(struct vm_config *c, const char *key, const char *v,
+                           GError **error)
+{
+    if (!number_parse_size(v, &c->memory_max) || c->memory_max > MAX_MEMORY)
+        return refuse(error, key, v, "this is no size up to 1T");
+    return true;
+}
+
+/* The device of dynamic memory checks its properties. */
+static bool set_dynmem(struct vm_config *c, const char *key, const char *v,
+                       GError **error)
+{
+    g_ptr_array_add(c->dynmem,
+                    g_strconcat(key + strlen("memory-"), "=", v, NULL));
     return true;
 }
 
@@ -346,6 +365,14 @@ static const struct key {
     { "gen", "1|2", "the machine: a PC with BIOS, or VMBus only", KEY_CALL, 0,
       set_generation },
     { "memory", "SIZE", "main memory, e.g. 512M", KEY_CALL, 0, set_memory },
+    { "memory-max", "SIZE", "up to this, guests get more by demand or order",
+      KEY_CALL, 0, set_memory_max },
+    { "memory-min", "SIZE", "down to this, guests give memory back by demand",
+      KEY_CALL, 0, set_dynmem },
+    { "memory-buffer", "PERCENT", "what a guest gets beyond its demand (20)",
+      KEY_CALL, 0, set_dynmem },
+    { "memory-weight", "0..10000", "how much of that stays on a full host",
+      KEY_CALL, 0, set_dynmem },
     { "cpus", "N", "processors", KEY_CALL, 0, set_cpus },
     { "cpu", "MODEL", "486 .. x86-64-v3, features: ,+NAME ,-NAME", KEY_TEXT,
       AT(cpu) },
@@ -641,6 +668,8 @@ char *config_fingerprint(const struct vm_config *c)
                     "deterministic=%d",
                     c->generation, c->memory, c->cpus,
                     c->cpu ? c->cpu : "default", c->deterministic);
+    if (c->memory_max > c->memory)
+        g_string_append_printf(s, " memory-max=%" PRIu64, c->memory_max);
     if (c->hv)
         g_string_append_printf(s, " hv=%x", c->hv_features);
     for (guint i = 0; i < c->drives->len; i++) {

@@ -50,6 +50,8 @@ struct vm_config {
     char *name;
     unsigned generation; /* 1 or 2 */
     uint64_t memory;     /* bytes */
+    uint64_t memory_max; /* with what may come later; 0: no more */
+    GPtrArray *dynmem;   /* char *: settings of dynamic memory */
     unsigned cpus;
     char *cpu;          /* model and features; NULL: the default */
     GPtrArray *drives;  /* struct config_drive * */

@@ -64,7 +64,7 @@ static void add_acpi(struct vm *vm, const struct pc_board *board)
 {
     const struct acpi_board b = {
         .cpus = board->cpus,
-        .pci_hole_start = board->ram_below_4g,
+        .pci_hole_start = (uint32_t)board->pci_hole,
         .isa_slot = board->isa_slot,
         .serial_ports = board->serial_ports,
         .floppies = board->floppies,

@@ -13,6 +13,7 @@ struct pc_board {
     const char *name;
     unsigned cpus;
     uint64_t ram_below_4g, ram_above_4g;
+    uint64_t pci_hole; /* where the window of PCI may begin */
     unsigned isa_slot;
     unsigned serial_ports, floppies;
     bool vmbus;

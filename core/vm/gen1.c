@@ -16,6 +16,7 @@
 #include "vm/error.h"
 #include "vm/firmware.h"
 #include "vm/fwcfg_items.h"
+#include "vm/hot_ram.h"
 #include "vm/linux_kernel.h"
 #include "vm/machine.h"
 #include "vm/multiboot.h"
@@ -257,6 +258,7 @@ static bool add_items(struct gen1 *g)
         .cpus = c->cpus,
         .ram_below_4g = g->a.vm->ram_below_4g,
         .ram_above_4g = c->memory - g->a.vm->ram_below_4g,
+        .pci_hole = hot_ram_low_end(g->a.vm),
         .isa_slot = ISA_SLOT,
         .serial_ports = MIN(g->a.serials, 2u),
         .floppies = (g->floppy[0] != NULL) + (g->floppy[1] != NULL),
@@ -281,6 +283,7 @@ bool gen1_assemble(struct assembly *a)
     struct gen1 g = { .a = *a };
     struct board_options o = {
         .ram_bytes = c->memory,
+        .ram_max = c->memory_max,
         .ram_below_4g = RAM_BELOW_4G,
         .deterministic = c->deterministic,
         .lane_threads = c->deterministic ? 0 : ASSEMBLY_LANE_THREADS,

@@ -159,6 +159,7 @@ bool gen2_assemble(struct assembly *a)
     const struct vm_config *c = a->config;
     struct board_options o = {
         .ram_bytes = c->memory,
+        .ram_max = c->memory_max,
         .ram_below_4g = RAM_BELOW_4G,
         .deterministic = c->deterministic,
         .lane_threads = c->deterministic ? 0 : ASSEMBLY_LANE_THREADS,

@@ -30,6 +30,7 @@ struct screens;
 struct typing;
 struct control;
 struct watches;
+struct hot_ram;
 struct _JsonNode;
 struct direct_boot;
 struct hv;
@@ -65,7 +66,8 @@ struct vm {
     struct pci_bus *pci; /* NULL on machines without PCI */
 
     struct memory *ram;
-    uint64_t ram_below_4g; /* bytes at 0; the rest starts at 4 GiB */
+    uint64_t ram_below_4g;   /* bytes at 0; the rest starts at 4 GiB */
+    struct hot_ram *hot_ram; /* vm/hot_ram.h; NULL: none can come */
 
     struct vcpu **vcpus;
     unsigned vcpu_count;

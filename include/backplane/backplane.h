@@ -29,5 +29,6 @@
 #include <backplane/watch.h>
 #include <backplane/hv.h>
 #include <backplane/vmbus.h>
+#include <backplane/ram.h>
 
 #endif

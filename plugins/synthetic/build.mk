@@ -26,3 +26,6 @@ plugins-y += synthetic/netvsp
 synthetic/netvsp-objs = $(addprefix plugins/synthetic/,netvsp.o \
 	netvsp_channel.o netvsp_offload.o netvsp_oid.o netvsp_receive.o \
 	netvsp_rndis.o netvsp_rss.o netvsp_send.o)
+
+plugins-y += synthetic/dynmem
+synthetic/dynmem-objs = $(addprefix plugins/synthetic/,dynmem.o page_ranges.o)

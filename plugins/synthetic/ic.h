@@ -4,7 +4,8 @@
  * the host asks and the guest answers, one message at a time, behind a
  * version negotiation.
  *
- *   opened -> versions offered -> ready() -> { ic_ask() -> answer() } -> closed()
+ *   opened -> versions offered -> ready()
+ *   -> { ic_ask() -> answer() } -> closed()
  *
  * Source: Linux include/linux/hyperv.h (struct icmsg_hdr, icmsg_negotiate)
  * and drivers/hv/channel_mgmt.c.

@@ -118,8 +118,7 @@ static void give_up(struct fcopy *s, const char *why)
 
 static void tell_progress(struct fcopy *s)
 {
-    uint32_t percent =
-        s->size ? (uint32_t)(s->offset * 100 / s->size) : 100;
+    uint32_t percent = s->size ? (uint32_t)(s->offset * 100 / s->size) : 100;
     struct bp_call *event;
 
     if (percent == s->percent)

@@ -23,3 +23,5 @@ $(B)/tests/dev/vmbus_fuzz_long.log: $(B)/tests/dev/vmbus_fuzz \
 	$(B)/tests/dev/vmbus_devices_fuzz
 dev-tests-y += storvsp
 dev/storvsp-objs := tests/dev/storvsp_guest.o
+dev-tests-y += dynmem
+dev/dynmem-objs := tests/lib/vmbus_mock.o plugins/synthetic/page_ranges.o

@@ -175,17 +175,23 @@ const struct bp_device_desc vmbus_mock_desc = {
 
 /* --- the test's side ------------------------------------------------------*/
 
-struct bench *mock_bench(const char *id, const char *const *settings)
+void mock_add(struct bench *b, const char *id, const char *const *settings)
 {
-    struct bench *b = bench_empty();
     const struct bp_device_desc *desc = plugins_find(bench_vm(b)->plugins, id);
     GError *error = NULL;
 
     if (!desc)
         FAIL("there is no device '%s'", id);
-    if (!bench_try_add(b, &vmbus_mock_desc, "vmbus", NULL, &error) ||
-        !bench_try_add(b, desc, id, settings, &error))
+    if (!bench_try_add(b, desc, id, settings, &error))
         FAIL("%s", error->message);
+}
+
+struct bench *mock_bench(const char *id, const char *const *settings)
+{
+    struct bench *b = bench_empty();
+
+    CHECK(bench_try_add(b, &vmbus_mock_desc, "vmbus", NULL, NULL));
+    mock_add(b, id, settings);
     bench_power_on(b);
     bench_start(b);
     return b;

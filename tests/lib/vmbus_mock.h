@@ -33,6 +33,8 @@ extern const struct bp_device_desc vmbus_mock_desc;
 
 /* A bench with the mock and this device, started. */
 struct bench *mock_bench(const char *id, const char *const *settings);
+/* Adds the device to a bench that has the mock. */
+void mock_add(struct bench *b, const char *id, const char *const *settings);
 /* The channel number `n` in the order of creation that is there; NULL. */
 struct mock_channel *mock_channel(unsigned n);
 bool mock_open(struct bench *b, struct mock_channel *ch);
