@@ -69,6 +69,18 @@ static struct entry *flagged(struct vmbus *s, uint8_t flag)
     return NULL;
 }
 
+/* Guests make a sub-channel part of a device that they know already. */
+static struct entry *next_offer(struct vmbus *s)
+{
+    for (unsigned i = 1; i < RELIDS; i++) {
+        struct entry *e = s->entry[i];
+
+        if (e && e->flags & ENTRY_NEED_OFFER && !e->subchannel)
+            return e;
+    }
+    return flagged(s, ENTRY_NEED_OFFER);
+}
+
 /* A message and what is done with it once the guest has it. */
 struct next {
     struct message m;
@@ -89,7 +101,7 @@ static bool next_message(struct vmbus *s, struct next *n)
     }
     if (s->st.connection != BUS_CONNECTED)
         return false;
-    n->offered = flagged(s, ENTRY_NEED_OFFER);
+    n->offered = next_offer(s);
     if (n->offered) {
         n->bytes = make_offer(n->offered, &n->m);
         return true;

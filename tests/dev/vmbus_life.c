@@ -440,6 +440,26 @@ TEST(sub_channels_come_and_go)
     end(&s);
 }
 
+/* Whatever ids they have. */
+TEST(a_device_is_offered_before_its_sub_channels)
+{
+    struct scene s = begin();
+    uint32_t relid = s.ch->offer.relid;
+
+    echo_destroy(s.b);
+    vg_poll(s.g);
+    echo_recreate(s.b);
+    vg_release(s.g, relid);
+    echo_add_sub(s.b);
+    CHECK(vg_contact(s.g, VG_5_3, 0));
+    vg_request_offers(s.g);
+    CHECK_EQ(s.g->offers, 2);
+    CHECK_EQ(s.g->offer[0].subchannel, 0);
+    CHECK_EQ(s.g->offer[1].subchannel, 1);
+    CHECK_LT(s.g->offer[1].relid, s.g->offer[0].relid);
+    end(&s);
+}
+
 static uint32_t modify(struct scene *s, uint32_t vp)
 {
     struct vmbus_modify m = { s->ch->offer.relid, vp };

@@ -12,3 +12,5 @@ long-tests-y += guest/boot_kernel_long guest/boot_iso_long guest/ipxe_long \
 	guest/stress guest/determinism_long
 script-tests-y += guest/hv_net
 long-tests-y += guest/hv_net_long
+script-tests-y += guest/hv_vmbus
+long-tests-y += guest/hv_vmbus_long
