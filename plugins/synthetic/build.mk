@@ -11,7 +11,7 @@ synthetic/synthvid-objs = $(addprefix plugins/synthetic/,synthvid.o \
 plugins-y += synthetic/vmbus
 synthetic/vmbus-objs = $(addprefix plugins/synthetic/,vmbus.o \
 	vmbus_control.o vmbus_outbox.o vmbus_post.o vmbus_channel.o \
-	vmbus_gpadl.o vmbus_state.o ring.o ring_packet.o)
+	vmbus_gpadl.o vmbus_legacy.o vmbus_state.o ring.o ring_packet.o)
 
 # Integration components share the framing of their messages.
 ics := heartbeat shutdown timesync kvp vss fcopy

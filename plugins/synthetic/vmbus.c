@@ -6,10 +6,10 @@
  * Sources: hyperv.md 4.4-4.5; Linux drivers/hv and include/linux/hyperv.h
  * 6.1; OpenVMM vmbus_server (facts).  There is no specification.
  *
- * Modelled: versions 2.4 to 5.3, offers, rescind, GPADLs, channels with
+ * Modelled: versions 0.13, 1.1, and 2.4 to 5.3, offers, rescind, GPADLs, channels with
  * sub-channels, events for each channel, change of target processor, unload
  * and contact again, TL connect.
- * Not modelled: versions before 2.4 and from 6.0 on; monitor pages (no
+ * Not modelled: versions from 6.0 on; monitor pages (no
  * channel is offered with one, so guests signal events); reserved channels.
  */
 #include <errno.h>
@@ -255,7 +255,8 @@ static int32_t vmbus_realize(void *self)
     s->processors = s->hv ? s->hv->processors(s->dev) : 0;
     if (!s->processors)
         return 0;
-    if (s->hv->message_port(s->dev, VMBUS_CONNECTION_1, vmbus_message, s) < 0 ||
+    if (s->hv->event_port(s->dev, VMBUS_EVENTS, 1, legacy_event, s) < 0 ||
+        s->hv->message_port(s->dev, VMBUS_CONNECTION_1, vmbus_message, s) < 0 ||
         s->hv->message_port(s->dev, VMBUS_CONNECTION_4, vmbus_message, s) < 0)
         return s->host->fail(s->dev, -EBUSY, "its connections are taken");
     return s->hv->on_room(s->dev, vmbus_room, s);
@@ -270,6 +271,7 @@ static void vmbus_reset(void *self, uint32_t kind)
     memset(s->st.answer, 0, sizeof(s->st.answer));
     s->st.reserved = s->st.connecting = 0;
     s->st.next_version = s->st.next_vp = s->st.next_sint = 0;
+    s->st.interrupt_page = s->st.next_page = 0;
     s->st.version = s->st.message_vp = 0;
     s->st.message_sint = VMBUS_SINT;
     vmbus_leave(s, THEN_NOTHING);

@@ -116,7 +116,7 @@ void channel_signal(struct bp_vmbus_channel *ch)
     const struct vmbus *s = ch->bus;
     uint32_t vp = __atomic_load_n(&ch->target_vp, __ATOMIC_ACQUIRE);
 
-    if (vp != VMBUS_NO_INTERRUPT)
+    if (vp != VMBUS_NO_INTERRUPT && !legacy_signal(ch->bus, ch->relid))
         s->hv->signal(s->dev, vp, VMBUS_SINT, ch->relid);
 }
 

@@ -6,8 +6,8 @@
 #include "vmbus_own.h"
 
 static const uint32_t versions[] = {
-    VMBUS_2_4, VMBUS_3_0,           VMBUS_4_0,           VMBUS_4_1,
-    VMBUS_5_0, VMBUS_VERSION(5, 1), VMBUS_VERSION(5, 2), VMBUS_5_3,
+    VMBUS_0_13, VMBUS_1_1, VMBUS_2_4,           VMBUS_3_0,           VMBUS_4_0,
+    VMBUS_4_1,  VMBUS_5_0, VMBUS_VERSION(5, 1), VMBUS_VERSION(5, 2), VMBUS_5_3,
 };
 
 static bool is_known(uint32_t version)
@@ -42,7 +42,10 @@ static void answer_contact(struct vmbus *s)
     s->st.version = known ? s->st.next_version : 0;
     s->st.message_vp = s->st.next_vp;
     s->st.message_sint = s->st.next_sint;
+    s->st.interrupt_page = s->st.next_page;
     s->st.next_version = s->st.next_vp = s->st.next_sint = 0;
+    s->st.next_page = 0;
+    legacy_connect(s);
     if (s->st.version >= VMBUS_5_0)
         r.connection = VMBUS_CONNECTION_4;
     else
@@ -135,6 +138,7 @@ static void on_contact(struct vmbus *s, const void *body, uint32_t bytes)
     memcpy(&m, body, sizeof(m));
     s->st.next_version = m.version;
     s->st.next_vp = m.version >= VMBUS_3_0 ? m.target_vp : 0;
+    s->st.next_page = m.version < VMBUS_2_4 ? m.interrupt_page : 0;
     s->st.next_sint =
         m.version >= VMBUS_5_0 ? m.interrupt_page & 0xff : VMBUS_SINT;
     if (s->st.next_vp >= s->processors)
@@ -202,6 +206,8 @@ static void on_open(struct vmbus *s, const void *body, uint32_t bytes)
 
     (void)bytes;
     memcpy(&m, body, sizeof(m));
+    if (s->st.version < VMBUS_2_4)
+        m.target_vp = 0; /* it says something else there */
     e = entry_of(s, m.relid, "open");
     if (!e)
         return;
@@ -403,17 +409,18 @@ static const struct message {
     uint32_t bytes;   /* of the body, at least */
     uint32_t version; /* that has it; 0: needs no connection */
 } messages[] = {
-    [VMBUS_REQUEST_OFFERS] = { on_request_offers, 0, VMBUS_2_4 },
-    [VMBUS_OPEN] = { on_open, sizeof(struct vmbus_open), VMBUS_2_4 },
-    [VMBUS_CLOSE] = { on_close, sizeof(struct vmbus_relid), VMBUS_2_4 },
+    [VMBUS_REQUEST_OFFERS] = { on_request_offers, 0, VMBUS_0_13 },
+    [VMBUS_OPEN] = { on_open, sizeof(struct vmbus_open), VMBUS_0_13 },
+    [VMBUS_CLOSE] = { on_close, sizeof(struct vmbus_relid), VMBUS_0_13 },
     [VMBUS_GPADL_HEADER] = { on_gpadl_header, sizeof(struct vmbus_gpadl_header),
-                             VMBUS_2_4 },
+                             VMBUS_0_13 },
     [VMBUS_GPADL_BODY] = { on_gpadl_body, sizeof(struct vmbus_gpadl_body),
-                           VMBUS_2_4 },
+                           VMBUS_0_13 },
     [VMBUS_GPADL_TEARDOWN] = { on_gpadl_teardown,
-                               sizeof(struct vmbus_gpadl_teardown), VMBUS_2_4 },
+                               sizeof(struct vmbus_gpadl_teardown),
+                               VMBUS_0_13 },
     [VMBUS_RELID_RELEASED] = { on_released, sizeof(struct vmbus_relid),
-                               VMBUS_2_4 },
+                               VMBUS_0_13 },
     [VMBUS_CONTACT] = { on_contact, sizeof(struct vmbus_contact), 0 },
     [VMBUS_UNLOAD] = { on_unload, 0, 0 },
     [VMBUS_TL_CONNECT] = { on_tl_connect, sizeof(struct vmbus_tl_connect),

@@ -36,8 +36,10 @@ bool vmbus_may_offer(const struct vmbus *s, const struct entry *e)
 {
     uint32_t flags = e->ch ? e->ch->offer.flags : 0;
 
-    /* Sockets came with 4.0. */
-    return e->ch && (s->st.version >= VMBUS_4_0 || !(flags & BP_VMBUS_HVSOCK));
+    /* Sockets came with 4.0, sub-channels with 2.4. */
+    return e->ch &&
+           (s->st.version >= VMBUS_4_0 || !(flags & BP_VMBUS_HVSOCK)) &&
+           (s->st.version >= VMBUS_2_4 || !e->subchannel);
 }
 
 static uint32_t make_offer(const struct entry *e, struct message *m)

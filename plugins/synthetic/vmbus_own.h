@@ -153,7 +153,8 @@ struct vmbus_state {
     uint8_t all_offers; /* AllOffers is due */
     /* The contact that waits for the end of the last */
     uint32_t next_version, next_vp, next_sint;
-    uint32_t reserved;   /* places for answers that will come */
+    uint64_t interrupt_page, next_page; /* before 2.4 */
+    uint32_t reserved;                  /* places for answers that will come */
     uint32_t connecting; /* TL connects not answered: part of reserved */
     uint32_t answer_count;
     struct answer answer[ANSWERS];
@@ -239,8 +240,9 @@ struct vmbus {
     bool orphans;                      /* lock: some entry is one */
     uint32_t channel_count;            /* lock */
 
-    uint32_t epoch;   /* atomic */
-    uint32_t stopped; /* atomic: no ring is touched */
+    uint32_t epoch;       /* atomic */
+    uint32_t stopped;     /* atomic: no ring is touched */
+    uint64_t legacy_page; /* atomic: its interrupt page; 0: has none */
 
     struct entry *entry[RELIDS];
     struct gpadl *building[BUILDING]; /* not yet complete, in no order */
@@ -296,6 +298,7 @@ void post_close(struct vmbus *s, struct entry *e);
 void post_retarget(struct vmbus *s, struct entry *e);
 void post_gpadl_gone(struct vmbus *s, struct entry *e, struct gpadl *g);
 void post_ring(struct vmbus *s, struct entry *e, bool run);
+void post_serve_entry(struct vmbus *s, struct entry *e);
 void post_created(struct bp_vmbus_channel *ch);
 void post_closed(struct bp_vmbus_channel *ch);
 void post_gone(struct bp_vmbus_channel *ch);
@@ -361,6 +364,12 @@ int32_t buffer_ranges(struct bp_vmbus_buffer *b, uint64_t offset,
                       uint64_t bytes, struct bp_gpa_range *out, uint32_t max);
 void buffers_detach(struct bp_vmbus_channel *ch);
 void buffers_free(struct bp_vmbus_channel *ch);
+
+/* vmbus_legacy.c */
+void legacy_event(void *ctx, uint32_t flag);
+/* False: this version signals each channel's own flag.  Any lane. */
+bool legacy_signal(struct vmbus *s, uint32_t relid);
+void legacy_connect(struct vmbus *s); /* st has a version, or was loaded */
 
 /* vmbus_state.c */
 extern const struct bp_field vmbus_fields[];

@@ -206,6 +206,18 @@ static void stop_ring(struct post *p)
         channel_unmap(p->ch);
 }
 
+static void serve_ring(struct post *p)
+{
+    if (!p->ch->dead && p->ch->state == OWNER_SERVING)
+        channel_event(p->ch, 0);
+}
+
+void post_serve_entry(struct vmbus *s, struct entry *e)
+{
+    if (e->ch)
+        to_owner(post_new(s, e->ch, serve_ring));
+}
+
 void post_ring(struct vmbus *s, struct entry *e, bool run)
 {
     if (e->ch)

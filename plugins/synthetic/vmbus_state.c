@@ -60,6 +60,8 @@ const struct bp_field vmbus_fields[] = {
     BP_FIELD(struct vmbus, st.next_version, "next_version"),
     BP_FIELD(struct vmbus, st.next_vp, "next_vp"),
     BP_FIELD(struct vmbus, st.next_sint, "next_sint"),
+    BP_FIELD(struct vmbus, st.interrupt_page, "interrupt_page"),
+    BP_FIELD(struct vmbus, st.next_page, "next_page"),
     BP_FIELD(struct vmbus, st.reserved, "reserved"),
     BP_FIELD(struct vmbus, st.connecting, "connecting"),
     BP_FIELD(struct vmbus, st.answer_count, "answer_count"),
@@ -438,6 +440,7 @@ int32_t vmbus_loaded(void *self, uint32_t version)
 
     (void)version;
     forget(s);
+    legacy_connect(s);
     for (uint16_t i = 1; i < RELIDS && rc == 0; i++)
         rc = load_entry(s, i);
     for (uint32_t i = 0; i < s->st.gpadl_count && rc == 0; i++)

@@ -11,6 +11,8 @@
 #include <backplane/vmbus.h>
 
 #define VMBUS_VERSION(major, minor) ((uint32_t)(major) << 16 | (minor))
+#define VMBUS_0_13                  VMBUS_VERSION(0, 13)
+#define VMBUS_1_1                   VMBUS_VERSION(1, 1)
 #define VMBUS_2_4                   VMBUS_VERSION(2, 4)
 #define VMBUS_3_0                   VMBUS_VERSION(3, 0)
 #define VMBUS_4_0                   VMBUS_VERSION(4, 0)
@@ -21,6 +23,7 @@
 /* Connections that guests name to post messages: before, and from 5.0 on. */
 #define VMBUS_CONNECTION_1 1u
 #define VMBUS_CONNECTION_4 4u
+#define VMBUS_EVENTS       2u /* connection of events before 1.1 */
 #define VMBUS_SINT         2u
 #define VMBUS_MESSAGE_TYPE 1u
 

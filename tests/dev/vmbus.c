@@ -15,9 +15,10 @@ static const struct {
     uint32_t major, minor;
     bool known;
 } versions[] = {
-    { 0, 13, false }, { 1, 1, false }, { 2, 4, true },  { 3, 0, true },
-    { 4, 0, true },   { 4, 1, true },  { 5, 0, true },  { 5, 1, true },
-    { 5, 2, true },   { 5, 3, true },  { 5, 4, false }, { 6, 0, false },
+    { 0, 13, true }, { 1, 1, true }, { 1, 0, false }, { 2, 4, true },
+    { 3, 0, true },  { 4, 0, true }, { 4, 1, true },  { 5, 0, true },
+    { 5, 1, true },  { 5, 2, true }, { 5, 3, true },  { 5, 4, false },
+    { 6, 0, false },
 };
 
 TEST_P(version, versions)
@@ -33,10 +34,17 @@ TEST_P(version, versions)
         struct vg_packet p;
         CHECK_EQ(echo_of(b, 0)->last_open.version,
                  VMBUS_VERSION(row->major, row->minor));
+        vg_interrupted(ch);
         CHECK(vg_send(ch, 5, "hello", 5, true));
+        CHECK(vg_interrupted(ch));
+        CHECK(!vg_interrupted(ch));
         vg_completion(ch, 5, &p);
         CHECK_EQ(p.bytes, 8);
         CHECK_MEM_EQ(p.data, "hello\0\0\0", 8);
+        bench_save_load(b);
+        CHECK(vg_interrupted(ch));
+        CHECK(vg_send(ch, 6, "again", 5, true));
+        vg_completion(ch, 6, &p);
         vg_close(ch);
         vg_unload(g);
     }

@@ -93,7 +93,10 @@ static void any_message(struct scene *s)
     uint8_t m[232] = { 0 };
     uint32_t type = fuzz_below(&s->f, 28), n = fuzz_below(&s->f, 233);
     uint32_t two[2] = { any_relid(s), any_gpadl(s) };
-    struct vmbus_contact contact = { .version = VG_5_3, .interrupt_page = 2 };
+    struct vmbus_contact contact = {
+        .version = fuzz_one_in(&s->f, 4) ? VMBUS_0_13 : VG_5_3,
+        .interrupt_page = fuzz_one_in(&s->f, 4) ? fuzz_value(&s->f) : 0x400002,
+    };
 
     memcpy(m, two, sizeof(two));
     switch (fuzz_below(&s->f, 12)) {
@@ -193,7 +196,12 @@ static void step(struct scene *s)
     case 0: take_messages(s); break;
     case 1: device_acts(s); break;
     case 2: poke_memory(s); break;
-    case 3: bench_hv_signal(s->b, 0x10000 + fuzz_below(&s->f, 12), 0); break;
+    case 3:
+        bench_hv_signal(s->b,
+                        fuzz_one_in(&s->f, 4) ? VMBUS_EVENTS
+                                              : 0x10000 + fuzz_below(&s->f, 12),
+                        0);
+        break;
     case 4:
         if (fuzz_one_in(&s->f, 10))
             bench_save_load(s->b);

@@ -140,6 +140,9 @@ bool vg_contact(struct vmbus_guest *g, uint32_t version, uint32_t target_vp)
     g->connection = version >= VG_5_0 ? VMBUS_CONNECTION_4 : VMBUS_CONNECTION_1;
     if (version >= VG_5_0)
         m.interrupt_page = VMBUS_SINT;
+    g->interrupt_page = version < VG_2_4 ? vg_page(g, NULL) : 0;
+    if (version < VG_5_0)
+        m.interrupt_page = g->interrupt_page;
     m.monitor_page[0] = vg_page(g, NULL);
     m.monitor_page[1] = vg_page(g, NULL);
     vg_poll(g); /* what the last one did not take */
@@ -470,8 +473,20 @@ static void peek(struct vg_channel *ch, uint32_t offset, void *to,
         p[i] = *byte_at(ch, true, offset + i);
 }
 
+/* The byte of a channel's bit in one half of the interrupt page. */
+static uint8_t *interrupt_byte(struct vg_channel *ch, bool for_host)
+{
+    return vg_ram(ch->g, ch->g->interrupt_page + (for_host ? 2048 : 0) +
+                             ch->offer.relid / 8);
+}
+
 void vg_signal(struct vg_channel *ch)
 {
+    if (ch->g->version == VMBUS_0_13) {
+        *interrupt_byte(ch, true) |= (uint8_t)(1 << ch->offer.relid % 8);
+        bench_hv_signal(ch->g->bench, VMBUS_EVENTS, 0);
+        return;
+    }
     bench_hv_signal(ch->g->bench, ch->offer.connection, 0);
 }
 
@@ -616,6 +631,15 @@ void vg_completion(struct vg_channel *ch, uint64_t transaction,
 
 bool vg_interrupted(struct vg_channel *ch)
 {
+    uint8_t bit = (uint8_t)(1 << ch->offer.relid % 8);
+
+    if (ch->g->interrupt_page) {
+        bool flag = bench_hv_flag(ch->g->bench, 0, VMBUS_SINT, 0);
+        bool set = *interrupt_byte(ch, false) & bit;
+
+        *interrupt_byte(ch, false) &= (uint8_t)~bit;
+        return flag && set;
+    }
     return bench_hv_flag(ch->g->bench, ch->target_vp, VMBUS_SINT,
                          ch->offer.relid);
 }

@@ -59,7 +59,8 @@ struct vmbus_guest {
     bool scattered;     /* pages of one buffer are no neighbours */
     uint32_t version;
     uint32_t message_vp, message_sint;
-    uint32_t connection; /* for messages */
+    uint32_t connection;     /* for messages */
+    uint64_t interrupt_page; /* gpa, before 2.4 */
     uint32_t next_gpadl, next_open_id;
     struct vmbus_offer offer[VG_OFFERS]; /* flags 0xffff: rescinded */
     uint32_t offers;
