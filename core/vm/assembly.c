@@ -127,15 +127,8 @@ bool assembly_has(struct assembly *a, const char *id)
 
 /* What each machine with a VMBus has on it, as far as there are plugins. */
 static const char *const on_vmbus[] = {
-    "synthvid",
-    "synthkbd",
-    "synthmouse",
-    "ic-heartbeat",
-    "ic-shutdown",
-    "ic-timesync",
-    "ic-kvp",
-    "ic-vss",
-    "ic-fcopy",
+    "synthvid",    "synthkbd", "synthmouse", "ic-heartbeat", "ic-shutdown",
+    "ic-timesync", "ic-kvp",   "ic-vss",     "ic-fcopy",
 };
 
 static bool add_dynmem(struct assembly *a)
@@ -151,6 +144,20 @@ static bool add_dynmem(struct assembly *a)
     return ok;
 }
 
+/* Programs reach the guest beside the control socket. */
+static bool add_hvsock(struct assembly *a)
+{
+    const struct vm_config *c = a->config;
+    char *path = c->ctl && !c->deterministic
+                     ? g_strdup_printf("path=%s-vsock", c->ctl)
+                     : NULL;
+    bool ok =
+        !plugins_find(a->vm->plugins, "hvsock") || add(a, "hvsock", path, NULL);
+
+    g_free(path);
+    return ok;
+}
+
 static bool add_vmbus(struct assembly *a)
 {
     if (!plugins_find(a->vm->plugins, "vmbus"))
@@ -161,7 +168,7 @@ static bool add_vmbus(struct assembly *a)
         if (plugins_find(a->vm->plugins, on_vmbus[i]) &&
             !add(a, on_vmbus[i], NULL))
             return false;
-    return add_dynmem(a);
+    return add_dynmem(a) && add_hvsock(a);
 }
 
 bool assembly_synthetic(struct assembly *a)

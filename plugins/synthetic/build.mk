@@ -29,3 +29,6 @@ synthetic/netvsp-objs = $(addprefix plugins/synthetic/,netvsp.o \
 
 plugins-y += synthetic/dynmem
 synthetic/dynmem-objs = $(addprefix plugins/synthetic/,dynmem.o page_ranges.o)
+plugins-y += synthetic/hvsock
+synthetic/hvsock-objs = $(addprefix plugins/synthetic/,hvsock.o \
+	hvsock_connection.o)

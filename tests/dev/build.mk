@@ -25,3 +25,5 @@ dev-tests-y += storvsp
 dev/storvsp-objs := tests/dev/storvsp_guest.o
 dev-tests-y += dynmem
 dev/dynmem-objs := tests/lib/vmbus_mock.o plugins/synthetic/page_ranges.o
+dev-tests-y += hvsock
+dev/hvsock-objs := tests/lib/vmbus_mock.o

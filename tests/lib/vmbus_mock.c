@@ -45,6 +45,7 @@ static struct bp_vmbus_channel *bus_create(
         }
         if (c->used)
             continue;
+        g_queue_clear_full(&c->sent, (GDestroyNotify)g_bytes_unref);
         memset(c, 0, sizeof(*c));
         c->used = true;
         c->dev = dev;
@@ -62,7 +63,7 @@ static void bus_destroy(struct bp_vmbus_channel *ch)
 {
     struct mock_channel *c = mock_of(ch);
 
-    g_queue_clear_full(&c->sent, (GDestroyNotify)g_bytes_unref);
+    /* What is in the ring stays there for the guest. */
     c->used = c->open = false;
 }
 

@@ -15,7 +15,7 @@
 
 struct bench;
 
-#define MOCK_CHANNELS 64u
+#define MOCK_CHANNELS 160u
 
 struct mock_channel {
     bool used, open, closing, paused;

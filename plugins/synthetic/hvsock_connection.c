@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection of hvsock: a descriptor of the host on one side, a channel
+ * on the other.
+ *
+ * Each direction ends by itself: a packet without data says so to the other
+ * side of a channel, shutdown() to a program.  When both have ended, or the
+ * program has closed its socket and the guest was told, the channel is taken
+ * back, which ends the connection in the guest.  A guest that has closed its
+ * socket closes the channel, at once or after eight seconds.
+ *
+ * Nothing waits without bound: what one side does not take stops the other.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hvsock.h"
+#include "wire.h"
+
+#define GREETING_NS 10000000000ull
+#define OFFERED_NS  10000000000ull
+/* Packets to the guest at one call: other devices' lanes wait meanwhile. */
+#define ROUNDS 16u
+
+static void update_watch(struct hvsock_connection *c);
+
+/* --- the end --------------------------------------------------------------*/
+
+static void drop_descriptor(struct hvsock_connection *c)
+{
+    if (c->watch)
+        c->owner->watch->remove(c->watch);
+    c->watch = NULL;
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+}
+
+static void drop_channel(struct hvsock_connection *c)
+{
+    if (c->channel)
+        c->owner->bus->destroy(c->channel);
+    c->channel = NULL;
+}
+
+void connection_free(struct hvsock_connection *c)
+{
+    struct hvsock *s = c->owner;
+    uint32_t i = 0;
+
+    drop_descriptor(c);
+    drop_channel(c);
+    while (s->connection[i] != c)
+        i++;
+    s->connection[i] = s->connection[--s->count];
+    s->connection[s->count] = NULL;
+    free(c);
+}
+
+/* A channel is not taken back inside of its own callback.  By number: the
+ * connection may have gone with a reset. */
+static void reap(void *ctx)
+{
+    struct hvsock *s = ctx;
+
+    for (uint32_t i = s->count; i > 0; i--) {
+        struct hvsock_connection *c = s->connection[i - 1];
+        if (c->phase == DYING)
+            connection_free(c);
+        else if (c->phase == LINGERING)
+            drop_channel(c);
+    }
+}
+
+static void reap_soon(struct hvsock_connection *c)
+{
+    if (!c->reaping)
+        c->owner->lane->post(c->owner->dev, reap, c->owner);
+    c->reaping = 1;
+}
+
+void connection_end(struct hvsock_connection *c)
+{
+    if (c->phase == DYING)
+        return;
+    c->phase = DYING;
+    drop_descriptor(c);
+    c->reaping = 0;
+    reap_soon(c);
+}
+
+static void look_for_end(struct hvsock_connection *c)
+{
+    if (c->phase == LINGERING && !c->out_bytes)
+        connection_end(c);
+    else if (c->phase == JOINED && c->end_sent && !c->out_bytes &&
+             (c->guest_end || c->hung_up))
+        connection_end(c);
+}
+
+/* --- to the guest ---------------------------------------------------------*/
+
+/* False: the ring has no room now. */
+static int send_packet(struct hvsock_connection *c, uint32_t bytes)
+{
+    pipe_head(c->in, bytes);
+    return wire_send(c->owner->bus, c->channel, c->in, 8 + bytes) != -EAGAIN;
+}
+
+static void push(struct hvsock_connection *c)
+{
+    if (c->in_bytes) {
+        if (!send_packet(c, c->in_bytes))
+            return;
+        c->in_bytes = 0;
+    }
+    if (c->program_end && !c->end_sent)
+        c->end_sent = (uint8_t)send_packet(c, 0);
+}
+
+static void read_program(struct hvsock_connection *c)
+{
+    for (unsigned i = 0; i < ROUNDS && !c->in_bytes && !c->program_end; i++) {
+        ssize_t n = recv(c->fd, c->in + 8, HVSOCK_READ, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n > 0)
+            c->in_bytes = (uint32_t)n;
+        else
+            c->program_end = 1;
+        push(c);
+    }
+}
+
+/* --- to the program -------------------------------------------------------*/
+
+/* What it takes of the data; -1: it is not there any more. */
+static int64_t give(struct hvsock_connection *c, const uint8_t *data,
+                    uint32_t bytes)
+{
+    ssize_t n = send(c->fd, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (n >= 0)
+        return n;
+    return errno == EAGAIN || errno == EINTR ? 0 : -1;
+}
+
+static void flush_out(struct hvsock_connection *c)
+{
+    while (c->out_bytes) {
+        int64_t n = give(c, c->out + c->out_at, c->out_bytes);
+        if (n < 0) {
+            connection_end(c);
+            return;
+        }
+        if (!n)
+            return;
+        c->out_at += (uint32_t)n;
+        c->out_bytes -= (uint32_t)n;
+    }
+    c->out_at = 0;
+    if (c->guest_end)
+        shutdown(c->fd, SHUT_WR);
+    if (c->phase == JOINED)
+        c->owner->bus->resume(c->channel);
+}
+
+/* Behind what waits already; there is room for a packet when none does. */
+static void put_out(struct hvsock_connection *c, const uint8_t *data,
+                    uint32_t bytes)
+{
+    memcpy(c->out + c->out_at + c->out_bytes, data, bytes);
+    c->out_bytes += bytes;
+}
+
+static int32_t guest_data(struct hvsock_connection *c, const uint8_t *data,
+                          uint32_t bytes)
+{
+    int64_t n;
+
+    if (c->out_bytes)
+        return -EAGAIN;
+    n = give(c, data, bytes);
+    if (n < 0) {
+        connection_end(c);
+        return 0;
+    }
+    if (n < bytes) {
+        put_out(c, data + n, bytes - (uint32_t)n);
+        c->owner->bus->pause(c->channel);
+        update_watch(c);
+    }
+    return 0;
+}
+
+static void guest_ends(struct hvsock_connection *c)
+{
+    c->guest_end = 1;
+    if (!c->out_bytes)
+        shutdown(c->fd, SHUT_WR);
+    look_for_end(c);
+}
+
+/* --- the program's side ---------------------------------------------------*/
+
+/* A watch that was hung up tells so at once, each time. */
+static void update_watch(struct hvsock_connection *c)
+{
+    uint32_t events = 0;
+
+    if (c->phase == DYING)
+        return;
+    if (c->phase == GREETING ||
+        (c->phase == JOINED && !c->program_end && !c->in_bytes))
+        events |= BP_WATCH_READ;
+    if (c->out_bytes)
+        events |= BP_WATCH_WRITE;
+    if (events || !c->hung_up)
+        c->owner->watch->set(c->watch, events);
+}
+
+static uint32_t parse_port(const char *line)
+{
+    static const char verb[] = "CONNECT ";
+    unsigned long port;
+    char *end;
+
+    if (strncmp(line, verb, sizeof(verb) - 1) != 0 ||
+        line[sizeof(verb) - 1] < '0' || line[sizeof(verb) - 1] > '9')
+        return 0;
+    port = strtoul(line + sizeof(verb) - 1, &end, 10);
+    if (*end == '\r')
+        end++;
+    return *end || port > 0xfffffffeul ? 0 : (uint32_t)port;
+}
+
+static void ask_guest(struct hvsock_connection *c)
+{
+    struct hvsock *s = c->owner;
+    struct bp_guid service, endpoint;
+
+    c->port = parse_port(c->line);
+    c->from_host = 1;
+    if (!c->port) {
+        connection_end(c);
+        return;
+    }
+    /* A port of the host that no connection of the guest can have. */
+    s->st.last_port = (s->st.last_port + 1) & 0x7fffffffu;
+    service = hvsock_guid(c->port);
+    endpoint = hvsock_guid(s->st.last_port | 0x80000000u);
+    if (connection_offer(c, &service, &endpoint))
+        connection_end(c);
+}
+
+/* Byte by byte: what follows the line is the guest's. */
+static void read_greeting(struct hvsock_connection *c)
+{
+    for (;;) {
+        char letter;
+        ssize_t n = recv(c->fd, &letter, 1, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0 || c->line_bytes == HVSOCK_LINE - 1) {
+            connection_end(c);
+            return;
+        }
+        if (letter == '\n') {
+            ask_guest(c);
+            return;
+        }
+        c->line[c->line_bytes++] = letter;
+    }
+}
+
+static void program_ready(void *ctx, uint32_t ready)
+{
+    struct hvsock_connection *c = ctx;
+
+    if (ready & BP_WATCH_HANGUP)
+        c->hung_up = 1;
+    if (c->phase == GREETING) {
+        read_greeting(c);
+    } else if (c->phase == OFFERED && c->hung_up) {
+        connection_end(c);
+    } else if (c->phase >= JOINED && c->phase != DYING) {
+        if (c->out_bytes)
+            flush_out(c);
+        if (c->phase == JOINED)
+            read_program(c);
+        look_for_end(c);
+    }
+    update_watch(c);
+}
+
+/* --- the channel ----------------------------------------------------------*/
+
+/* Only from here on something can be sent. */
+static void begin(void *ctx)
+{
+    struct hvsock *s = ctx;
+
+    for (uint32_t i = s->count; i > 0; i--) {
+        struct hvsock_connection *c = s->connection[i - 1];
+        if (c->phase != JOINED || !c->from_host)
+            continue;
+        c->from_host = 0;
+        if (c->out_bytes)
+            flush_out(c);
+    }
+}
+
+static int32_t connection_opened(void *ctx, const struct bp_vmbus_open *open)
+{
+    struct hvsock_connection *c = ctx;
+    int n;
+
+    (void)open;
+    if (c->phase != OFFERED)
+        return -EINVAL;
+    c->phase = JOINED;
+    if (c->from_host) {
+        n = snprintf((char *)c->out, sizeof(c->out), "OK %u\n", c->port);
+        c->out_bytes = (uint32_t)n;
+        c->owner->lane->post(c->owner->dev, begin, c->owner);
+    }
+    update_watch(c);
+    return 0;
+}
+
+static void connection_closing(void *ctx)
+{
+    struct hvsock_connection *c = ctx;
+
+    c->owner->bus->close_done(c->channel);
+    if (c->phase == JOINED && c->out_bytes) {
+        c->phase = LINGERING;
+        c->guest_end = 1;
+        reap_soon(c);
+        update_watch(c);
+    } else {
+        connection_end(c);
+    }
+}
+
+static int32_t connection_packet(void *ctx, const struct bp_vmbus_packet *p)
+{
+    struct hvsock_connection *c = ctx;
+    const uint8_t *data;
+    uint32_t bytes;
+
+    if (c->phase != JOINED)
+        return 0;
+    if (pipe_message(p, &data, &bytes) || bytes > HVSOCK_MOST || c->guest_end)
+        return -EINVAL;
+    if (bytes)
+        return guest_data(c, data, bytes);
+    guest_ends(c);
+    return 0;
+}
+
+static void connection_writable(void *ctx)
+{
+    struct hvsock_connection *c = ctx;
+
+    if (c->phase != JOINED)
+        return;
+    push(c);
+    if (!c->in_bytes)
+        read_program(c);
+    look_for_end(c);
+    update_watch(c);
+}
+
+static const struct bp_vmbus_channel_ops connection_ops = {
+    .size = sizeof(struct bp_vmbus_channel_ops),
+    .opened = connection_opened,
+    .closing = connection_closing,
+    .packet = connection_packet,
+    .writable = connection_writable,
+};
+
+/* --- the beginning --------------------------------------------------------*/
+
+static uint64_t now(const struct hvsock *s)
+{
+    return s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
+}
+
+int32_t connection_offer(struct hvsock_connection *c,
+                         const struct bp_guid *service,
+                         const struct bp_guid *endpoint)
+{
+    struct hvsock *s = c->owner;
+    struct bp_vmbus_offer offer = {
+        .size = sizeof offer,
+        .flags = BP_VMBUS_ENUMERATE | BP_VMBUS_PIPE | BP_VMBUS_HVSOCK,
+        .type = *service,
+        .instance = *endpoint,
+    };
+
+    /* A pipe of bytes (0), and whose wish it was */
+    offer.user[4] = c->from_host;
+    c->channel = s->bus->create(s->vmbus, s->dev, &offer, &connection_ops, c);
+    if (!c->channel)
+        return -EEXIST;
+    c->phase = OFFERED;
+    c->deadline = now(s) + OFFERED_NS;
+    return 0;
+}
+
+struct hvsock_connection *connection_new(struct hvsock *s, int fd,
+                                         uint8_t phase)
+{
+    struct hvsock_connection *c =
+        s->count < HVSOCK_CONNECTIONS ? calloc(1, sizeof(*c)) : NULL;
+
+    if (c) {
+        c->owner = s;
+        c->fd = fd;
+        c->phase = phase;
+        c->deadline = now(s) + GREETING_NS;
+        c->watch = s->watch->add(s->dev, fd, program_ready, c);
+    }
+    if (!c || !c->watch) {
+        close(fd);
+        free(c);
+        return NULL;
+    }
+    s->connection[s->count++] = c;
+    if (s->timer->deadline(s->patience) == UINT64_MAX)
+        s->timer->arm(s->patience, c->deadline);
+    update_watch(c);
+    return c;
+}
