@@ -105,12 +105,12 @@ def disk(generation, cpus):
         for n in range(times):
             scsi = ',bus=scsi' if generation == 1 else ''
             with machine('hv-disk-%d' % n, generation, cpus,
-                         'root=/dev/sda1 rw', [image + scsi]) as vm:
+                         'root=/dev/sda1', [image + scsi]) as vm:
                 vm.login(240)
                 if n == 0:
                     kernel_log.judge(vm.run('dmesg -r', 60))
                     on = vm.run('readlink -f /sys/block/sda')
-                    if 'vmbus' not in on and 'VMBUS' not in on:
+                    if 'MSFT1000' not in on:
                         raise Failure('the disk is at %s' % on)
                 vm.send('poweroff')
                 vm.wait_exit(120)
@@ -125,7 +125,7 @@ def kexec():
     try:
         image = os.path.join(folder, 'disk.img')
         caserun.copy(guest('disk-hyperv', 'disk.img'), image)
-        with machine('hv-kexec', 2, 2, 'root=/dev/sda1 rw', [image]) as vm:
+        with machine('hv-kexec', 2, 2, 'root=/dev/sda1', [image]) as vm:
             vm.login(240)
             vm.run('kexec -l /boot/vmlinuz --initrd=/boot/initrd.img '
                    '--reuse-cmdline --append="again=1"', 60)
