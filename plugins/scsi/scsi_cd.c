@@ -310,6 +310,33 @@ static void read_disc_information(const uint8_t *cdb, struct scsi_command *out)
     scsi_reply(out, 34, scsi_be16(cdb + 7));
 }
 
+/* There is one track in one session, asked for by an address in it, its
+ * number or its session's. */
+static void read_track_information(struct scsi_cd *cd, const uint8_t *cdb,
+                                   uint64_t blocks, struct scsi_command *out)
+{
+    uint32_t address = scsi_be32(cdb + 2);
+    uint8_t *r = out->reply;
+    int known;
+
+    switch (cdb[1] & 3) {
+    case 0: known = address < blocks; break;
+    case 1:
+    case 2: known = address == 1; break;
+    default: known = 0; break;
+    }
+    if (!known) {
+        failed(cd, out, SENSE_ILLEGAL, ASC_INVALID_FIELD);
+        return;
+    }
+    scsi_put16(r, 34);
+    r[2] = r[3] = 1;
+    r[5] = 4; /* data, recorded without a break */
+    r[6] = 1; /* mode 1 */
+    scsi_put32(r + 24, blocks);
+    scsi_reply(out, 36, scsi_be16(cdb + 7));
+}
+
 static void read_blocks(struct scsi_cd *cd, uint64_t lba, uint64_t count,
                         uint64_t medium, struct scsi_command *out)
 {
@@ -380,6 +407,7 @@ static int needs_medium(uint8_t command)
     case 0x42:
     case 0x43:
     case 0x51:
+    case 0x52:
     case 0xa8:
     case 0xbe: return 1;
     default: return 0;
@@ -407,6 +435,7 @@ static void with_medium(struct scsi_cd *cd, const uint8_t *cdb, uint64_t blocks,
     case 0xbe: read_cd(cd, cdb, blocks, out); break;
     case 0x42: sub_channel(cdb, out); break;
     case 0x43: read_toc(cd, cdb, blocks, out); break;
+    case 0x52: read_track_information(cd, cdb, blocks, out); break;
     default: read_disc_information(cdb, out); break;
     }
 }

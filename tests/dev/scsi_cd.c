@@ -108,6 +108,15 @@ static const struct {
       "01 14 00 a1 00 00 00 00 01 00 00 "
       "01 14 00 a2 00 00 00 00 42 2a 00 "
       "01 14 00 01 00 00 00 00 00 02 00" },
+    { "READ TRACK INFORMATION by address",
+      { { 0x52, 0, 0, 0, 1, 0, 0, 0, 255 } },
+      BLOCKS,
+      "00 22 01 01 00 04 01 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 "
+      "00 00 04 93 e0 00 00 00 00 00 00 00 00" },
+    { "READ TRACK INFORMATION by number",
+      { { 0x52, 1, 0, 0, 0, 1, 0, 0, 4 } },
+      BLOCKS,
+      "00 22 01 01" },
     { "MODE SENSE(6) page 1",
       { { 0x1a, 0, 0x01, 0, 100 } },
       BLOCKS,
@@ -256,6 +265,14 @@ static const struct {
     uint64_t blocks;
     unsigned sense;
 } failures[] = {
+    { "READ TRACK INFORMATION, second track",
+      { { 0x52, 1, 0, 0, 0, 2, 0, 0, 36 } },
+      BLOCKS,
+      0x52400 },
+    { "READ TRACK INFORMATION behind the end",
+      { { 0x52, 0, 0, 4, 0x93, 0xe0, 0, 0, 36 } },
+      BLOCKS,
+      0x52400 },
     { "unknown command", { { 0xff } }, BLOCKS, 0x52000 },
     { "unknown command, no medium", { { 0xff } }, 0, 0x52000 },
     { "WRITE(10)", { { 0x2a, 0, 0, 0, 0, 0, 0, 0, 1 } }, BLOCKS, 0x52000 },

@@ -14,3 +14,5 @@ script-tests-y += guest/hv_net
 long-tests-y += guest/hv_net_long
 script-tests-y += guest/hv_vmbus
 long-tests-y += guest/hv_vmbus_long
+script-tests-y += guest/hv_storage
+long-tests-y += guest/hv_storage_long

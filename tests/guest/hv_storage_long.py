@@ -1,0 +1,1 @@
+hv_storage.py
