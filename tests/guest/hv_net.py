@@ -225,7 +225,7 @@ def two_machines():
         with machine('net-a', cable) as a:
             boot(a)
             netguest.up(a, address='10.0.9.1/24', gateway=None)
-            a.run('netload serve 5000 >/dev/null &')
+            a.run('(netload serve 5000 >/dev/null &)')
             with machine('net-b', cable) as b:
                 boot(b)
                 netguest.up(b, address='10.0.9.2/24', gateway=None)
