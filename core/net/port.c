@@ -68,8 +68,9 @@ void net_port_attach(struct net_port *p, struct lane *lane)
     p->lane = lane;
     if (!lane) {
         p->events = NULL;
-        net_list_clear(&p->in);
-        p->looked = false;
+        p->looked = p->received_posted = false;
+        p->writable_posted = p->changed_posted = false;
+        p->drained = true;
     }
     pthread_mutex_unlock(&p->lock);
 }

@@ -34,6 +34,7 @@ static void go_on(void *ctx)
     struct netvsp *s = ctx;
 
     s->posted = false;
+    netvsp_tell_table(s);
     netvsp_tell_link(s);
     netvsp_send_replies(s);
     netvsp_receive(s);

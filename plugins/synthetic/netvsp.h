@@ -132,6 +132,8 @@ extern const struct bp_vmbus_channel_ops netvsp_ops;
 bool netvsp_offer(struct netvsp *s, uint32_t index);
 uint32_t netvsp_message_bytes(const struct netvsp *s);
 void netvsp_drop_subchannels(struct netvsp *s);
+/* Once all that were offered are open. */
+void netvsp_tell_table(struct netvsp *s);
 
 /* --- netvsp_send.c: frames from the guest ---------------------------------*/
 

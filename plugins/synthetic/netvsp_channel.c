@@ -226,7 +226,7 @@ static void subchannels(struct netvsp_channel *c,
 }
 
 /* Which channel to send on, for each value of a hash. */
-static void tell_table(struct netvsp *s)
+void netvsp_tell_table(struct netvsp *s)
 {
     uint8_t m[NVSP_BYTES_6_1 + 4 * NVSP_INDIRECTION] = { 0 };
 
@@ -326,7 +326,7 @@ static void net_writable(void *ctx)
 {
     struct netvsp_channel *c = ctx;
 
-    tell_table(c->s);
+    netvsp_tell_table(c->s);
     netvsp_send_replies(c->s);
     if (c->s->receive_waits)
         netvsp_receive(c->s);

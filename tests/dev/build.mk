@@ -27,3 +27,6 @@ dev-tests-y += dynmem
 dev/dynmem-objs := tests/lib/vmbus_mock.o plugins/synthetic/page_ranges.o
 dev-tests-y += hvsock
 dev/hvsock-objs := tests/lib/vmbus_mock.o
+net-tests := netvsp netvsp_frames netvsp_abuse
+dev-tests-y += $(net-tests)
+$(foreach t,$(net-tests),$(eval dev/$(t)-objs := tests/dev/netvsp_guest.o))
