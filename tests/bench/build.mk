@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 bench-y += interp guest boot smp
+bench-y += net
 bench/interp-objs := tests/cpu/flat.o
 bench-y += vmbus_ring
 bench/vmbus_ring-objs := tests/dev/vmbus_echo.o
