@@ -25,3 +25,4 @@ mount -a
 : >/run/utmp
 rm -rf /tmp/* /tmp/.[!.]*
 [ ! -e /dev/vmbus ] || . /etc/rc.hyperv
+. /etc/rc.desktop

@@ -10,7 +10,8 @@
 # the rest is Debian's essential packages with SysV init, put in place by
 # mmdebstrap, which needs no privileges.  Two short scripts stand in for the
 # many that would start and stop a bigger system.  disk-gcc adds a C compiler,
-# disk-hyperv the Hyper-V daemons and what the tests of its devices use.
+# disk-hyperv the Hyper-V daemons and what the tests of its devices use,
+# disk-desktop an X server with a window manager.
 
 disk_kernel()
 {
@@ -42,6 +43,11 @@ disk_packages()
                     netcat-openbsd; do
                 echo "$package:amd64"
             done ;;
+    desktop) for package in udev xserver-xorg-core xserver-xorg-input-libinput \
+                    xserver-xorg-video-fbdev xinit x11-xserver-utils x11-apps \
+                    icewm xterm xfonts-base fonts-dejavu-core; do
+                echo "$package:amd64"
+            done ;;
     esac
 }
 
@@ -66,7 +72,9 @@ disk_debian()
         --customize-hook="copy-in $here/disk/inittab $here/disk/fstab /etc" \
         --customize-hook="copy-in $here/disk/rc.boot $here/disk/rc.down /etc" \
         --customize-hook="copy-in $here/disk/rc.hyperv /etc" \
-        --customize-hook='chmod 755 "$1"/etc/rc.*' \
+        --customize-hook="copy-in $here/disk/rc.desktop /etc" \
+        --customize-hook="copy-in $here/disk/xclient /etc" \
+        --customize-hook='chmod 755 "$1"/etc/rc.* "$1/etc/xclient"' \
         --customize-hook='mkdir -p "$1/etc/inittab.d"' \
         --customize-hook='echo backplane >"$1/etc/hostname"' \
         --customize-hook='echo "127.0.0.1 localhost backplane" \
@@ -101,6 +109,7 @@ disk_make()
     version=$(cat "$kernel/version")
     case $1 in
     gcc|hyperv) mib=1536 ;;
+    desktop) mib=2048 ;;
     *)   mib=1024 ;;
     esac
 
