@@ -158,6 +158,17 @@ static bool add_hvsock(struct assembly *a)
     return ok;
 }
 
+/* The user wants it with other properties: assembly_user_devices(). */
+static bool user_has(const struct assembly *a, const char *type)
+{
+    for (guint i = 0; i < a->config->devices->len; i++) {
+        const struct config_device *d = a->config->devices->pdata[i];
+        if (strcmp(d->type, type) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool add_vmbus(struct assembly *a)
 {
     if (!plugins_find(a->vm->plugins, "vmbus"))
@@ -166,7 +177,7 @@ static bool add_vmbus(struct assembly *a)
         return false;
     for (unsigned i = 0; i < G_N_ELEMENTS(on_vmbus); i++)
         if (plugins_find(a->vm->plugins, on_vmbus[i]) &&
-            !add(a, on_vmbus[i], NULL))
+            !user_has(a, on_vmbus[i]) && !add(a, on_vmbus[i], NULL))
             return false;
     return add_dynmem(a) && add_hvsock(a);
 }

@@ -16,3 +16,5 @@ script-tests-y += guest/hv_vmbus
 long-tests-y += guest/hv_vmbus_long
 script-tests-y += guest/hv_storage
 long-tests-y += guest/hv_storage_long
+script-tests-y += guest/hv_screen
+long-tests-y += guest/hv_screen_long
