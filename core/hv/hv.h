@@ -60,8 +60,9 @@ struct clocks;
 #define HV_F_IPI           0x1000u
 #define HV_F_XMM_INPUT     0x2000u
 #define HV_F_ALL           0x3fffu
-/* see docs/limits.md about those that are left out */
-#define HV_F_DEFAULT (HV_F_ALL & ~(HV_F_FLUSH | HV_F_IPI))
+/* Flushes by hypercall empty whole TLBs and cost more than they save, see
+ * docs/limits.md. */
+#define HV_F_DEFAULT       (HV_F_ALL & ~HV_F_FLUSH)
 
 /* The bit of an enlightenment's name; 0: there is none. */
 uint32_t hv_feature(const char *name);

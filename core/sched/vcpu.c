@@ -66,6 +66,26 @@ static void sleep_until_wanted(struct vcpu *cpu)
     pthread_mutex_unlock(&cpu->wake_lock);
 }
 
+void vcpu_nap(struct vcpu *cpu)
+{
+    struct timespec until;
+
+    if (cpu->vm->deterministic)
+        return;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&cpu->wake_lock);
+    __atomic_store_n(&cpu->is_asleep, 1, __ATOMIC_SEQ_CST);
+    if (!is_wanted(cpu))
+        pthread_cond_timedwait(&cpu->wake, &cpu->wake_lock, &until);
+    __atomic_store_n(&cpu->is_asleep, 0, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&cpu->wake_lock);
+}
+
 /* --- the threads --------------------------------------------------------- */
 
 /* Waits until running is wanted; false: the thread has to end. */

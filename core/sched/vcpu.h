@@ -47,6 +47,9 @@ void vcpus_a20(struct vm *vm, bool on); /* [lane | vcpu | stopped] */
 void vcpu_request(struct vcpu *cpu, uint32_t req);
 /* Lets others run: PAUSE, MWAIT.  [vcpu] */
 void vcpu_yield(struct vcpu *cpu);
+/* Sleeps until there is a request, for a millisecond at most.  Outside of
+ * guest code.  [vcpu] */
+void vcpu_nap(struct vcpu *cpu);
 /* Reset state of one processor, the local APIC included.  [vcpu | stopped] */
 void vcpu_reset(struct vcpu *cpu, bool init);
 

@@ -12,21 +12,16 @@ BUILD = os.environ['B']
 LONG = sys.argv[0].endswith('_long.py')
 
 
-def run(name, bits, cpus, options=(), append=''):
-    """The guest's lines, each case with what it ran on."""
-    where = '%s-%d/%d' % (name, bits, cpus)
-    line = [os.path.join(BUILD, 'backplane'), 'run', '--headless',
+def command(name, bits, cpus, options, append):
+    return [os.path.join(BUILD, 'backplane'), 'run', '--headless',
             '--gen', '2', '--memory', '64M', '--cpus', str(cpus),
             '--kernel', os.path.join(BUILD, 'tests/hv/%s.%d' % (name, bits)),
             '--append', 'cpus=%d %s' % (cpus, append), '--serial', 'stdio',
-            '--device', 'test-ports', '--hv.flush', 'on', '--hv.ipi', 'on']
-    try:
-        done = subprocess.run(line + list(options), stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True,
-                              stdin=subprocess.DEVNULL, timeout=250)
-        said, status = done.stdout, done.returncode
-    except subprocess.TimeoutExpired as late:
-        said, status = (late.stdout or b'').decode(), 'none in time'
+            '--device', 'test-ports', '--hv.flush', 'on'] + list(options)
+
+
+def tell(said, status, where):
+    """The guest's lines, each case with what it ran on."""
     cases = 0
     for text in said.split('\n'):
         text = text.rstrip()
@@ -39,8 +34,58 @@ def run(name, bits, cpus, options=(), append=''):
         print('not ok %s # status %s' % (where, status), flush=True)
 
 
+def run(name, bits, cpus, options=(), append='', where=''):
+    where = '%s-%d/%s' % (name, bits, where or cpus)
+    try:
+        done = subprocess.run(command(name, bits, cpus, options, append),
+                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                              stderr=subprocess.STDOUT, text=True, timeout=100)
+        said, status = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as late:
+        said, status = (late.stdout or b'').decode(), 'none in time'
+    tell(said, status, where)
+
+
+def saved(bits, cpus, options=()):
+    """Saves the machine when the guest asks for it, and goes on with that."""
+    with tempfile.TemporaryDirectory() as folder:
+        ctl, state = (os.path.join(folder, n) for n in ('ctl', 'state'))
+        line = command('saved', bits, cpus, options, '') + ['--ctl', ctl]
+        first = subprocess.Popen(line, stdout=subprocess.PIPE, text=True,
+                                 stdin=subprocess.DEVNULL)
+        said = ''
+        while '# save\n' not in said:
+            text = first.stdout.readline()
+            if not text:
+                break
+            said += text
+        for words in ['save', state], ['quit']:
+            subprocess.run([os.path.join(BUILD, 'backplane'), 'ctl',
+                            '--socket', ctl] + words, check=False, timeout=60)
+        first.stdout.close()
+        first.wait(60)
+        done = subprocess.run(line + ['--restore', state], check=False,
+                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                              stderr=subprocess.STDOUT, text=True, timeout=100)
+        tell(said + done.stdout, done.returncode, 'saved-%d/%d' % (bits, cpus))
+
+
+PARTS = ('synic', 'stimer', 'stimer-direct', 'apic', 'ref-count', 'ref-tsc',
+         'frequency', 'crash', 'reset', 'idle', 'runtime', 'flush', 'ipi',
+         'xmm-input')
+
+
+def switches():
+    """Each part alone switched off, then all of it."""
+    for part in PARTS:
+        run('parts', 64, 1, ('--hv.' + part, 'off'), where=part)
+    run('parts', 64, 1, ('--hv', 'off'), 'hv=0', where='off')
+
+
 def main():
     if LONG:
+        for seed in range(10):
+            run('fuzz', 64, 2, append='turns=300000 seed=%d' % seed)
         for cpus in 1, 2:
             run('reftime', 64, cpus, append='seconds=60')
         return
@@ -55,6 +100,10 @@ def main():
         for bits in 64, 32:
             for cpus in 1, 2:
                 run(name, bits, cpus)
+    switches()
+    for bits in 64, 32:
+        saved(bits, 2)
+        run('fuzz', bits, 2, append='seed=%d' % os.getpid())
     # By the interpreter alone, and with counted time.
     run('stimer', 64, 2, ('--jit', 'off'))
     # Where a BIOS ran before, with interrupt controllers of old.

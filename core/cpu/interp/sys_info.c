@@ -8,8 +8,11 @@
 #include "cpu/interp/engine.h"
 #include "cpu/interp/sys.h"
 #include "cpu/mmu.h"
+#include "cpu/sync.h"
 #include "cpu/tsc.h"
 #include "hv/tlfs.h"
+#include "irq/lapic.h"
+#include "sched/vcpu.h"
 
 static void set_edx_eax(struct vcpu *cpu, uint64_t value)
 {
@@ -28,6 +31,22 @@ void h_cpuid(struct vcpu *cpu, const struct x86_insn *i)
     cpu->st.gpr[RDX] = r.edx;
 }
 
+/*
+ * A read of GUEST_IDLE returns when there is an interrupt, be it delivered
+ * or, with interrupts off, not: waiting locks do that.  It may return for no
+ * reason, so that a wait without interrupts is no state to be saved.
+ */
+static void idle(struct vcpu *cpu)
+{
+    if (cpu->st.rflags & FL_IF) {
+        sys_halt(cpu);
+    } else if (!lapic_has_interrupt(cpu)) {
+        guest_leave(cpu);
+        vcpu_nap(cpu);
+        guest_enter(cpu);
+    }
+}
+
 void h_rdmsr(struct vcpu *cpu, const struct x86_insn *i)
 {
     uint64_t v;
@@ -36,11 +55,8 @@ void h_rdmsr(struct vcpu *cpu, const struct x86_insn *i)
     if (!msr_read(cpu, (uint32_t)cpu->st.gpr[RCX], &v))
         cpu_gp0(cpu);
     set_edx_eax(cpu, v);
-    /* The guest is idle.  With interrupts off it returns at once: what would
-     * wake it is not known without delivering it. */
-    if ((uint32_t)cpu->st.gpr[RCX] == HV_MSR_GUEST_IDLE &&
-        (cpu->st.rflags & FL_IF))
-        sys_halt(cpu);
+    if ((uint32_t)cpu->st.gpr[RCX] == HV_MSR_GUEST_IDLE)
+        idle(cpu);
 }
 
 void h_wrmsr(struct vcpu *cpu, const struct x86_insn *i)
