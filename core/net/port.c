@@ -427,13 +427,28 @@ void net_port_receive(struct net_port *p, struct net_frame *f, bool trusted)
         else
             net_list_add(&p->in, f);
         taken = true;
-        post_received(p);
     } else {
         p->n.receive_lost++;
     }
     pthread_mutex_unlock(&p->lock);
     if (!taken)
         net_frame_free(f);
+}
+
+void net_port_deliver(struct net_port *p)
+{
+    struct lane *lane = NULL;
+
+    pthread_mutex_lock(&p->lock);
+    if (p->drained && p->in.count && p->lane && p->events && !p->held &&
+        !p->received_posted) {
+        lane = p->lane;
+        p->drained = false;
+        p->received_posted = true;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (lane)
+        lane_post_soon(lane, tell_received, p);
 }
 
 bool net_port_is_full(struct net_port *p)

@@ -97,6 +97,11 @@ bool net_port_load(struct net_port *p, struct state_reader *r, GError **error);
 struct net_frame *net_port_take(struct net_port *p);
 /* Takes the frame.  `trusted`: its checksums were made by this process. */
 void net_port_receive(struct net_port *p, struct net_frame *f, bool trusted);
+/*
+ * After one or more frames: the device hears of them.  It does so on this
+ * thread when its lane is at rest, so nothing may be locked.
+ */
+void net_port_deliver(struct net_port *p);
 /* The guest is behind: who can wait should. */
 bool net_port_is_full(struct net_port *p);
 bool net_port_is_held(struct net_port *p);

@@ -132,7 +132,9 @@ static void read_frames(struct cable *c)
         return;
     }
     c->filled += (uint32_t)n;
-    if (!parse(c)) {
+    bool good = parse(c);
+    net_port_deliver(c->port);
+    if (!good) {
         log_warn(c->port->name,
                  "what comes from '%s' are no frames; the connection is ended",
                  c->path);

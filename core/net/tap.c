@@ -138,6 +138,7 @@ static void *run(void *opaque)
         write_frames(t);
         stuck = t->first != NULL;
         read_frames(t);
+        net_port_deliver(t->port);
     }
 }
 

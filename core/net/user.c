@@ -233,6 +233,7 @@ static void *run(void *opaque)
             slirp_pollfds_poll(u->slirp, 0, events_of, u);
         run_timers(u);
         give_frames(u);
+        net_port_deliver(u->port);
     }
 }
 

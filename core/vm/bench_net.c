@@ -39,6 +39,7 @@ void bench_net_send(struct bench *b, const char *name, const void *data,
     bench_power_on(b);
     net_port_receive(bench_net(b, name), net_frame_copy(data, (uint32_t)bytes),
                      false);
+    net_port_deliver(bench_net(b, name));
     bench_run(b);
 }
 

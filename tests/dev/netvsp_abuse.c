@@ -281,6 +281,7 @@ static void random_run(uint32_t seed, unsigned count)
             uint32_t bytes = packet_build(&p, true, frame);
             memset(frame, 255, 6);
             net_port_receive(port, net_frame_copy(frame, bytes), false);
+            net_port_deliver(port);
             bench_run(b);
         }
         drain(n, n->ch);

@@ -316,6 +316,7 @@ TEST(sections_are_given_back)
         wire_put32(f + 50, i);
         net_port_receive(port, net_frame_copy(f, sizeof(f)), false);
     }
+    net_port_deliver(bench_net(b, "net0"));
     bench_run(b);
     ng_poll(n, n->ch);
     CHECK_EQ(g_queue_get_length(n->got), n->section_count - 16);
@@ -367,6 +368,7 @@ TEST(merged_segments)
         bytes = for_guest(n, &p);
         net_port_receive(port, net_frame_copy(frame, bytes), false);
     }
+    net_port_deliver(port);
     bench_run(b);
     while ((m = ng_take(n))) {
         const uint8_t *f = ng_frame_of(m, &bytes);
@@ -409,6 +411,7 @@ TEST(not_merged_unasked)
         net_port_receive(bench_net(b, "net0"), net_frame_copy(frame, bytes),
                          false);
     }
+    net_port_deliver(bench_net(b, "net0"));
     bench_run(b);
     ng_poll(n, n->ch);
     CHECK_EQ(g_queue_get_length(n->got), 4);
@@ -522,6 +525,7 @@ TEST(scaling)
             net_port_receive(bench_net(b, "net0"), net_frame_copy(frame, bytes),
                              false);
         }
+        net_port_deliver(bench_net(b, "net0"));
         bench_run(b);
         for (uint32_t i = 0; i < 4; i++)
             ng_poll(n, sub[i]);

@@ -142,6 +142,7 @@ TEST(tags_and_partial_checksums)
 
     net_port_accept(e.port, BP_NET_VLAN, 1514);
     net_port_receive(e.port, net_frame_copy(tagged, m), false);
+    net_port_deliver(e.port);
     lanes_run(lanes);
     CHECK_EQ(e.received, 1);
     const struct bp_net_frame *got = net_port_next(e.port);
@@ -223,6 +224,7 @@ TEST(bounded_towards_the_guest)
     plug(&e, lanes, NULL);
     for (unsigned i = 0; i < 20000; i++)
         net_port_receive(e.port, net_frame_copy(data, sizeof(data)), false);
+    net_port_deliver(e.port);
     CHECK(net_port_is_full(e.port));
     CHECK_EQ(e.port->n.received + e.port->n.receive_lost, 20000);
     CHECK_LE(e.port->n.received, 8192);
