@@ -105,7 +105,7 @@ def disk(generation, cpus):
         for n in range(times):
             scsi = ',bus=scsi' if generation == 1 else ''
             with machine('hv-disk-%d' % n, generation, cpus,
-                         'root=/dev/sda1', [image + scsi]) as vm:
+                         'root=LABEL=root', [image + scsi]) as vm:
                 vm.login(240)
                 if n == 0:
                     kernel_log.judge(vm.run('dmesg -r', 60))
@@ -125,7 +125,7 @@ def kexec():
     try:
         image = os.path.join(folder, 'disk.img')
         caserun.copy(guest('disk-hyperv', 'disk.img'), image)
-        with machine('hv-kexec', 2, 2, 'root=/dev/sda1', [image]) as vm:
+        with machine('hv-kexec', 2, 2, 'root=LABEL=root', [image]) as vm:
             vm.login(240)
             vm.run('kexec -l /boot/vmlinuz --initrd=/boot/initrd.img '
                    '--reuse-cmdline --append="again=1"', 60)

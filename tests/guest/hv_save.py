@@ -21,8 +21,8 @@ import caserun
 import kernel_log
 from vmdriver import BUILD, VM, Failure, guest
 
-APPEND = 'console=tty0 console=ttyS0,115200 root=/dev/sda1'
-FIO = ('fio --name=v --filename=/dev/sdb --direct=1 --rw=randrw --bs=4k-64k '
+APPEND = 'console=tty0 console=ttyS0,115200 root=LABEL=root'
+FIO = ('fio --name=v --filename=%s --direct=1 --rw=randrw --bs=4k-64k '
        '--ioengine=libaio --iodepth=8 --size=64M --verify=crc32c '
        '--verify_backlog=64 --time_based --runtime=%d --minimal')
 SCRATCH = 80 << 20
@@ -65,8 +65,9 @@ def machine(name, folder, **more):
 
 def start_work(vm, seconds, port):
     vm.run('dhclient eth0 || udhcpc -i eth0', 60)
+    disk = vm.run('ls /sys/bus/scsi/devices/*:0:0:1/block')
     vm.run('(%s >/root/fio.out 2>&1; echo $? >/root/fio.status) &' %
-           (FIO % seconds))
+           (FIO % ('/dev/' + disk, seconds)))
     vm.run('(while :; do nc -q 0 -w 5 10.0.2.2 %d </dev/zero; sleep 1; done) '
            '>/dev/null 2>&1 &' % port)
     vm.run('(while :; do date >/dev/tty1; done) &')

@@ -48,7 +48,7 @@ def machine(name, disks=(), generation=2, cpus=2, memory=512, **more):
     return VM(name, memory=memory, cpus=cpus, disks=[root] + list(disks),
               kernel=guest('kernel-amd64', 'vmlinuz'),
               initrd=guest('initramfs-amd64', 'initrd.img'),
-              append=CONSOLE + ' root=/dev/sda1',
+              append=CONSOLE + ' root=LABEL=root',
               options=['--gen', str(generation)], **more)
 
 
