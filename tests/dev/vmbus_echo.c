@@ -154,10 +154,22 @@ static int32_t echo_create(void *self, struct bp_dev *dev,
     return e->vmbus ? 0 : -ENODEV;
 }
 
+static void echo_connect(void *ctx, const struct bp_guid *endpoint,
+                         const struct bp_guid *service)
+{
+    struct echo *e = ctx;
+
+    e->connects++;
+    e->endpoint = *endpoint;
+    e->service = *service;
+}
+
 static int32_t echo_realize(void *self)
 {
     struct echo *e = self;
 
+    /* Of several, the first. */
+    e->vmbus->on_connect(e->bus, e->dev, echo_connect, e);
     make_channel(e);
     return e->ch ? 0 : -EEXIST;
 }
@@ -333,6 +345,17 @@ static void recreate(struct echo *e, void *arg)
 void echo_recreate(struct bench *b)
 {
     echo_do(b, 0, recreate, NULL);
+}
+
+static void connect_result(struct echo *e, void *arg)
+{
+    e->vmbus->connect_result(e->bus, &e->endpoint, &e->service,
+                             *(uint32_t *)arg);
+}
+
+void echo_connect_result(struct bench *b, uint32_t status)
+{
+    echo_do(b, 0, connect_result, &status);
 }
 
 static void add_sub(struct echo *e, void *arg)

@@ -43,7 +43,6 @@ struct echo {
     /* How the test wants it */
     int32_t open_result;
     bool slow_close; /* close_done is the test's */
-    bool hears_connects;
     uint32_t offer_flags;
     /* What happened */
     unsigned opened, closing, writable, packets, connects;
@@ -72,5 +71,7 @@ void echo_close_done(struct bench *b);
 void echo_destroy(struct bench *b);  /* the channel */
 void echo_recreate(struct bench *b); /* the same again */
 void echo_add_sub(struct bench *b);
+/* Answers the TL connect that the device heard of last. */
+void echo_connect_result(struct bench *b, uint32_t status);
 
 #endif

@@ -413,7 +413,7 @@ TEST(more_packets_than_a_turn_takes)
     end(&s);
 }
 
-/* --- sub-channels, target processor --------------------------------------*/
+/* --- sub-channels --------------------------------------------------------*/
 
 TEST(sub_channels_come_and_go)
 {
@@ -459,6 +459,77 @@ TEST(a_device_is_offered_before_its_sub_channels)
     CHECK_LT(s.g->offer[1].relid, s.g->offer[0].relid);
     end(&s);
 }
+
+/* --- TL connect ----------------------------------------------------------*/
+
+static struct vmbus_tl_connect tl_connect(struct vmbus_guest *g)
+{
+    struct vmbus_tl_connect m = { { { 1, 2, 3 } }, { { 4, 5, 6 } } };
+
+    CHECK_EQ(vg_post(g, VMBUS_TL_CONNECT, &m, sizeof(m)), 0);
+    return m;
+}
+
+TEST(a_device_answers_connects)
+{
+    struct scene s = begin();
+    struct vmbus_tl_connect m = tl_connect(s.g);
+    struct vmbus_tl_result r;
+
+    CHECK_EQ(echo_of(s.b, 0)->connects, 1);
+    CHECK_MEM_EQ(&echo_of(s.b, 0)->endpoint, &m.endpoint, 16);
+    CHECK_MEM_EQ(&echo_of(s.b, 0)->service, &m.service, 16);
+    CHECK(!vg_take(s.g, VMBUS_TL_RESULT, &r, sizeof(r)));
+    echo_connect_result(s.b, STATUS_CONNECTION_REFUSED);
+    CHECK(vg_take(s.g, VMBUS_TL_RESULT, &r, sizeof(r)));
+    CHECK_MEM_EQ(&r.endpoint, &m.endpoint, 16);
+    CHECK_EQ(r.status, STATUS_CONNECTION_REFUSED);
+    /* Nobody waits for a second answer, nor for one to who left. */
+    echo_connect_result(s.b, 0);
+    CHECK(!vg_take(s.g, VMBUS_TL_RESULT, &r, sizeof(r)));
+    tl_connect(s.g);
+    vg_unload(s.g);
+    echo_connect_result(s.b, 0);
+    CHECK(!vg_take(s.g, VMBUS_TL_RESULT, &r, sizeof(r)));
+    works(&s);
+    end(&s);
+}
+
+TEST(connects_that_nobody_answers_are_bounded)
+{
+    struct scene s = begin();
+    struct vmbus_tl_connect m = { .service = { { 9 } } };
+    int32_t rc = 0;
+    unsigned n;
+
+    for (n = 0; n < 1000 && rc == 0; n++)
+        rc = vg_post(s.g, VMBUS_TL_CONNECT, &m, sizeof(m));
+    CHECK_EQ(rc, -EAGAIN);
+    CHECK_LT(n, 100);
+    for (unsigned i = 0; i < n - 1; i++)
+        echo_connect_result(s.b, 0);
+    for (unsigned i = 0; i < n - 1; i++)
+        CHECK(vg_take(s.g, VMBUS_TL_RESULT, NULL, 0));
+    end(&s);
+}
+
+TEST(connects_without_sockets_are_refused)
+{
+    struct bench *b = vg_bench(1);
+    struct vmbus_guest *g = vg_connect(b, VG_4_0);
+    struct vmbus_tl_result r;
+
+    tl_connect(g);
+    CHECK(vg_take(g, VMBUS_TL_RESULT, &r, sizeof(r)));
+    CHECK_EQ(r.status, STATUS_CONNECTION_REFUSED);
+    CHECK(vg_contact(g, VG_3_0, 0));
+    tl_connect(g);
+    CHECK(!vg_take(g, VMBUS_TL_RESULT, &r, sizeof(r)));
+    vg_end(g);
+    bench_destroy(b);
+}
+
+/* --- target processor ----------------------------------------------------*/
 
 static uint32_t modify(struct scene *s, uint32_t vp)
 {
