@@ -30,3 +30,5 @@ dev/hvsock-objs := tests/lib/vmbus_mock.o
 net-tests := netvsp netvsp_frames netvsp_abuse
 dev-tests-y += $(net-tests)
 $(foreach t,$(net-tests),$(eval dev/$(t)-objs := tests/dev/netvsp_guest.o))
+long-tests-y += dev/netvsp_fuzz_long
+$(B)/tests/dev/netvsp_fuzz_long.log: $(B)/tests/dev/netvsp_abuse

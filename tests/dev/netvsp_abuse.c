@@ -291,15 +291,18 @@ static void random_run(uint32_t seed, unsigned count)
         }
     }
     g_rand_free(r);
+    ng_end(n);
     bench_destroy(b);
 }
 
+/* BP_FUZZ_SECONDS makes it go on for so long. */
 TEST(random_packets)
 {
-    const char *longer = g_getenv("BP_TEST_FUZZ");
+    const char *text = g_getenv("BP_FUZZ_SECONDS");
+    unsigned seconds = text ? (unsigned)atoi(text) : 0;
+    gint64 end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
 
-    test_time_limit(longer ? 1200 : 60);
-    for (uint32_t seed = 1; seed <= (longer ? (uint32_t)atoi(longer) : 4);
-         seed++)
+    test_time_limit(seconds + 120);
+    for (uint32_t seed = 1; seed <= 4 || g_get_monotonic_time() < end; seed++)
         random_run(seed, 4000);
 }

@@ -216,6 +216,28 @@ def restored():
             kernel_is_content(vm)
 
 
+@case('tap')
+def tap():
+    """An interface of the host, with large frames to it."""
+    if os.geteuid() or not os.path.exists('/dev/net/tun'):
+        raise Skip('only root makes tap interfaces')
+    name = 'bptap%d' % (os.getpid() % 10000)
+    with netguest.Server() as server, \
+            machine('net-tap', ('tap,ifname=' + name,)) as vm:
+        boot(vm)
+        for words in (['addr', 'add', '10.0.8.1/24', 'dev', name],
+                      ['link', 'set', name, 'up']):
+            subprocess.run(['ip'] + words, check=True)
+        netguest.up(vm, address='10.0.8.2/24', gateway=None)
+        ping(vm, '10.0.8.1')
+        rates = [netguest.load(vm, server, way, 256, True, 120, '10.0.8.1')
+                 for way in ('send', 'recv')]
+        if not counter(vm, 'of them large'):
+            raise Failure('no large frame was sent')
+        kernel_is_content(vm)
+    return '%.0f and %.0f MB/s' % tuple(rates)
+
+
 @case('two_machines')
 def two_machines():
     """Over a cable; one is saved in the middle and goes on elsewhere."""
