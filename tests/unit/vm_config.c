@@ -70,6 +70,11 @@ static const struct {
     { "headless", "perhaps", "on or off" },
     { "headless", NULL, NULL },
     { "memory", NULL, "needs a value" },
+    { "nic", "user,hostfwd=tcp::2222-:22", NULL },
+    { "nic", "none,mac=02:00:00:00:00:01", NULL },
+    { "nic", "user,colour=red", "no option" },
+    { "nic", "", "no network" },
+    { "nic", NULL, "needs a value" },
     { "device", "i8254,irq=0", NULL },
     { "device", "", "missing" },
     { "no-such-key", "1", "'no-such-key'" },
@@ -101,6 +106,34 @@ TEST_P(boot_order_is_words_or_letters, boots)
 
     CHECK(config_set(c, "boot", row->value, NULL));
     CHECK_STR_EQ(c->boot, row->letters);
+    config_free(c);
+}
+
+TEST(eight_adapters_and_no_more)
+{
+    struct vm_config *c = config_new();
+    GError *error = NULL;
+
+    for (unsigned i = 0; i < 8; i++)
+        CHECK(config_set(c, "nic", "none", NULL));
+    CHECK(!config_set(c, "nic", "none", &error));
+    CHECK(strstr(error->message, "at most 8"));
+    g_error_free(error);
+    config_free(c);
+}
+
+TEST(deterministic_machines_have_no_network)
+{
+    struct vm_config *c = config_new();
+    GError *error = NULL;
+
+    CHECK(config_set(c, "deterministic", NULL, NULL));
+    CHECK(config_set(c, "nic", "none", NULL));
+    CHECK(config_check(c, NULL));
+    CHECK(config_set(c, "nic", "user", NULL));
+    CHECK(!config_check(c, &error));
+    CHECK(strstr(error->message, "deterministic"));
+    g_error_free(error);
     config_free(c);
 }
 
