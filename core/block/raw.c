@@ -30,7 +30,7 @@
 #define CD_BLOCK 2048u
 #define SECTOR   512u
 /* Longer reads leave the device's thread free: copying takes its time. */
-#define INLINE_BYTES 65536u
+#define INLINE_BYTES (256u << 10)
 
 struct raw {
     struct block_medium m;

@@ -12,7 +12,7 @@
 
 static const char option_list[] =
     "readonly, snapshot, bus=ide|scsi, controller=0..3, lun=0..63, "
-    "block=512|4096";
+    "block=512|4096, vmbus=on|off";
 
 static bool parse_number(const char *text, uint32_t max, int *out)
 {
@@ -54,6 +54,18 @@ static bool parse_block(const char *text, struct config_drive *d)
     return true;
 }
 
+/* Is an IDE disk on VMBus as well? */
+static bool parse_path(const char *text, struct config_drive *d)
+{
+    bool on;
+
+    if (d->kind != CONFIG_DISK || d->bus == CONFIG_BUS_SCSI ||
+        !number_parse_bool(text, &on))
+        return false;
+    d->ide_only = !on;
+    return true;
+}
+
 /* False: no such option; *ok: is its value one of its values? */
 static bool set_option(struct config_drive *d, const char *name,
                        const char *value, bool *ok)
@@ -70,6 +82,8 @@ static bool set_option(struct config_drive *d, const char *name,
         *ok = parse_place(value, CONFIG_LUNS - 1, d, &d->lun);
     else if (strcmp(name, "block") == 0)
         *ok = parse_block(value, d);
+    else if (strcmp(name, "vmbus") == 0)
+        *ok = parse_path(value, d);
     else
         return false;
     return true;

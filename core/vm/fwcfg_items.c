@@ -84,6 +84,7 @@ static void add_smbios(struct vm *vm, const struct pc_board *board)
         .name = board->name,
         .cpus = board->cpus,
         .memory = board->ram_below_4g + board->ram_above_4g,
+        .ide_paths = board->ide_paths,
     };
     GByteArray *anchor, *tables;
 

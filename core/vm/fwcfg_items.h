@@ -16,7 +16,7 @@ struct pc_board {
     uint64_t pci_hole; /* where the window of PCI may begin */
     unsigned isa_slot;
     unsigned serial_ports, floppies;
-    bool vmbus;
+    bool vmbus, ide_paths;
     const char *boot; /* letters in order: a floppy, c disk, d CD,
                                  * k the --kernel option ROM */
     uint8_t uuid[16];

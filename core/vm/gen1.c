@@ -19,6 +19,7 @@
 #include "vm/hot_ram.h"
 #include "vm/linux_kernel.h"
 #include "vm/machine.h"
+#include "vm/storage.h"
 #include "vm/multiboot.h"
 #include "vm/vm.h"
 
@@ -31,6 +32,7 @@
 struct gen1 {
     struct assembly a;
     struct block_drive *ide[IDE_PLACES];
+    bool ide_only[IDE_PLACES]; /* not on VMBus as well */
     struct block_drive *floppy[FLOPPY_PLACES];
 };
 
@@ -94,6 +96,7 @@ static bool place_drives(struct gen1 *g, enum config_drive_kind kind,
         while (g->ide[order[p]])
             p++;
         g->ide[order[p]] = d;
+        g->ide_only[order[p]] = from->ide_only;
     }
     return true;
 }
@@ -204,6 +207,15 @@ static bool add_vga(struct gen1 *g)
     return ok;
 }
 
+static bool add_ide_paths(struct gen1 *g)
+{
+    struct block_drive *drives[IDE_PLACES];
+
+    for (unsigned i = 0; i < IDE_PLACES; i++)
+        drives[i] = g->ide_only[i] ? NULL : g->ide[i];
+    return storage_add_ide_paths(&g->a, drives);
+}
+
 static bool add_devices(struct gen1 *g)
 {
     return add_bridges(g) && add_isa_devices(g) && add_ide(g) &&
@@ -213,8 +225,8 @@ static bool add_devices(struct gen1 *g)
            add(&g->a, "debug-port",
                g->a.config->debugcon ? "char=debugcon" : NULL, NULL) &&
            (!g->a.config->isa_debug_exit || add(&g->a, "exit-port", NULL)) &&
-           assembly_synthetic(&g->a) && assembly_user_devices(&g->a) &&
-           assembly_realize(&g->a);
+           assembly_synthetic(&g->a) && add_ide_paths(g) &&
+           assembly_user_devices(&g->a) && assembly_realize(&g->a);
 }
 
 /* --- what the firmware is told --------------------------------------------*/
@@ -263,6 +275,7 @@ static bool add_items(struct gen1 *g)
         .serial_ports = MIN(g->a.serials, 2u),
         .floppies = (g->floppy[0] != NULL) + (g->floppy[1] != NULL),
         .vmbus = device_find(g->a.vm, "vmbus") != NULL,
+        .ide_paths = storage_has_ide_paths(g->a.vm),
         .boot = boot,
     };
     bool ok = true;

@@ -110,7 +110,9 @@ static void put_bios(struct piece *p)
 static void put_system(struct piece *p, const struct smbios_board *board)
 {
     begin(p, 1, HANDLE_SYSTEM);
-    put_string(p, MAKER);
+    /* Linux's ata_piix leaves disks to hv_storvsc when it reads this maker
+     * and "Virtual Machine"; without it a disk would be there twice. */
+    put_string(p, board->ide_paths ? "Microsoft Corporation" : MAKER);
     put_string(p, "Virtual Machine");
     put_string(p, VERSION_TEXT);
     put_string(p, board->name);

@@ -4,6 +4,7 @@
 #define VM_SMBIOS_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct smbios_board {
@@ -11,6 +12,7 @@ struct smbios_board {
     unsigned cpus;
     uint64_t memory; /* bytes */
     uint8_t uuid[16];
+    bool ide_paths; /* IDE disks are on VMBus as well */
 };
 
 /* Structures and the 31-byte entry point; table address and checksums are

@@ -155,6 +155,18 @@ bool storage_add_ide_paths(struct assembly *a,
     return true;
 }
 
+bool storage_has_ide_paths(struct vm *vm)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        char name[16];
+
+        g_snprintf(name, sizeof(name), "ide%u", i);
+        if (device_find(vm, name))
+            return true;
+    }
+    return false;
+}
+
 /* --- while it runs --------------------------------------------------------*/
 
 static struct device *controller_named(struct vm *vm, unsigned n)

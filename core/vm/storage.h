@@ -24,6 +24,8 @@ bool storage_add_scsi(struct assembly *a, bool vmbus);
 bool storage_add_ide_paths(struct assembly *a,
                            struct block_drive *const drives[4]);
 
+bool storage_has_ide_paths(struct vm *vm);
+
 /* While the machine runs.  The name of the new drive is to be freed; NULL on
  * failure.  [control thread] */
 char *storage_add_disk(struct vm *vm, const struct config_drive *disk,
