@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-bench-y += interp guest boot smp
+bench-y += interp guest boot smp storage
 bench-y += net
 bench/interp-objs := tests/cpu/flat.o
 bench-y += vmbus_ring

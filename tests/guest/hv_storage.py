@@ -61,14 +61,20 @@ def wait_for(vm, command, pattern, what, times=30):
     raise Failure('%s: %s' % (what, said))
 
 
-def absent(vm, device):
-    wait_for(vm, 'test -e /dev/%s || echo gone' % device, 'gone',
-             '%s stays' % device)
+def at(lun):
+    """The disk at this place; its name depends on who was found first."""
+    return '/sys/bus/scsi/devices/*:0:0:%d/block' % lun
 
 
-def present(vm, device):
-    wait_for(vm, 'test -b /dev/%s && echo there' % device, 'there',
-             'no %s' % device)
+def absent(vm, lun):
+    wait_for(vm, 'test -e %s/* || echo gone' % at(lun), 'gone',
+             'a disk at %d' % lun)
+
+
+def present(vm, lun):
+    """Its name in /dev."""
+    said = wait_for(vm, 'ls %s' % at(lun), r'(?m)^sd\w', 'no disk at %d' % lun)
+    return re.search(r'(?m)^sd\w+', said)[0]
 
 
 def load(vm, seconds, where):
@@ -101,26 +107,20 @@ def come_and_go(generation):
         hot = folder.image('hot.img', 64 * MB)
         with machine('hv-storage', generation=generation) as vm:
             vm.login(240)
-            for n in range(3):
+            for _ in range(3):
                 name = vm.machine.ctl('disk-add', hot, 'lun=9').strip()
-                present(vm, 'sdb')
-                vm.run('dd if=/dev/urandom of=/dev/sdb bs=1M count=4 '
-                       'conv=fsync 2>/dev/null', 60)
-                where = vm.run('readlink /sys/block/sdb')
-                if ':0:9/' not in where:
-                    raise Failure('the disk is at %s' % where)
+                vm.run('dd if=/dev/urandom of=/dev/%s bs=1M count=4 '
+                       'conv=fsync 2>/dev/null' % present(vm, 9), 60)
                 vm.machine.ctl('disk-remove', name)
-                absent(vm, 'sdb')
-            first, second = (vm.machine.ctl('disk-add', path, 'readonly')
-                             .strip() for path in
-                             (hot, folder.image('b.img', MB)))
-            present(vm, 'sdc')
-            if vm.run('cat /sys/block/sdb/ro /sys/block/sdc/ro') \
-                    .split() != ['1', '1']:
-                raise Failure('the disks can be written')
-            for name in (first, second):
+                absent(vm, 9)
+            added = [vm.machine.ctl('disk-add', path, 'readonly').strip()
+                     for path in (hot, folder.image('b.img', MB))]
+            for lun, name in enumerate(added, 1):
+                said = vm.run('cat /sys/block/%s/ro' % present(vm, lun))
+                if said.strip() != '1':
+                    raise Failure('%s can be written' % name)
                 vm.machine.ctl('disk-remove', name)
-            absent(vm, 'sdc')
+                absent(vm, lun)
             finish(vm)
 
 
@@ -138,7 +138,7 @@ def dvd(generation):
         with machine('hv-dvd', generation=generation,
                      cdroms=[scsi]) as vm:
             vm.login(240)
-            present(vm, 'sr0')
+            wait_for(vm, 'ls /dev/sr0', 'sr0$', 'no DVD drive')
             for path, label in ((iso, 'BACKPLAN'), (other, 'OTHER')):
                 vm.change_media(path)
                 wait_for(vm, 'dd if=/dev/sr0 bs=2048 skip=16 count=1 '
@@ -164,17 +164,18 @@ def discard():
         path = folder.image('data.img', 256 * MB)
         with machine('hv-discard', [path]) as vm:
             vm.login(240)
-            vm.run('mkfs.ext4 -q /dev/sdb && mkdir -p /data && '
-                   'mount /dev/sdb /data', 120)
+            disk = '/dev/' + present(vm, 1)
+            vm.run('mkfs.ext4 -q %s && mkdir -p /data && mount %s /data' %
+                   (disk, disk), 120)
             vm.run('dd if=/dev/urandom of=/data/big bs=1M count=128 '
                    'conv=fsync 2>/dev/null; sync', 240)
             full = os.stat(path).st_blocks * 512
             vm.run('rm /data/big; sync; fstrim -v /data', 240)
-            vm.run('umount /data; fsck.ext4 -fn /dev/sdb', 240)
+            vm.run('umount /data; fsck.ext4 -fn ' + disk, 240)
             left = os.stat(path).st_blocks * 512
             if full < 128 * MB or left > full - 100 * MB:
                 raise Failure('%d of %d bytes are left' % (left, full))
-            vm.run('blkdiscard -f -z -l 1M /dev/sdb', 60)
+            vm.run('blkdiscard -f -z -l 1M ' + disk, 60)
             finish(vm)
     return '%d MB to %d MB' % (full // MB, left // MB)
 
@@ -186,7 +187,8 @@ def verified_load(generation, cpus):
         scsi = ',bus=scsi' if generation == 1 else ''
         with machine('hv-fio', [path + scsi], generation, cpus) as vm:
             vm.login(240)
-            load(vm, int(os.environ.get('BP_TEST_FIO', '60')), '/dev/sdb')
+            load(vm, int(os.environ.get('BP_TEST_FIO', '60')),
+                 '/dev/' + present(vm, 1))
             finish(vm)
 
 
@@ -202,11 +204,12 @@ def saved_under_load():
         with vm:
             vm.login(240)
             vm.machine.ctl('disk-add', hot)
-            present(vm, 'sdc')
-            vm.send('fio --name=v --filename=/dev/sdb --size=64M --rw=randrw '
+            added = present(vm, 2)
+            vm.send('fio --name=v --filename=/dev/%s --size=64M --rw=randrw '
                     '--bs=4k --ioengine=libaio --direct=1 --iodepth=16 '
                     '--verify=crc32c --verify_backlog=256 --time_based '
-                    '--runtime=20 --minimal >/tmp/fio.log; echo fio=$?')
+                    '--runtime=20 --minimal >/tmp/fio.log; echo fio=$?' %
+                    present(vm, 1))
             time.sleep(5)
             vm.save(state)
             vm.quit()
@@ -214,7 +217,7 @@ def saved_under_load():
         with machine('hv-save', [path, hot], restore=state) as vm:
             vm.resume()
             vm.expect('fio=0', 300)
-            vm.run('dd if=/dev/sdc of=/dev/null bs=1M 2>/dev/null', 60)
+            vm.run('dd if=/dev/%s of=/dev/null bs=1M 2>/dev/null' % added, 60)
             finish(vm)
 
 
