@@ -9,6 +9,7 @@ BP_TEST_SECONDS sets how long iperf3 runs each way in the long cases (20).
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -114,14 +115,34 @@ def mtu(vm, server):
         transfer(vm, server, 4)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def forwarded(vm, port):
+    """This host connects to a server in the guest."""
+    vm.run('(netload serve 5000 >/run/port &); '
+           'until [ -s /run/port ]; do sleep 0.1; done')
+    for way in ('send', 'recv'):
+        netguest.parse(subprocess.run(
+            [netguest.program(), way, '127.0.0.1', str(port),
+             str(8 << 20), 'check'], stdout=subprocess.PIPE, text=True,
+            timeout=120).stdout)
+
+
 @case('network_gen%d', short=True, rows=((2,),))
 def network(generation):
+    port = free_port()
     with netguest.Server() as server, machine(
-            'net', ('user', 'user,net=10.0.3.0/24'), generation) as vm:
+            'net', ('user,hostfwd=tcp:127.0.0.1:%d-:5000' % port,
+                    'user,net=10.0.3.0/24'), generation) as vm:
         boot(vm)
         dhcp(vm)
         ping(vm)
         transfer(vm, server, 24)
+        forwarded(vm, port)
         offloads(vm, server)
         link(vm)
         mtu(vm, server)
