@@ -62,7 +62,7 @@ struct clocks;
 #define HV_F_ALL           0x3fffu
 /* Flushes by hypercall empty whole TLBs and cost more than they save, see
  * docs/limits.md. */
-#define HV_F_DEFAULT       (HV_F_ALL & ~HV_F_FLUSH)
+#define HV_F_DEFAULT (HV_F_ALL & ~HV_F_FLUSH)
 
 /* The bit of an enlightenment's name; 0: there is none. */
 uint32_t hv_feature(const char *name);

@@ -188,6 +188,13 @@ static void put_result(struct hv_call *c, bool is_64, uint64_t result)
     st->gpr[RDX] = result >> 32;
 }
 
+/* Any processor may enable the page for all. */
+static bool is_set_up(const struct hv *hv)
+{
+    return __atomic_load_n(&hv->st.hypercall, __ATOMIC_RELAXED) &
+           HV_PAGE_ENABLE;
+}
+
 bool hv_hypercall(struct vcpu *cpu)
 {
     struct hv *hv = cpu->vm->hv;
@@ -195,8 +202,8 @@ bool hv_hypercall(struct vcpu *cpu)
     bool is_64 = cpu->code64;
     uint16_t status;
 
-    if (!hv || !(hv->st.hypercall & HV_PAGE_ENABLE) || cpu->cpl ||
-        !(cpu->st.cr0 & CR0_PE) || (cpu->st.rflags & FL_VM))
+    if (!hv || !is_set_up(hv) || cpu->cpl || !(cpu->st.cr0 & CR0_PE) ||
+        (cpu->st.rflags & FL_VM))
         return false;
     get_registers(&c, is_64);
     guest_leave(cpu);

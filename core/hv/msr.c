@@ -41,7 +41,7 @@ static bool hypercall_write(struct vcpu *cpu, uint64_t value)
         guest_enter(cpu);
     }
     if (ok)
-        hv->st.hypercall = value;
+        __atomic_store_n(&hv->st.hypercall, value, __ATOMIC_RELAXED);
     return ok;
 }
 
@@ -49,7 +49,8 @@ static bool os_id_write(struct hv *hv, uint64_t value)
 {
     hv->st.guest_os_id = value;
     if (!value)
-        hv->st.hypercall &= ~HV_PAGE_ENABLE;
+        __atomic_and_fetch(&hv->st.hypercall, ~HV_PAGE_ENABLE,
+                           __ATOMIC_RELAXED);
     return true;
 }
 

@@ -97,6 +97,12 @@ static void auto_eoi_update(struct hv_vp *vp)
         lapic_set_auto_eoi(vm->vcpus[vp->index]->lapic, vectors);
 }
 
+static bool is_enabled(const struct hv_vp *vp)
+{
+    return __atomic_load_n(&vp->st.scontrol, __ATOMIC_RELAXED) &
+           HV_SCONTROL_ENABLE;
+}
+
 /* --- messages ------------------------------------------------------------ */
 
 static struct hv_message *slot(struct hv_vp *vp, unsigned sint)
@@ -117,7 +123,7 @@ int32_t hv_slot_put(struct hv_vp *vp, unsigned sint, uint32_t type,
 {
     struct hv_message *m;
 
-    if (!(vp->st.scontrol & HV_SCONTROL_ENABLE) || !vp->simp)
+    if (!is_enabled(vp) || !vp->simp)
         return -ENODEV;
     m = slot(vp, sint);
     if (!slot_is_free(m)) {
@@ -205,7 +211,7 @@ int32_t hv_signal(struct hv *hv, uint32_t vp_index, uint32_t sint,
         return -EINVAL;
     vp = &hv->vp[vp_index];
     pthread_mutex_lock(&vp->lock);
-    if (!(vp->st.scontrol & HV_SCONTROL_ENABLE) || !vp->siefp) {
+    if (!is_enabled(vp) || !vp->siefp) {
         pthread_mutex_unlock(&vp->lock);
         return -ENODEV;
     }
@@ -229,8 +235,7 @@ int32_t hv_raise(struct hv *hv, uint32_t vp_index, uint32_t sint)
     if (sint >= HV_SINTS)
         return -EINVAL;
     vp = &hv->vp[vp_index];
-    if (!(__atomic_load_n(&vp->st.scontrol, __ATOMIC_RELAXED) &
-          HV_SCONTROL_ENABLE))
+    if (!is_enabled(vp))
         return -ENODEV;
     hv_sint_raise(vp, sint);
     return 0;

@@ -4,3 +4,5 @@ bench-y += net
 bench/interp-objs := tests/cpu/flat.o
 bench-y += vmbus_ring
 bench/vmbus_ring-objs := tests/dev/vmbus_echo.o
+bench-y += hv
+bench bench-hv: $(B)/tests/hv/speed.64

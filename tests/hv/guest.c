@@ -359,11 +359,11 @@ static bool start_second(void)
     static struct start s page_aligned;
     const struct segment data = { 0, 0xffffffffu, 0x10, 0xc093 };
     uintptr_t cr0, cr3, cr4;
+    uint64_t status;
 
     /* whatever firmware has it do: INIT */
     apic_write(0x310, 1u << 24);
     apic_write(0x300, 0x4500);
-    hv_delay(100000);
     __asm__ volatile("mov %%cr0, %0; mov %%cr3, %1; mov %%cr4, %2"
                      : "=r"(cr0), "=r"(cr3), "=r"(cr4));
     s.partition = UINT64_MAX;
@@ -382,7 +382,9 @@ static bool start_second(void)
     s.cr4 = cr4;
     s.efer = rdmsr(0xc0000080u);
     s.pat = rdmsr(0x277);
-    return hypercall(0x99, address(&s), 0) == 0;
+    /* that takes its time */
+    UNTIL((status = hypercall(0x99, address(&s), 0)) == 0);
+    return status == 0;
 }
 
 bool second(void)

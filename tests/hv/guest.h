@@ -165,6 +165,10 @@ void synic_on(void);
 uint64_t hv_time(void);
 /* 10 MHz ticks */
 void hv_delay(uint64_t ticks);
+/* Waits for it, five seconds at most. */
+#define UNTIL(x)                                                              \
+    for (uint64_t until_ = hv_time() + 50000000; !(x) && hv_time() < until_;) \
+    pause()
 /* Control, input and output, or the two inputs of a fast call. */
 uint64_t hypercall(uint64_t control, uint64_t in, uint64_t out);
 #define FAST       0x10000ull

@@ -101,6 +101,7 @@ def main():
             for cpus in 1, 2:
                 run(name, bits, cpus)
     switches()
+    run('reset', 64, 1)
     for bits in 64, 32:
         saved(bits, 2)
         run('fuzz', bits, 2, append='seed=%d' % os.getpid())

@@ -37,7 +37,7 @@ static void prepare(void *arg)
     messages[cpu_index()][TIMER_SINT].type = 1;
     wrmsr(COUNT(1), hv_time() + MS);
     wrmsr(CONFIG(1), 1 | TIMER_SINT << 16);
-    hv_delay(10 * MS);
+    UNTIL(messages[cpu_index()][TIMER_SINT].flags & 1);
     CHECK_EQ(messages[cpu_index()][TIMER_SINT].flags & 1, 1);
 }
 
