@@ -178,11 +178,11 @@ static bool wait_peer(struct cable *c)
 {
     struct pollfd fds[2];
     unsigned n = 1;
+    int ms = c->listener >= 0 || c->held ? -1 : RETRY_MS;
 
-    if (c->listener >= 0)
+    if (c->listener >= 0 && !c->held)
         fds[n++] = (struct pollfd){ .fd = c->listener, .events = POLLIN };
-    if (!pump_wait(&c->pump, fds, n, c->listener >= 0 ? -1 : RETRY_MS, is_ready,
-                   c))
+    if (!pump_wait(&c->pump, fds, n, ms, is_ready, c))
         return false;
     if (!c->held)
         find_peer(c);

@@ -21,7 +21,10 @@
 #include "vm/error.h"
 
 #define MAX_FDS 1024u
-#define MS_NS   1000000u
+/* Connections of the guest at a time: each is a descriptor of this process,
+ * which needs some for other things. */
+#define MAX_CONNECTIONS 512u
+#define MS_NS           1000000u
 /* Frames of the guest between two looks at the sockets. */
 #define BATCH 64u
 
@@ -39,6 +42,7 @@ struct user {
     struct user_timer *timers;
     struct pollfd fds[MAX_FDS];
     unsigned fd_count;
+    unsigned connections;    /* descriptors when it last polled */
     struct net_frame *first; /* taken from the port, not given yet */
     bool held, full;         /* the port was, when the round began */
     char *network;           /* for people */
@@ -180,6 +184,23 @@ static uint32_t until_timer(const struct user *u, uint32_t ms)
     return ms;
 }
 
+/* TCP with SYN and without ACK; UDP, as any may be a new one. */
+static bool may_connect(const struct net_frame *f)
+{
+    struct net_layout l;
+
+    if (!net_frame_layout(f, false, &l) || !l.version || l.fragment)
+        return false;
+    return l.protocol == IP_UDP ||
+           (l.protocol == IP_TCP && (f->data[l.l4 + 13] & 0x12) == 0x02);
+}
+
+static bool is_allowed(const struct user *u, const struct net_frame *f)
+{
+    return net_user_frame_is_sane(f) &&
+           (u->connections < MAX_CONNECTIONS || !may_connect(f));
+}
+
 static void give_frames(struct user *u)
 {
     for (unsigned n = 0; n < BATCH; n++) {
@@ -189,7 +210,7 @@ static void give_frames(struct user *u)
         if (!f)
             return;
         u->first = f->next;
-        if (net_user_frame_is_sane(f))
+        if (is_allowed(u, f))
             slirp_input(u->slirp, f->data, (int)f->bytes);
         else
             __atomic_fetch_add(&u->refused, 1, __ATOMIC_RELAXED);
@@ -222,6 +243,8 @@ static void *run(void *opaque)
         u->fd_count = 1;
         if (!u->held && !u->full)
             slirp_pollfds_fill(u->slirp, &ms, add_fd, u);
+        if (u->fd_count > 1)
+            u->connections = u->fd_count - 1;
         if (!u->held)
             ms = until_timer(u, ms);
         if (!pump_wait(&u->pump, u->fds, u->fd_count,
@@ -262,9 +285,7 @@ static void user_describe(void *backend, GString *out)
 {
     struct user *u = backend;
 
-    g_string_append_printf(out,
-                           "  network   %s, malformed frames refused: %" PRIu64
-                           "\n",
+    g_string_append_printf(out, "  network   %s, frames refused: %" PRIu64 "\n",
                            u->network,
                            __atomic_load_n(&u->refused, __ATOMIC_RELAXED));
 }

@@ -178,6 +178,44 @@ TEST(says_when_a_port_is_taken)
     net_options_free(o);
 }
 
+static unsigned descriptors(void)
+{
+    GDir *d = g_dir_open("/proc/self/fd", 0, NULL);
+    unsigned n = 0;
+
+    while (g_dir_read_name(d))
+        n++;
+    g_dir_close(d);
+    return n;
+}
+
+/* Thousands of connections of a guest leave descriptors for others. */
+TEST(bounded_connections)
+{
+    static const char *const parts[] = { "user", NULL };
+    struct end e;
+    uint8_t f[100];
+    uint32_t n;
+
+    open_with(&e, parts);
+    for (uint32_t i = 0; i < 3000; i++) {
+        const struct packet p = { .udp = true, .payload = 10 };
+        n = packet_build(&p, false, f);
+        net_put16(f + 34, 2000 + i);
+        net_put16(f + 36, 9);
+        while (!net_port_room(e.port))
+            g_usleep(100);
+        send_frame(&e, f, n, BP_NET_L4_CSUM | BP_NET_IP_CSUM);
+        if (i % 32 == 0)
+            g_usleep(2000);
+    }
+    ask_arp(&e, 0x0a000202);
+    wait_for(&e, 0x0806, 0, &n);
+    CHECK_LE(descriptors(), 700);
+    CHECK_GE(descriptors(), 300);
+    close_end(&e);
+}
+
 /* Random frames, and good ones with random damage: libslirp lives, and still
  * answers. */
 TEST(hostile_frames)
