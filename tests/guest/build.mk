@@ -6,6 +6,7 @@ script-tests-y += guest/boot_kernel guest/boot_iso guest/ipxe guest/memtest \
 	guest/save_restore guest/determinism
 script-tests-y += guest/hv_boot
 long-tests-y += guest/hv_boot_long
+long-tests-y += guest/hv_save
 long-tests-y += guest/boot_kernel_long guest/boot_iso_long guest/ipxe_long \
 	guest/memtest_long guest/save_restore_long guest/boot_disk \
 	guest/boot_installer guest/keyboard_mouse guest/translated \

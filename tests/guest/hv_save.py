@@ -66,11 +66,13 @@ def machine(name, folder, **more):
 def start_work(vm, seconds, port):
     vm.run('dhclient eth0 || udhcpc -i eth0', 60)
     disk = vm.run('ls /sys/bus/scsi/devices/*:0:0:1/block')
-    vm.run('(%s >/root/fio.out 2>&1; echo $? >/root/fio.status) &' %
-           (FIO % ('/dev/' + disk, seconds)))
-    vm.run('(while :; do nc -q 0 -w 5 10.0.2.2 %d </dev/zero; sleep 1; done) '
-           '>/dev/null 2>&1 &' % port)
-    vm.run('(while :; do date >/dev/tty1; done) &')
+    jobs = ('%s >/root/fio.out 2>&1; echo $? >/root/fio.status' %
+            (FIO % ('/dev/' + disk, seconds)),
+            'while :; do nc -q 0 -w 5 10.0.2.2 %d </dev/zero; sleep 1; done' %
+            port,
+            'while :; do date; done >/dev/tty1')
+    for job in jobs:
+        vm.run('( (%s) >/dev/null 2>&1 & )' % job)
 
 
 def finish(vm, sink):
