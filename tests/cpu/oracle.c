@@ -258,7 +258,7 @@ static bool can_run(const struct x86_row *row, unsigned bits)
 /* All that user programs can run, and that which they are not allowed to. */
 static bool is_tested(const struct x86_row *row)
 {
-    if (row->attrs & (X86_A_CPL0 | X86_A_IO))
+    if (row->attrs & (X86_A_CPL0 | X86_A_IO) && !row->notest)
         return true;
     return (row->attrs & X86_A_USER) && !row->notest;
 }
