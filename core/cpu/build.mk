@@ -41,7 +41,7 @@ core-y += $(addprefix core/cpu/interp/,alu.o move.o shift.o bits.o muldiv.o \
 
 # --- translation to host code
 core-$(CONFIG_JIT) += $(addprefix core/cpu/jit/,alu.o bits.o branch.o cache.o check.o \
-	check_report.o emit.o fault.o legacy.o mem.o runtime.o slot.o shadow.o stats.o \
+	check_report.o emit.o fault.o legacy.o loop.o loop_plan.o mem.o runtime.o slot.o shadow.o stats.o \
 	string.o system.o translate.o unit.o vector.o window.o x87.o)
 ifneq ($(CONFIG_JIT),y)
 core-y += core/cpu/jit/none.o

@@ -245,6 +245,8 @@ struct vcpu {
     struct jit *jit;            /* NULL: no translation */
     bool failed;                /* run() ends with ACCEL_ERROR */
     uint64_t jit_tmp;           /* an emitter's third scratch register */
+    uint64_t jit_budget;        /* iterations of a loop without checks ... */
+    uint64_t jit_limit;         /* ... and what its counter is then */
     struct jit_jump *jit_jumps; /* of the current key */
     uint64_t jit_base;   /* host RSP at jit_execute(), see runtime.c ... */
     uint64_t jit_floor;  /* ... and how far down calls may bring it */

@@ -293,6 +293,138 @@ static void emit_loop(struct maker *m)
     emit32(m, top - (m->p->len + 4));
 }
 
+/* Registers of a loop that walks along memory. */
+struct walk {
+    uint8_t p, q;    /* pointers */
+    uint8_t i, copy; /* index, of which there may be a copy */
+    bool stores;     /* so it must keep away from the stack */
+};
+
+/* op reg, [base + index << scale + disp]; a map of 1 is 0F */
+static void emit_indexed(struct maker *m, bool w, unsigned map, unsigned op,
+                         unsigned reg, unsigned base, unsigned index,
+                         unsigned scale, int32_t disp)
+{
+    EMIT(m, (uint8_t)(0x40 | w << 3 | reg >> 3 << 2 | index >> 3 << 1 |
+                      base >> 3));
+    if (map)
+        EMIT(m, 0x0f);
+    EMIT(m, (uint8_t)op, (uint8_t)(0x84 | (reg & 7) << 3),
+         (uint8_t)(scale << 6 | (index & 7) << 3 | (base & 7)));
+    emit32(m, (uint32_t)disp);
+}
+
+/* op rm, reg of two registers */
+static void emit_pair(struct maker *m, bool w, unsigned op, unsigned reg,
+                      unsigned rm)
+{
+    EMIT(m, (uint8_t)(0x40 | w << 3 | reg >> 3 << 2 | rm >> 3), (uint8_t)op,
+         (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7)));
+}
+
+static void emit_walk_access(struct maker *m, const struct walk *w)
+{
+    static const struct {
+        uint8_t map, op;
+    } ops[] = {
+        { 0, 0x8b }, { 0, 0x03 }, { 0, 0x13 }, { 0, 0x39 }, { 1, 0xb6 },
+        { 1, 0x10 }, { 1, 0xaf }, { 1, 0x58 }, { 0, 0x8d }, { 1, 0x28 },
+        { 0, 0x63 }, { 0, 0x2b }, { 1, 0xbe }, /* stores: */
+        { 0, 0x89 }, { 0, 0x01 }, { 0, 0x31 }, { 0, 0x88 }, { 1, 0x11 },
+        { 0, 0x87 }, { 1, 0x29 },
+    };
+    enum { STORES = 7 };
+    static const uint8_t regs[] = { RAX, RDX, 13 };
+    unsigned n = random_below(m->r, sizeof ops / sizeof ops[0] -
+                                        (w->stores ? 0 : STORES));
+    unsigned index = 4; /* none */
+    unsigned from = m->p->len;
+
+    if (percent(m->r, 40))
+        index = percent(m->r, 50) ? w->i : w->copy;
+    if (index == w->copy)
+        emit_pair(m, percent(m->r, 50), 0x89, w->i, w->copy);
+    if (percent(m->r, 10)) {
+        EMIT(m, 0xff);
+        emit_absolute(m, 0, COUNTERS - 4);
+    } else {
+        emit_indexed(m, percent(m->r, 50), ops[n].map, ops[n].op,
+                     regs[random_below(m->r, sizeof regs)],
+                     percent(m->r, 60) ? w->p : w->q, index,
+                     index == 4 ? 0 : random_below(m->r, 4),
+                     (int32_t)random_below(m->r, 200) - 100);
+    }
+    note_item(m, from);
+}
+
+/* reg += something, 32 at most if it is to go slowly */
+static void emit_walk_step(struct maker *m, unsigned reg, bool up, bool slow)
+{
+    static const uint8_t steps[] = { 1, 2, 4, 8, 16, 24, 32, 96, 127 };
+    uint8_t by = steps[random_below(m->r, sizeof steps - (slow ? 2 : 0))];
+    bool w = up || percent(m->r, 70);
+    uint8_t rex = (uint8_t)(0x40 | w << 3 | reg >> 3);
+    unsigned from = m->p->len, low = reg & 7;
+
+    switch (random_below(m->r, 5)) {
+    case 0: EMIT(m, rex, 0x83, (uint8_t)(0xe8 | low), up ? -by : by); break;
+    case 1: EMIT(m, rex, 0xff, (uint8_t)(up ? 0xc0 | low : 0xc8 | low)); break;
+    case 2:
+        EMIT(m, rex, 0x81, (uint8_t)(0xc0 | low));
+        emit32(m, by * (!slow && percent(m->r, 20) ? 16u : 1u));
+        break;
+    case 3:
+        emit_indexed(m, w, 0, 0x8d, reg, reg, 4, 0, up ? by : -(int32_t)by);
+        break;
+    default: EMIT(m, rex, 0x83, (uint8_t)(0xc0 | low), by);
+    }
+    note_item(m, from);
+}
+
+/* A loop over memory as compilers make them, often to its end or beyond. */
+static void emit_walk(struct maker *m)
+{
+    static const uint8_t regs[] = { RBX, RSI, RDI, RBP, 8, 9, 10, 11, 12 };
+    unsigned k = random_below(m->r, sizeof regs);
+    struct walk w = { .p = regs[k],
+                      .q = regs[(k + 1) % sizeof regs],
+                      .i = regs[(k + 4) % sizeof regs],
+                      .copy = m->scratch };
+    unsigned top, at, over = 0;
+
+    w.stores = percent(m->r, 50);
+    /* and away from loops' counters */
+    emit_load(m, w.p, NATIVE_WINDOW + 0x1000 + random_below(m->r, 0x1800));
+    emit_load(m, w.q, NATIVE_WINDOW + 0x1000 + random_below(m->r, 0x1800));
+    emit_load(m, w.i, random_below(m->r, 64));
+    emit_load(m, RCX, 1 + random_below(m->r, w.stores ? 100 : 300));
+    top = m->p->len;
+    for (unsigned n = 1 + random_below(m->r, 4); n; n--) {
+        at = 0;
+        if (percent(m->r, 15)) {
+            EMIT(m, 0x0f, (uint8_t)(0x80 | random_below(m->r, 16)));
+            at = m->p->len;
+            emit32(m, 0);
+        }
+        emit_walk_access(m, &w);
+        if (at && percent(m->r, 50))
+            patch(m, at);
+        else if (at)
+            over = at;
+    }
+    emit_walk_step(m, w.p, percent(m->r, 70), w.stores);
+    if (percent(m->r, 70))
+        emit_walk_step(m, w.q, percent(m->r, 80), w.stores);
+    if (percent(m->r, 70) && !w.stores)
+        emit_walk_step(m, w.i, percent(m->r, 80), false);
+    if (over && percent(m->r, 50))
+        patch(m, over);
+    EMIT(m, 0x83, 0xe8 | RCX, 1, 0x0f, 0x85);
+    emit32(m, top - (m->p->len + 4));
+    if (over)
+        patch(m, over);
+}
+
 static void emit_call(struct maker *m)
 {
     unsigned over, kind = random_below(m->r, 3), call;
@@ -336,9 +468,11 @@ static void emit_items(struct maker *m, unsigned n)
         unsigned dice = random_below(m->r, 100);
 
         m->budget--;
-        if (dice < 6 && m->depth < 3)
+        if (dice < 3 && m->p->bits == 64 && m->depth < 2)
+            emit_walk(m);
+        else if (dice < 7 && m->depth < 3)
             emit_loop(m);
-        else if (dice < 11 && m->depth < 3)
+        else if (dice < 12 && m->depth < 3)
             emit_call(m);
         else if (dice < 21)
             emit_skip(m);

@@ -57,8 +57,12 @@ struct block {
     uint8_t runs;            /* counted until it is worth one */
     uint32_t roams;          /* insns whose accesses change pages often */
     bool split;              /* shared checks fail, see jit/window.c */
+    uint8_t loop;            /* enum block_loop */
     struct x86_insn insn[];
 };
+
+/* A block that units jump back to: has such a loop many iterations? */
+enum block_loop { LOOP_UNKNOWN, LOOP_SHORT, LOOP_LONG };
 
 bool blocks_init(struct vcpu *cpu); /* false: no memory */
 void blocks_finish(struct vcpu *cpu);

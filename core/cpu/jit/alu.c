@@ -194,24 +194,34 @@ static void with_high(struct tr *t, struct host_insn *h, struct stub *stub,
     emit_rr(&t->e, true, 0x87, H_S1, m.base);
 }
 
-/* Does the row write general registers that are not among its operands? */
-static bool writes_implied(const struct x86_row *row)
+#define BITS(a, b) (1u << (a) | 1u << (b))
+#define FIRST_FOUR (BITS(RAX, RCX) | BITS(RDX, RBX))
+
+/* General registers that the row writes although they are not among its
+ * operands, at most. */
+static uint32_t writes_implied(const struct x86_row *row)
 {
     unsigned op = row->opcode;
+    bool some;
 
     switch (row->map) {
     case 0:
+        if ((op & 0xfe) == 0x98)
+            return BITS(RAX, RDX);
         if ((op & 0xfe) == 0xf6)
-            return row->ext >= 4;
-        return !(op < 0x98 || (op & 0xfe) == 0xa8 || (op & 0xf0) == 0xb0 ||
+            return row->ext >= 4 ? BITS(RAX, RDX) : 0;
+        some = !(op < 0x98 || (op & 0xfe) == 0xa8 || (op & 0xf0) == 0xb0 ||
                  (op & 0xf8) == 0xc0 || (op & 0xfc) == 0xd0 || op >= 0xfe);
+        break;
     case 1:
-        return op < 0x10 || (op & 0xf0) == 0x20 ? (op & 0xf8) != 0x28
+        some = op < 0x10 || (op & 0xf0) == 0x20 ? (op & 0xf8) != 0x28
                : op >= 0x30 && op < 0x38
                    ? true
                    : op == 0xb0 || op == 0xb1 || op == 0xc7 || op == 0xa2;
-    default: return row->map == 3 && (op & 0xfc) == 0x60;
+        break;
+    default: some = row->map == 3 && (op & 0xfc) == 0x60;
     }
+    return some ? FIRST_FOUR : 0;
 }
 
 /*
@@ -229,7 +239,7 @@ static uint32_t gprs_written(const struct tr *t, const struct shape *s)
     bool first = !row->vex && !xchg && (row->map == 0 || op0 == X86_OP_G);
     bool read = is_read_only(row) &&
                 !(op0 == X86_OP_G && !strcmp(row->mnemonic, "imul"));
-    uint32_t written = writes_implied(row) ? 0xf : 0;
+    uint32_t written = writes_implied(row);
 
     for (unsigned n = 0; n < X86_MAX_OPERANDS; n++) {
         const struct x86_operand *op = &row->op[n];
@@ -292,7 +302,7 @@ static bool stays_in_state(const struct tr *t, const struct shape *s,
         row->map == 1 && ((row->opcode & 0xc7) == 0x83 || row->opcode == 0xba);
 
     return s->has_rm && row->has_modrm && !row->plus_r && row->form == 0 &&
-           host_of[i->rm] == H_NONE && !(written >> i->rm & 1) && !bits &&
+           t->home[i->rm] == H_NONE && !(written >> i->rm & 1) && !bits &&
            !(s->has_reg && i->reg == i->rm) &&
            !(s->has_vvvv && i->vvvv == i->rm);
 }
@@ -322,8 +332,8 @@ static bool registers(struct tr *t, struct host_insn *h, const struct shape *s,
 
         if (s->high && guest < 8)
             continue; /* checked: as encoded */
-        if (host_of[guest] != H_NONE) {
-            *field[k] = host_of[guest];
+        if (t->home[guest] != H_NONE) {
+            *field[k] = t->home[guest];
             continue;
         }
         for (x = 0; x < homes->count && homes->guest[x] != guest; x++)
@@ -358,7 +368,7 @@ static bool high_possible(const struct tr *t, const struct shape *s)
             continue;
         /* movzx r32, ah: the other one must not need REX */
         if (op->size != X86_SZ_B &&
-            (host_of[reg] == H_NONE || host_of[reg] > 7 || i->osz == 8))
+            (t->home[reg] == H_NONE || t->home[reg] > 7 || i->osz == 8))
             return false;
     }
     return !s->has_vvvv;
@@ -493,7 +503,7 @@ bool emit_generic(struct tr *t)
 static bool lea(struct tr *t)
 {
     const struct x86_insn *i = t->i;
-    unsigned dst = host_of[i->reg];
+    unsigned dst = t->home[i->reg];
 
     emit_ea(t);
     window_written(t, i->reg);
@@ -522,17 +532,17 @@ static bool lea_plain(struct tr *t)
     struct host_mem m = { H_NONE, H_NONE, i->scale, false, (int32_t)i->disp };
 
     if (i->osz == 2 || i->asz == 2 || i->base == X86_RIP ||
-        host_of[i->reg] == H_NONE || i->asz < i->osz)
+        t->home[i->reg] == H_NONE || i->asz < i->osz)
         return false;
     if (i->base != X86_NOREG)
-        m.base = host_of[i->base];
+        m.base = t->home[i->base];
     if (i->index != X86_NOREG)
-        m.index = host_of[i->index];
+        m.index = t->home[i->index];
     if ((i->base != X86_NOREG && m.base == H_NONE) ||
         (i->index != X86_NOREG && m.index == H_NONE) ||
         (m.base == H_NONE && m.index == H_NONE))
         return false;
-    emit_rm(&t->e, i->osz == 8, 0x8d, host_of[i->reg], &m);
+    emit_rm(&t->e, i->osz == 8, 0x8d, t->home[i->reg], &m);
     if (i->base == i->reg && i->index == X86_NOREG &&
         i->osz == (t->bits == 64 ? 8 : 4) && i->disp == (int16_t)i->disp)
         window_added(t, i->reg, i->disp);
@@ -645,6 +655,70 @@ bool emit_special(struct tr *t)
                           row->opcode == 0xb3 || row->opcode == 0xbb))
         return bit_reg(t);
     return row->map == 0 && emit_stack(t);
+}
+
+/* Rows that emit_special() takes before emit_generic() sees them, besides
+ * those that are harmless in a loop. */
+static bool is_special(const struct x86_insn *i, const struct x86_row *row)
+{
+    unsigned op = row->opcode;
+
+    if (is_vzero(row) || is_emms(row) || vector_needs(row) || is_division(row))
+        return true;
+    if (row->vex)
+        return false;
+    if (row->map == 1)
+        return op == 0xa3 || op == 0xab || op == 0xb3 || op == 0xbb;
+    return row->map == 0 &&
+           ((op & 0xf0) == 0x50 || (op & 0xfe) == 0x60 || op == 0x68 ||
+            op == 0x6a || op == 0x8f || (op & 0xfc) == 0xa0 || op == 0xc9 ||
+            (op & 0xfc) == 0xd4 || (op & 0xfe) == 0xfc ||
+            (op == 0xff && (i->modrm >> 3 & 7) > 1));
+}
+
+static uint32_t bit_of(unsigned guest)
+{
+    return guest < 16 ? 1u << guest : 0;
+}
+
+bool loop_insn(struct tr *t, struct loop_insn *li)
+{
+    const struct x86_insn *i = t->i;
+    const struct x86_row *row = t->row;
+    struct shape s = shape_of(i, row);
+    unsigned n;
+
+    *li = (struct loop_insn){ .mem = false };
+    if (!strcmp(row->handler, "nop"))
+        return true;
+    li->used = bit_of(i->base) | bit_of(i->index);
+    if (row->map == 0 && row->opcode == 0x8d && !row->vex) {
+        li->written = 1u << i->reg;
+        li->used |= li->written;
+        return i->osz != 2 && i->asz == 8;
+    }
+    if (is_special(i, row) || !is_possible(t, &s) || (s.high && s.mem) ||
+        (vec_needs(i) & ~(DENY_SSE | DENY_AVX)))
+        return false;
+    li->written = gprs_written(t, &s);
+    li->used |= li->written;
+    if (s.has_reg)
+        li->used |= 1u << i->reg;
+    if (s.has_rm)
+        li->used |= 1u << i->rm;
+    if (s.has_vvvv)
+        li->used |= 1u << i->vvvv;
+    if (s.high)
+        li->used |= FIRST_FOUR;
+    for (unsigned k = 0; k < X86_MAX_OPERANDS; k++)
+        if (row->op[k].kind == X86_OP_GPR)
+            li->used |= 1u << row->op[k].reg;
+    li->mem = s.mem != NULL;
+    if (!li->mem)
+        return true;
+    n = x86_operand_bytes(s.mem, i);
+    li->ref = mem_ref_of(t, n, s.mem == &row->op[0] && !is_read_only(row));
+    return n && n <= 32;
 }
 
 /* DENY_* bits that must be clear for an instruction that runs on the host's

@@ -56,6 +56,7 @@ struct jit_fault {
     uint16_t at, to;     /* relative to jit_block.code */
     uint8_t first, last; /* instructions for the interpreter, then `to` */
     bool end;            /* or that is the stub that does it */
+    bool fast;           /* registers are as jit_block.park says */
     bool in_host;        /* the flags are the host's */
     uint8_t x87; /* 1 + x87 instruction that st.x87 does not tell of, or 0 */
 };
@@ -73,6 +74,15 @@ struct jit_part {
     uint8_t vec;       /* DENY_*: what was looked for up to here */
     bool paired;       /* ends in a call that returns behind itself */
 };
+
+/* In the code of a loop without checks: host register `host` does not have
+ * the guest register that it has elsewhere, but another one or none. */
+struct jit_park {
+    uint8_t host, guest;
+    uint8_t other; /* or X86_NOREG */
+    bool written;  /* `other` */
+};
+#define JIT_PARKS 8
 
 /* A translated unit. */
 struct jit_block {
@@ -98,6 +108,11 @@ struct jit_block {
     uint64_t missed_since; /* ... from this moment of the TSC on */
     uint32_t code_bytes;
     struct jit_fault *fault;
+    bool probe;         /* it counts, see loop.c */
+    int32_t iterations; /* until it knows: negative */
+    uint32_t entries;
+    uint8_t parks;
+    struct jit_park park[JIT_PARKS];
 };
 
 struct jit {
@@ -134,7 +149,7 @@ struct jit {
 
     FILE *perf;
     uint64_t n_blocks, n_parts, n_insns, n_flushes, n_enters, n_links,
-        n_bridges;
+        n_bridges, n_loops;
     uint64_t n_slow, n_ends, n_end_hits, n_unlinks, n_vec, n_x87;
     uint64_t *fallback; /* by row: handler calls, counted */
 };

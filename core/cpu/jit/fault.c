@@ -50,6 +50,29 @@ static uint32_t packed(uint64_t rflags)
     return (uint32_t)((rflags & 0xff) << 8 | (rflags >> 11 & 1));
 }
 
+static greg_t *host_register(greg_t *r, unsigned reg)
+{
+    static const uint8_t index[16] = {
+        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+        REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    };
+
+    return &r[index[reg]];
+}
+
+/* As loop_unpark() does it in the code. */
+static void unpark(struct vcpu *cpu, const struct jit_block *jb, greg_t *r)
+{
+    for (unsigned n = 0; n < jb->parks; n++) {
+        const struct jit_park *p = &jb->park[n];
+        greg_t *reg = host_register(r, p->host);
+
+        if (p->other != X86_NOREG && p->written)
+            cpu->st.gpr[p->other] = (uint64_t)*reg;
+        *reg = (greg_t)cpu->st.gpr[p->guest];
+    }
+}
+
 static bool resume(struct vcpu *cpu, ucontext_t *uc)
 {
     struct jit *j = cpu->jit;
@@ -72,6 +95,8 @@ static bool resume(struct vcpu *cpu, ucontext_t *uc)
         r[REG_RIP] = (greg_t)to;
         return true;
     }
+    if (f->fast)
+        unpark(cpu, jb, r);
     if (f->x87)
         x87_record_insn(cpu, jb, f->x87 - 1u);
     /* as if the code had called the slow path */

@@ -7,15 +7,15 @@
 
 unsigned reg_use(struct tr *t, unsigned guest, unsigned tmp)
 {
-    if (host_of[guest] != H_NONE)
-        return host_of[guest];
+    if (t->home[guest] != H_NONE)
+        return t->home[guest];
     emit_load(&t->e, true, tmp, gpr_at(guest));
     return tmp;
 }
 
 void reg_write_back(struct tr *t, unsigned guest, unsigned tmp)
 {
-    if (host_of[guest] == H_NONE)
+    if (t->home[guest] == H_NONE)
         emit_store(&t->e, true, tmp, gpr_at(guest));
 }
 
@@ -55,7 +55,7 @@ void emit_ea(struct tr *t)
 {
     struct mem_ref r = mem_ref_of(t, 0, false);
 
-    if (r.index != X86_NOREG && host_of[r.index] == H_NONE)
+    if (r.index != X86_NOREG && t->home[r.index] == H_NONE)
         window_close_reg(t, H_S1);
     emit_offset(t, H_S0, H_S1, &r);
 }
@@ -156,7 +156,7 @@ static bool pop_reg(struct tr *t, unsigned guest)
     struct host_mem m;
     struct stub *s;
 
-    if (n == 2 && (guest == RSP || host_of[guest] == H_NONE))
+    if (n == 2 && (guest == RSP || t->home[guest] == H_NONE))
         return false;
     s = stub_slow(t);
     m = pop_slot(t, s);
@@ -166,11 +166,11 @@ static bool pop_reg(struct tr *t, unsigned guest)
         s->resume = t->e.p;
         return true;
     }
-    if (host_of[guest] == H_NONE) {
+    if (t->home[guest] == H_NONE) {
         sized(t, 0x8b, H_S0, &m, n, 0, 0);
         reg_write_back(t, guest, H_S0);
     } else {
-        sized(t, 0x8b, host_of[guest], &m, n, 0, 0);
+        sized(t, 0x8b, t->home[guest], &m, n, 0, 0);
     }
     window_written(t, guest);
     emit_sp_add(t, (int32_t)n);

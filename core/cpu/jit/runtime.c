@@ -533,7 +533,9 @@ struct jit_block *jit_code_for(struct vcpu *cpu, struct block *b)
     jb = cache_lookup(b, cpu->st.rip);
     if (jb && jb->code_end > cpu->code_end)
         return NULL;
-    if (jb && (!jb->patched || unit_holds(cpu, jb)))
+    if (jb && loop_probed(jb))
+        cache_unlink(cpu->jit, jb);
+    else if (jb && (!jb->patched || unit_holds(cpu, jb)))
         return jb;
     if (jb)
         cache_drop(b, jb);

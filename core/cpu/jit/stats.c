@@ -38,6 +38,7 @@ void jit_counters(const struct vcpu *cpu, accel_counter_fn *put, void *opaque)
         { "units translated", j->n_blocks },
         { "blocks in them", j->n_parts },
         { "instructions translated", j->n_insns },
+        { "loops without checks", j->n_loops },
         { "code bytes", (uint64_t)(j->at - j->rw) },
         { "code bytes at most", JIT_CODE_BYTES },
         { "data bytes", (uint64_t)(j->data_at - j->data) },

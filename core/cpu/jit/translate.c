@@ -123,7 +123,11 @@ struct stub *stub_new(struct tr *t, enum stub_kind kind)
     struct stub *s = &t->stub[t->stubs++];
 
     *s = (struct stub){
-        .kind = kind, .first = t->k, .last = t->k, .x87 = t->x87
+        .kind = kind,
+        .first = t->k,
+        .last = t->k,
+        .x87 = t->x87,
+        .fast = t->fast != NULL,
     };
     return s;
 }
@@ -197,9 +201,7 @@ static void emit_fill(struct tr *t, struct stub *s)
     emit_jmp_to(&t->e, s->check);
 }
 
-static void one_insn(struct tr *t);
-
-static void at_insn(struct tr *t, unsigned k)
+void insn_at(struct tr *t, unsigned k)
 {
     t->k = k;
     t->i = t->insn[k];
@@ -210,7 +212,7 @@ static void at_insn(struct tr *t, unsigned k)
 /* Can the instructions of a stub be emitted once more, access by access? */
 static bool can_split(const struct tr *t, const struct stub *s)
 {
-    if (!t->split || s->last == s->first ||
+    if (!t->split || s->last == s->first || s->fast ||
         t->stubs + 6 * (s->last - s->first + 1) > MAX_STUBS ||
         t->faults + 3 * (s->last - s->first + 1) > MAX_FAULTS)
         return false;
@@ -244,10 +246,10 @@ static void emit_split(struct tr *t, const struct stub *s)
     t->in_state = s->in_state;
     t->x87 = s->x87;
     for (unsigned k = s->first; k <= last; k++) {
-        at_insn(t, k);
+        insn_at(t, k);
         if (t->row->jit == X86_JIT_BRANCH)
             x87_record(t, &t->x87);
-        one_insn(t);
+        insn_emit(t);
     }
     if (t->flags_at[last] & FLAGS_IN_STATE)
         flags_save(t);
@@ -267,6 +269,8 @@ static void emit_stub(struct tr *t, struct stub *s)
     s->at = t->e.p;
     for (unsigned n = 0; n < s->rels; n++)
         emit_patch(s->rel[n], t->e.p);
+    if (s->fast && s->kind != STUB_FILL)
+        loop_unpark(t);
     switch (s->kind) {
     case STUB_SLOW:
         if (can_split(t, s)) {
@@ -284,7 +288,11 @@ static void emit_stub(struct tr *t, struct stub *s)
                  link_new(t, s->last, t->at[s->last] + t->insn[s->last]->len));
         break;
     case STUB_LINK:
+        if (s->jump)
+            s->link->site = emit_jcc(&t->e, CC_ALWAYS);
         s->link->stub = t->e.p;
+        if (s->jump)
+            emit_patch(s->link->site, t->e.p);
         if (s->restore)
             flags_from_state(&t->e);
         leave_by(t, s->link);
@@ -310,7 +318,9 @@ static void settle_ranges(struct tr *t)
     bool more;
 
     for (unsigned n = 0; n < t->stubs; n++)
-        if (t->stub[n].last > t->stub[n].first && wides < UNIT_INSNS)
+        if (t->stub[n].fast)
+            t->stub[n].last = t->stub[n].first;
+        else if (t->stub[n].last > t->stub[n].first && wides < UNIT_INSNS)
             wide[wides++] = &t->stub[n];
     for (unsigned n = 0; wides && n < t->stubs; n++) {
         struct stub *s = &t->stub[n];
@@ -330,7 +340,7 @@ static void settle_ranges(struct tr *t)
     for (unsigned n = 0; n < t->stubs; n++) {
         struct stub *s = &t->stub[n];
 
-        if (s->kind != STUB_SLOW || s->last == s->first)
+        if (s->kind != STUB_SLOW || (s->last == s->first && !s->fast))
             continue;
         s->resume = t->after[s->last];
         /* nothing comes back behind what leaves the unit */
@@ -374,6 +384,7 @@ static void keep_faults(struct tr *t)
             .first = (uint8_t)s->first,
             .last = (uint8_t)s->last,
             .end = end,
+            .fast = s->fast,
             .in_host = f->in_host,
             .x87 = f->x87,
         };
@@ -426,7 +437,10 @@ void exit_to(struct tr *t, enum host_cc cc, uint64_t rip)
     }
     s = stub_link(t, rip);
     stub_jcc(t, s, cc);
-    s->link->site = s->rel[0];
+    if (s->fast)
+        s->jump = true;
+    else
+        s->link->site = s->rel[0];
 }
 
 void exit_by_call(struct tr *t, uint64_t rip)
@@ -457,7 +471,7 @@ static void count_insns(struct tr *t, struct stub *out, unsigned count)
 }
 
 /* Which parts of the vector unit a block needs. */
-static unsigned needs_vec(const struct block *b)
+unsigned needs_vec(const struct block *b)
 {
     unsigned needs = 0;
 
@@ -535,6 +549,14 @@ static void tail_check(struct tr *t)
     stub_jcc(t, out, CC_NE);
 }
 
+static void emit_nop(struct emit *e)
+{
+    static const uint8_t nop[JIT_ENTRY] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+    memcpy(e->p, nop, sizeof nop);
+    e->p += sizeof nop;
+}
+
 /*
  * The entry.  A jump from the unit to its own start need not look for vector
  * registers again, but it must look for requests: a store into code of this
@@ -555,11 +577,7 @@ static void prologue(struct tr *t)
     if (t->jb->b->tail)
         tail_check(t);
     if (!poll && !limited && t->e.p == t->jb->code) {
-        /* JIT_ENTRY bytes that no link changes */
-        static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
-
-        memcpy(t->e.p, nop, sizeof nop);
-        t->e.p += sizeof nop;
+        emit_nop(&t->e); /* that no link changes */
     }
     if (!poll && !limited)
         return;
@@ -568,8 +586,12 @@ static void prologue(struct tr *t)
     out = stub_new(t, STUB_LINK);
     out->link = &t->jb->self;
     out->restore = t->in_state;
+    if (t->jb->probe)
+        loop_probe_entry(t);
     if (!t->live[0] && !t->jb->b->tail)
         t->loop = t->e.p;
+    if (t->jb->probe)
+        loop_probe(t, out);
     if (poll) {
         emit_mi(&t->e, false, ALU_CMP, &requests, 0);
         stub_jcc(t, out, CC_NE);
@@ -589,7 +611,7 @@ static void prologue(struct tr *t)
 
 /* The count of a block in the middle of a unit, and the look for requests
  * that the interpreter has there: interrupts must not depend on units. */
-static void count_part(struct tr *t, const struct jit_part *p)
+void count_part(struct tr *t, const struct jit_part *p)
 {
     struct host_mem requests = state_mem(offsetof(struct vcpu, requests));
     struct stub *out;
@@ -601,14 +623,14 @@ static void count_part(struct tr *t, const struct jit_part *p)
     flags_keep(t);
     flags_lost(t);
     out = stub_new(t, STUB_LINK);
-    out->link = link_new(t, t->k, p->rip);
+    out->link = p->first ? link_new(t, t->k, p->rip) : &t->jb->self;
     out->restore = t->in_state;
     emit_mi(&t->e, false, ALU_CMP, &requests, 0);
     stub_jcc(t, out, CC_NE);
     count_insns(t, out, p->b->count);
 }
 
-static void one_insn(struct tr *t)
+void insn_emit(struct tr *t)
 {
     bool end = t->i->flags & X86_I_END;
     bool done = false;
@@ -660,7 +682,7 @@ static void body(struct tr *t)
     struct jit_part *p = t->jb->part;
 
     for (t->k = 0;; t->k++) {
-        at_insn(t, t->k);
+        insn_at(t, t->k);
         if (p + 1 < t->jb->part + t->jb->parts && t->k == p[1].first) {
             x87_record(t, &t->x87);
             vec_check(t, ++p);
@@ -668,7 +690,7 @@ static void body(struct tr *t)
         }
         if (t->row->jit == X86_JIT_BRANCH)
             x87_record(t, &t->x87);
-        one_insn(t);
+        insn_emit(t);
         t->after[t->k] = t->e.p;
         t->flags_at[t->k] = (t->in_host ? FLAGS_IN_HOST : 0) |
                             (t->in_state ? FLAGS_IN_STATE : 0);
@@ -695,11 +717,13 @@ static void prepare(struct tr *t, struct vcpu *cpu, struct block *b,
     t->jb = jb;
     t->bits = code == MODE_CODE64 ? 64 : code == MODE_CODE32 ? 32 : 16;
     t->sp_size = cpu->sp_size;
+    memcpy(t->home, host_of, sizeof t->home);
     t->flat = b->mode & MODE_FLAT;
     t->exact = t->jit->exact;
     t->in_host = true;
     t->stubs = t->faults = 0;
     memset(t->win, 0, sizeof t->win);
+    t->plan = t->fast = NULL;
     t->split = b->split;
     t->apart = false;
     t->e.p = t->jit->at;
@@ -723,8 +747,13 @@ struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip)
     t.slow_tail = t.e.p;
     emit_mov_imm(&t.e, H_S0, (uint64_t)(uintptr_t)jb);
     emit_jmp_to(&t.e, j->slow);
+    loop_plan(&t);
     prologue(&t);
+    if (t.plan)
+        emit_nop(&t.e); /* or a jump: loop_emit() */
+    t.body = t.e.p;
     body(&t);
+    loop_emit(&t);
     emit_stubs(&t);
     keep_faults(&t);
     /* where a patched entry leads */

@@ -40,6 +40,8 @@ struct stub {
     struct jit_link *link;
     unsigned vec; /* DENY_* that have to be clear */
     bool restore; /* flags are in the state only */
+    bool fast;    /* of the code of a loop without checks, see loop.c ... */
+    bool jump;    /* ... which leaves by a jump of its own */
     struct x87_last x87;
     bool needed;   /* something leads here */
     bool in_state; /* where the flags are if they are live */
@@ -115,7 +117,9 @@ struct tr {
     bool in_host, in_state; /* where the flags are */
     uint8_t *slow_tail;
     const uint8_t *loop; /* where a jump to the start goes */
+    uint8_t *body;       /* behind the prologue */
     bool ended;          /* an emitter left the unit */
+    uint8_t home[16];    /* host_of[], but for a loop without checks */
     bool called;         /* it has come back from a call */
 
     /* the unit, see unit.c */
@@ -130,6 +134,9 @@ struct tr {
     uint8_t *after[UNIT_INSNS];   /* code behind each ... */
     uint8_t flags_at[UNIT_INSNS]; /* ... where the flags are, FLAGS_IN_* */
     bool x87_after[UNIT_INSNS];   /* ... is an x87 instruction pending */
+
+    struct loop *plan; /* of a loop without checks, or NULL ... */
+    struct loop *fast; /* ... while that is emitted */
 
     bool split; /* accesses that share a check get code without, too */
     bool apart; /* which is what is emitted now */
@@ -159,6 +166,12 @@ static inline int32_t tlb_table(bool write)
 }
 
 struct jit_block *translate(struct vcpu *cpu, struct block *b, uint64_t rip);
+void insn_at(struct tr *t, unsigned k); /* makes it the current one ... */
+void insn_emit(struct tr *t);           /* ... which is this */
+/* Which parts of the vector unit a block needs. */
+unsigned needs_vec(const struct block *b);
+/* The count of a block, where instructions are counted. */
+void count_part(struct tr *t, const struct jit_part *p);
 
 /* --- units (unit.c) ------------------------------------------------------ */
 
@@ -255,6 +268,8 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r);
 void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
                 bool write);
 static const struct host_mem mem_found = { H_S1, H_NONE, 0, false, 0 };
+/* A slot for a loop's accesses, see loop.c. */
+unsigned slot_for_walk(struct tr *t, bool write);
 /* Trampolines of slot.c */
 void emit_slot_fill(struct jit *j, struct emit *e, struct vcpu *cpu, bool s1,
                     bool write);
@@ -270,6 +285,34 @@ void windows_close(struct tr *t);
 void window_close_reg(struct tr *t, unsigned host_reg); /* used otherwise */
 void window_written(struct tr *t, unsigned guest);
 void window_added(struct tr *t, unsigned guest, int64_t delta);
+
+/* --- loops without checks (loop.c) --------------------------------------- */
+
+/* Makes t->plan if the unit is such a loop. */
+void loop_plan(struct tr *t);
+/* Its code, behind that of the unit. */
+void loop_emit(struct tr *t);
+/* Counts in the prologue: at the entry, and in each iteration. */
+void loop_probe_entry(struct tr *t);
+void loop_probe(struct tr *t, struct stub *out);
+/* It has counted enough, and is to be made again. */
+bool loop_probed(const struct jit_block *jb);
+/* Does it know that the operand of the current instruction is accessible? */
+bool loop_operand(const struct tr *t, const struct mem_ref *r,
+                  struct host_mem *m);
+/* The current instruction destroys a register that it may rely on. */
+void loop_clobbers(struct tr *t, unsigned host_reg);
+/* Guest registers go back to where they are in other code. */
+void loop_unpark(struct tr *t);
+
+/* What loop.c has to know about an instruction. */
+struct loop_insn {
+    uint32_t written, used; /* general registers, as bits */
+    bool mem;
+    struct mem_ref ref;
+};
+/* False: it cannot be in such a loop. */
+bool loop_insn(struct tr *t, struct loop_insn *li); /* alu.c */
 
 /* --- emitters; false: none for this instruction -------------------------- */
 

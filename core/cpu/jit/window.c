@@ -74,6 +74,8 @@ void windows_close(struct tr *t)
 
 void window_close_reg(struct tr *t, unsigned host_reg)
 {
+    if (t->fast)
+        loop_clobbers(t, host_reg);
     for (unsigned n = 0; n < WINDOWS; n++)
         if (t->win[n].reg == host_reg)
             t->win[n].open = false;
@@ -119,6 +121,14 @@ static unsigned slot_new(struct tr *t, const struct window *w)
         pair = 1 + PAIRS_CONSTANT +
                t->jit->slot_next++ % (PAIRS - PAIRS_CONSTANT - 1);
     return user + pair * 2 + r->write;
+}
+
+unsigned slot_for_walk(struct tr *t, bool write)
+{
+    struct window w = { .form = WIN_POINTER,
+                        .ref = { .base = X86_NOREG, .write = write } };
+
+    return slot_new(t, &w);
 }
 
 static struct stub *fill_new(struct tr *t, struct stub *owner,
@@ -183,7 +193,7 @@ static bool is_addend_form(const struct tr *t, const struct mem_ref *r)
 
     return t->bits == 64 && r->asz == 8 && r->seg != SEG_FS &&
            r->seg != SEG_GS && regs == 1 && reg < 16 &&
-           host_of[reg] != H_NONE && r->disp == (int32_t)r->disp &&
+           t->home[reg] != H_NONE && r->disp == (int32_t)r->disp &&
            r->disp < INT32_MAX - 4096 && r->disp > INT32_MIN + 4096;
 }
 
@@ -309,9 +319,9 @@ static void check_addend(struct tr *t, struct window *w, uint8_t *check)
     struct host_mem m = { H_NONE, H_NONE, r->scale, false, FORCE_DISP };
 
     if (r->base != X86_NOREG)
-        m.base = host_of[r->base];
+        m.base = t->home[r->base];
     else
-        m.index = host_of[r->index];
+        m.index = t->home[r->index];
     emit_rm(&t->e, true, 0x8d, H_S0, &m);
     w->low_at = t->e.p - 4;
     w->low_disp = r->disp;
@@ -340,7 +350,8 @@ static void check_constant(struct tr *t, struct window *w, uint8_t *check)
 
 /* --- operands ------------------------------------------------------------ */
 
-static struct host_mem operand(const struct window *w, const struct mem_ref *r)
+static struct host_mem operand(const struct tr *t, const struct window *w,
+                               const struct mem_ref *r)
 {
     struct host_mem m = { w->reg, H_NONE, 0, false, 0 };
 
@@ -350,7 +361,7 @@ static struct host_mem operand(const struct window *w, const struct mem_ref *r)
         break;
     case WIN_ADDEND:
         m.disp = (int32_t)r->disp;
-        m.index = host_of[r->base != X86_NOREG ? r->base : r->index];
+        m.index = t->home[r->base != X86_NOREG ? r->base : r->index];
         m.scale = r->base != X86_NOREG ? 0 : r->scale;
         break;
     case WIN_LOOKUP:
@@ -426,7 +437,7 @@ static struct window *window_new(struct tr *t)
 {
     struct window *a = &t->win[0], *b = &t->win[1], *w;
 
-    if (!a->open && a->used != t->k + 1)
+    if (t->fast || (!a->open && a->used != t->k + 1))
         w = a;
     else if (!b->open && b->used != t->k + 1)
         w = b;
@@ -440,8 +451,11 @@ static struct window *window_new(struct tr *t)
 struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
 {
     struct window *w;
+    struct host_mem m;
     uint8_t *check;
 
+    if (t->fast && loop_operand(t, r, &m))
+        return m;
     for (unsigned n = 0; n < WINDOWS; n++) {
         w = &t->win[n];
         if (!covers(t, w, r))
@@ -450,7 +464,7 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
             make_writable(w);
         w->owner->last = t->k;
         w->used = t->k + 1;
-        return operand(w, r);
+        return operand(t, w, r);
     }
     flags_keep(t);
     flags_lost(t);
@@ -481,7 +495,7 @@ struct host_mem emit_mem(struct tr *t, struct stub *s, const struct mem_ref *r)
         }
     }
     w->open = !w->fixed;
-    return operand(w, r);
+    return operand(t, w, r);
 }
 
 void emit_check(struct tr *t, struct stub *s, unsigned seg, unsigned n,
