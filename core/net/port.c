@@ -256,7 +256,6 @@ static int32_t complete(struct net_port *p, struct net_frame *f,
     bool large = from->flags & BP_NET_SEGMENT;
     bool l4 = from->flags & BP_NET_L4_CSUM;
     struct net_layout l;
-    bool whole = p->ops && p->ops->takes_large;
 
     if (!(from->flags & (BP_NET_SEGMENT | BP_NET_L4_CSUM | BP_NET_IP_CSUM))) {
         net_list_add(out, f);
@@ -269,6 +268,8 @@ static int32_t complete(struct net_port *p, struct net_frame *f,
         net_frame_free(f);
         return -EINVAL;
     }
+    bool whole =
+        p->ops && (l.version == 4 ? p->ops->large_ipv4 : p->ops->large_ipv6);
     if (large && !whole) {
         net_segment(f, &l, MAX(from->mss, 64), out);
         return 0;

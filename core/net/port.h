@@ -31,8 +31,9 @@ struct state_reader;
 
 struct net_backend_ops {
     const char *name; /* "user" */
-    /* It takes TCP frames of any length, complete but for this. */
-    bool takes_large;
+    /* It takes TCP frames of any length, complete but for this: by version of
+     * IP. */
+    bool large_ipv4, large_ipv6;
     /* There are frames to take, or the port is not held any more.  Must not
      * block.  [any] */
     void (*wake)(void *backend);

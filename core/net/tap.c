@@ -160,7 +160,8 @@ static void tap_close(void *backend)
 
 static const struct net_backend_ops tap_ops = {
     .name = "tap",
-    .takes_large = true,
+    .large_ipv4 = true,
+    .large_ipv6 = true,
     .wake = tap_wake,
     .close = tap_close,
 };

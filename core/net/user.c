@@ -184,21 +184,24 @@ static uint32_t until_timer(const struct user *u, uint32_t ms)
     return ms;
 }
 
-/* TCP with SYN and without ACK; UDP, as any may be a new one. */
+/* TCP with SYN and without ACK; UDP and fragments, as any may be a new
+ * one. */
 static bool may_connect(const struct net_frame *f)
 {
     struct net_layout l;
 
-    if (!net_frame_layout(f, false, &l) || !l.version || l.fragment)
+    if (!net_frame_layout(f, false, &l) || !l.version)
         return false;
-    return l.protocol == IP_UDP ||
+    return l.fragment || l.protocol == IP_UDP ||
            (l.protocol == IP_TCP && (f->data[l.l4 + 13] & 0x12) == 0x02);
 }
 
-static bool is_allowed(const struct user *u, const struct net_frame *f)
+static bool is_allowed(struct user *u, const struct net_frame *f)
 {
-    return net_user_frame_is_sane(f) &&
-           (u->connections < MAX_CONNECTIONS || !may_connect(f));
+    if (!net_user_frame_is_sane(f))
+        return false;
+    /* Counted as new until libslirp is asked again. */
+    return !may_connect(f) || u->connections++ < MAX_CONNECTIONS;
 }
 
 static void give_frames(struct user *u)
@@ -243,7 +246,7 @@ static void *run(void *opaque)
         u->fd_count = 1;
         if (!u->held && !u->full)
             slirp_pollfds_fill(u->slirp, &ms, add_fd, u);
-        if (u->fd_count > 1)
+        if (!u->held && !u->full)
             u->connections = u->fd_count - 1;
         if (!u->held)
             ms = until_timer(u, ms);
@@ -292,7 +295,7 @@ static void user_describe(void *backend, GString *out)
 
 static const struct net_backend_ops user_ops = {
     .name = "user",
-    .takes_large = true,
+    .large_ipv4 = true, /* with IPv6 it minds the MTU */
     .wake = user_wake,
     .close = user_close,
     .describe = user_describe,

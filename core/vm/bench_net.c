@@ -11,7 +11,8 @@
 static const struct net_backend_ops one_by_one = { .name = "bench" };
 static const struct net_backend_ops large = {
     .name = "bench",
-    .takes_large = true,
+    .large_ipv4 = true,
+    .large_ipv6 = true,
 };
 
 void bench_add_net(struct bench *b, const char *name, bool takes_large)

@@ -81,6 +81,19 @@ def transfer(vm, server, megabytes):
         netguest.load(vm, server, way, megabytes, check=True)
 
 
+def ipv6(vm, server):
+    """As far as this host has it; the guest gets its prefix by itself."""
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(('::1', 0))
+        except OSError:
+            return
+    wait_for(vm, 'ip -6 addr show dev eth0', 'fec0:.*', 20)
+    wait_for(vm, 'ping -6 -c 1 -W 2 fec0::2', ' 0% packet loss', 20)
+    for way in ('send', 'recv'):
+        netguest.load(vm, server, way, 8, True, 60, 'fec0::2')
+
+
 def offloads(vm, server):
     """All off, then on again: the same bytes arrive."""
     if 'ethtool' not in vm.run('ls /bin'):
@@ -143,6 +156,7 @@ def network(generation):
         ping(vm)
         transfer(vm, server, 24)
         forwarded(vm, port)
+        ipv6(vm, server)
         offloads(vm, server)
         link(vm)
         mtu(vm, server)

@@ -106,19 +106,58 @@ static void serve_one(int fd)
     send(fd, &answer, 1, MSG_NOSIGNAL);
 }
 
+/* The address as text; false: it is none. */
+static bool address_of(const char *text, uint16_t port,
+                       struct sockaddr_storage *a, socklen_t *n)
+{
+    struct sockaddr_in *four = (struct sockaddr_in *)a;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)a;
+
+    memset(a, 0, sizeof(*a));
+    if (strchr(text, ':')) {
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons(port);
+        *n = sizeof(*six);
+        return inet_pton(AF_INET6, text, &six->sin6_addr) == 1;
+    }
+    four->sin_family = AF_INET;
+    four->sin_port = htons(port);
+    *n = sizeof(*four);
+    return inet_pton(AF_INET, text, &four->sin_addr) == 1;
+}
+
+/* On all addresses of both kinds, if the host has both. */
+static int listen_on(uint16_t *port)
+{
+    static const char *const any[] = { "::", "0.0.0.0" };
+    struct sockaddr_storage a;
+    socklen_t n;
+    int on = 1;
+
+    for (int i = 0; i < 2; i++) {
+        address_of(any[i], *port, &a, &n);
+        int fd = socket(a.ss_family, SOCK_STREAM, 0);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (fd >= 0 && bind(fd, (struct sockaddr *)&a, n) == 0 &&
+            listen(fd, 64) == 0) {
+            getsockname(fd, (struct sockaddr *)&a, &n);
+            *port = ntohs(((struct sockaddr_in *)&a)->sin_port);
+            return fd;
+        }
+        close(fd);
+    }
+    return -1;
+}
+
 static int serve(uint16_t port)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
-    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-    socklen_t n = sizeof(a);
+    int fd = listen_on(&port);
 
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 64) < 0) {
+    if (fd < 0) {
         perror("netload");
         return 1;
     }
-    getsockname(fd, (struct sockaddr *)&a, &n);
-    printf("port %u\n", ntohs(a.sin_port));
+    printf("port %u\n", port);
     fflush(stdout);
     signal(SIGCHLD, SIG_IGN);
     for (;;) {
@@ -144,17 +183,16 @@ static double now(void)
 
 static int client(char **v, bool check)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)atoi(v[2])) };
+    struct sockaddr_storage a;
+    socklen_t n;
     struct request r = { .what = v[0][0] == 's' ? 'S' : 'R',
                          .check = check,
                          .bytes = strtoull(v[3], NULL, 0) };
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
     char answer = 'W';
-    bool ok;
+    bool ok = address_of(v[1], (uint16_t)atoi(v[2]), &a, &n);
+    int fd = ok ? socket(a.ss_family, SOCK_STREAM, 0) : -1;
 
-    inet_aton(v[1], &a.sin_addr);
-    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+    if (connect(fd, (struct sockaddr *)&a, n) < 0) {
         perror("netload");
         return 1;
     }

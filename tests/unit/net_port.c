@@ -89,7 +89,7 @@ static int32_t send_bytes(struct end *e, void *data, uint32_t bytes,
 
 static const struct net_backend_ops cut_ops = { .name = "test" };
 static const struct net_backend_ops large_ops = { .name = "test",
-                                                  .takes_large = true };
+                                                  .large_ipv4 = true };
 
 TEST(sends_what_is_complete_and_cuts)
 {
@@ -114,6 +114,13 @@ TEST(sends_what_is_complete_and_cuts)
     f = net_port_take(e.port);
     CHECK(f && !f->next && f->mss == 1448);
     CHECK(packet_is_right(f->data, f->bytes));
+    net_frames_free(f);
+    /* This one takes only those of IPv4. */
+    const struct packet six = { .payload = 5000, .flags = 0x18, .v6 = true };
+    n = packet_build(&six, false, data);
+    CHECK_EQ(send_bytes(&e, data, n, BP_NET_SEGMENT, 1448, 0), 0);
+    f = net_port_take(e.port);
+    CHECK(f && f->next);
     net_frames_free(f);
     unplug(&e);
     lanes_destroy(lanes);
