@@ -19,3 +19,5 @@ script-tests-y += guest/hv_storage
 long-tests-y += guest/hv_storage_long
 script-tests-y += guest/hv_screen
 long-tests-y += guest/hv_screen_long
+script-tests-y += guest/hv_services guest/hv_sock
+long-tests-y += guest/hv_services_long guest/hv_sock_long

@@ -1,0 +1,1 @@
+hv_services.py
