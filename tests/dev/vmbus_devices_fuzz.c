@@ -13,6 +13,9 @@
 
 #include <glib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "plugin/device.h"
 #include "plugin/load.h"
@@ -26,6 +29,7 @@
 #define CHANNELS 8
 #define BUFFERS  3
 #define PAGES    16 /* of a buffer */
+#define PROGRAMS 4  /* of the host, with sockets */
 
 /* --- what drivers send ---------------------------------------------------*/
 
@@ -111,6 +115,9 @@ struct scene {
     uint8_t last[512];
     uint32_t last_bytes;
     uint64_t last_transaction;
+    /* Of the device of sockets; its threads are not the seed's */
+    const char *path;
+    int program[PROGRAMS];
 };
 
 static void add_setting(struct scene *s, GPtrArray *settings,
@@ -138,6 +145,13 @@ static void add_device(struct scene *s)
 
     for (const struct bp_property *p = s->desc->properties; p && p->name; p++)
         add_setting(s, settings, p, &disks);
+    s->path = NULL;
+    if (g_str_equal(s->desc->id, "hvsock")) {
+        s->path = g_intern_string(test_tmp_dir());
+        s->path = g_intern_string(g_strconcat(s->path, "/v", NULL));
+        g_ptr_array_add(settings, g_strconcat("path=", s->path, NULL));
+        bench_vm(s->b)->deterministic = false;
+    }
     g_ptr_array_add(settings, NULL);
     if (!bench_try_add(s->b, s->desc, s->desc->id,
                        (const char *const *)settings->pdata, &error))
@@ -213,8 +227,8 @@ static struct vg_channel *any_channel(struct scene *s)
     return s->channels ? s->ch[fuzz_below(&s->f, s->channels)] : NULL;
 }
 
-static void send(struct scene *s, struct vg_channel *ch, const void *data,
-                 uint32_t bytes)
+static void send_any(struct scene *s, struct vg_channel *ch, const void *data,
+                     uint32_t bytes)
 {
     uint64_t transaction =
         fuzz_one_in(&s->f, 3) ? s->last_transaction : fuzz_u32(&s->f);
@@ -255,7 +269,7 @@ static void send_known(struct scene *s, struct vg_channel *ch)
         fuzz_mutate(&s->f, data, bytes);
     if (fuzz_one_in(&s->f, 10))
         bytes = fuzz_below(&s->f, sizeof(data));
-    send(s, ch, data, bytes);
+    send_any(s, ch, data, bytes);
 }
 
 static void send_wild(struct scene *s, struct vg_channel *ch)
@@ -264,7 +278,7 @@ static void send_wild(struct scene *s, struct vg_channel *ch)
 
     for (uint32_t i = 0; i < n; i++)
         word[i] = fuzz_value(&s->f);
-    send(s, ch, word, n * 4 - fuzz_below(&s->f, 4));
+    send_any(s, ch, word, n * 4 - fuzz_below(&s->f, 4));
 }
 
 static void send_back(struct scene *s, struct vg_channel *ch)
@@ -276,7 +290,7 @@ static void send_back(struct scene *s, struct vg_channel *ch)
     memcpy(data, s->last, s->last_bytes);
     if (fuzz_one_in(&s->f, 2))
         fuzz_mutate(&s->f, data, s->last_bytes);
-    send(s, ch, data, s->last_bytes);
+    send_any(s, ch, data, s->last_bytes);
 }
 
 static void receive(struct scene *s, struct vg_channel *ch)
@@ -347,10 +361,76 @@ static void again(struct scene *s)
     open_channels(s);
 }
 
+/* --- programs of the host ------------------------------------------------*/
+
+static int program_new(const char *path)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    g_strlcpy(a.sun_path, path, sizeof(a.sun_path));
+    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
+        send(fd, "CONNECT 77\n", 11, MSG_NOSIGNAL) != 11) {
+        close(fd);
+        return 0;
+    }
+    return fd;
+}
+
+static void program_acts(struct scene *s)
+{
+    uint32_t i = fuzz_below(&s->f, PROGRAMS);
+    uint8_t data[3000];
+    int *fd = &s->program[i];
+
+    if (!*fd) {
+        *fd = program_new(s->path);
+    } else if (fuzz_one_in(&s->f, 8)) {
+        close(*fd);
+        *fd = 0;
+    } else if (fuzz_one_in(&s->f, 2)) {
+        fuzz_bytes(&s->f, data, sizeof(data));
+        if (send(*fd, data, fuzz_below(&s->f, sizeof(data)) + 1, MSG_NOSIGNAL) <
+            0)
+            shutdown(*fd, SHUT_WR);
+    } else if (read(*fd, data, sizeof(data)) == 0) {
+        close(*fd);
+        *fd = 0;
+    }
+    usleep(100);
+    bench_run(s->b);
+}
+
+static void programs_end(struct scene *s)
+{
+    for (unsigned i = 0; i < PROGRAMS; i++) {
+        if (s->program[i])
+            close(s->program[i]);
+        s->program[i] = 0;
+    }
+}
+
+static void connect_host(struct scene *s)
+{
+    struct vmbus_tl_connect m = { .service = { { 77, 0, 0, 0, 0xcb, 0xfa, 0xe6,
+                                                 0x11, 0xbd, 0x58, 0x64, 0x00,
+                                                 0x6a, 0x79, 0x86, 0xd3 } } };
+
+    fuzz_bytes(&s->f, &m.endpoint, sizeof(m.endpoint));
+    vg_post(s->g, VMBUS_TL_CONNECT, &m, sizeof(m));
+    usleep(100);
+}
+
 static void step(struct scene *s)
 {
     struct vg_channel *ch = any_channel(s);
 
+    if (s->path && fuzz_one_in(&s->f, 3)) {
+        program_acts(s);
+        return;
+    }
+    if (fuzz_one_in(&s->f, 50))
+        connect_host(s);
     if (!ch) {
         open_channels(s);
         return;
@@ -413,7 +493,7 @@ static bool run(struct scene *s)
     s->b = vg_bench(2);
     add_device(s);
     s->g = vg_connect(s->b, VG_5_3);
-    offers = s->g->offers > 0;
+    offers = s->g->offers > 0 || s->path;
     for (unsigned i = 0; i < BUFFERS; i++)
         s->buffer[i] = vg_pages(s->g, PAGES + 8, NULL);
     s->channels = s->last_bytes = 0;
@@ -428,8 +508,9 @@ static bool run(struct scene *s)
             break;
     }
     CHECK(!s->channels || is_ours(s, s->ch[0]));
+    programs_end(s);
     again(s);
-    CHECK_EQ(s->channels > 0, offers);
+    CHECK(s->channels > 0 || !offers || s->path);
     vg_end(s->g);
     bench_destroy(s->b);
     return offers;
