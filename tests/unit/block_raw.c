@@ -361,6 +361,55 @@ TEST(inline_read_of_a_snapshot)
     rig_finish();
 }
 
+/* --- blocks and paths ----------------------------------------------------*/
+
+TEST(large_logical_blocks)
+{
+    struct block_options o = { .path = make_image("a.img", 3 * 4096 + 512),
+                               .block = 4096 };
+    struct bp_block_info info;
+
+    rig_init(BLOCK_DISK);
+    insert(&o);
+    block_drive_info(rig.drive, &info);
+    CHECK_EQ(info.logical_block, 4096);
+    CHECK_EQ(info.physical_block, 4096);
+    CHECK_EQ(info.bytes, 4 * 4096);
+    CHECK_EQ(sector_byte(24), 25);
+    CHECK_EQ(sector_byte(25), 0);
+    rig_finish();
+}
+
+TEST(second_path_sees_what_the_first_writes)
+{
+    uint8_t data[512];
+    struct block_drive *first, *second;
+    struct lane *lane;
+
+    rig_with(make_image("a.img", BYTES), true);
+    first = rig.drive;
+    second = block_drive_share(first, "disk0.vmbus");
+    lane = rig.lane;
+    CHECK_STR_EQ(second->serial, first->serial);
+    memset(data, 0xcc, sizeof data);
+    CHECK_EQ(transfer(BP_BLOCK_WRITE, 512, data, 512), 0);
+    rig.lane = lane_create(rig.lanes, "other", LANE_DEVICE);
+    rig.drive = second;
+    block_drive_attach(second, rig.lane);
+    CHECK_EQ(sector_byte(1), 0xcc);
+    memset(data, 0xdd, sizeof data);
+    CHECK_EQ(transfer(BP_BLOCK_WRITE, 1024, data, 512), 0);
+    block_drive_drain(second);
+    block_drive_attach(second, NULL);
+    lane_destroy(rig.lane);
+    rig.lane = lane;
+    rig.drive = first;
+    CHECK_EQ(sector_byte(2), 0xdd);
+    block_drive_destroy(second); /* the medium is the first one's */
+    CHECK_EQ(sector_byte(2), 0xdd);
+    rig_finish();
+}
+
 /* --- errors of the host --------------------------------------------------*/
 
 TEST(file_that_became_shorter_is_an_io_error)

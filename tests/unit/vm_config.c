@@ -65,6 +65,18 @@ static const struct {
     { "disk", "a.img,snapshot=maybe", "'maybe'" },
     { "disk", "a.img,colour=red", "'colour=red'" },
     { "disk", "", "file is missing" },
+    { "disk", "a.img,bus=scsi,controller=3,lun=63,block=4096", NULL },
+    { "disk", "a.img,readonly", NULL },
+    { "disk", "a.img,bus=usb", "'usb'" },
+    { "disk", "a.img,controller=4", "'4'" },
+    { "disk", "a.img,lun=64", "'64'" },
+    { "disk", "a.img,bus=ide,lun=1", "'1'" },
+    { "disk", "a.img,block=1024", "'1024'" },
+    { "disk", "a.img,bus=scsi,vmbus=off", "'off'" },
+    { "disk", "a.img,vmbus=off", NULL },
+    { "cdrom", "a.iso,lun=7", NULL },
+    { "cdrom", "a.iso,block=4096", "block size" },
+    { "floppy", "a.img,bus=scsi", "bus of its own" },
     { "cdrom", "", NULL },
     { "headless", "on", NULL },
     { "headless", "perhaps", "on or off" },
@@ -248,4 +260,81 @@ TEST(what_a_guest_sees_is_in_the_fingerprint)
     g_free(two);
     config_free(a);
     config_free(b);
+}
+
+/* --- drives ---------------------------------------------------------------*/
+
+static const struct {
+    const char *name, *generation, *disk, *hv, *error;
+} drives[] = {
+    { "SCSI on Generation 1", "1", "a.img,bus=scsi", "on", NULL },
+    { "IDE on Generation 2", "2", "a.img,bus=ide", "on", "no IDE controller" },
+    { "SCSI without Hyper-V", "1", "a.img,lun=1", "off", "Hyper-V" },
+    { "large blocks on IDE", "1", "a.img,block=4096", "on", "512 bytes" },
+    { "large blocks on SCSI", "2", "a.img,block=4096", "on", NULL },
+};
+
+TEST_P(drive_fits_its_machine, drives)
+{
+    struct vm_config *c = config_new();
+    GError *error = NULL;
+
+    CHECK(config_set(c, "gen", row->generation, NULL));
+    CHECK(config_set(c, "kernel", "vmlinuz", NULL));
+    CHECK(config_set(c, "hv", row->hv, NULL));
+    CHECK(config_set(c, "disk", row->disk, NULL));
+    CHECK_EQ(config_check(c, &error), row->error == NULL);
+    if (row->error && !strstr(error->message, row->error))
+        FAIL("the message is: %s", error->message);
+    g_clear_error(&error);
+    config_free(c);
+}
+
+TEST(ide_has_four_places_and_scsi_more)
+{
+    struct vm_config *c = config_new();
+
+    for (unsigned i = 0; i < 20; i++)
+        CHECK(config_set(c, "disk", "a.img,bus=scsi", NULL));
+    for (unsigned i = 0; i < 4; i++)
+        CHECK(config_set(c, "disk", "a.img", NULL));
+    CHECK(config_check(c, NULL));
+    CHECK(config_set(c, "cdrom", "", NULL));
+    CHECK(!config_check(c, NULL));
+    config_free(c);
+}
+
+/* SCSI disks come and go between saving and restoring; IDE ones do not. */
+TEST(fingerprint_leaves_scsi_disks_out)
+{
+    struct vm_config *a = config_new(), *b = config_new();
+
+    config_set(a, "disk", "x.img", NULL);
+    config_set(b, "disk", "x.img", NULL);
+    config_set(b, "disk", "y.img,bus=scsi", NULL);
+    g_autofree char *one = config_fingerprint(a);
+    g_autofree char *other = config_fingerprint(b);
+    CHECK_STR_EQ(one, other);
+    config_set(b, "disk", "z.img", NULL);
+    g_autofree char *third = config_fingerprint(b);
+    CHECK(strcmp(one, third) != 0);
+    config_free(a);
+    config_free(b);
+}
+
+TEST(disk_of_options)
+{
+    struct vm_config *c = config_new();
+    const struct config_drive *d;
+
+    c->generation = 2;
+    CHECK(config_disk(c, "/a,b/c.img", "lun=9,readonly", NULL));
+    d = c->drives->pdata[0];
+    CHECK_STR_EQ(d->path, "/a,b/c.img");
+    CHECK_EQ(d->lun, 9);
+    CHECK_EQ(d->controller, -1);
+    CHECK(d->readonly);
+    CHECK(!config_disk(c, "c.img", "bus=ide", NULL));
+    CHECK(config_disk(c, "c.img", "", NULL));
+    config_free(c);
 }
