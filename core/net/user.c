@@ -42,7 +42,7 @@ struct user {
     struct user_timer *timers;
     struct pollfd fds[MAX_FDS];
     unsigned fd_count;
-    unsigned connections;    /* descriptors when it last polled */
+    unsigned connections;    /* descriptors at the last poll, and since */
     struct net_frame *first; /* taken from the port, not given yet */
     bool held, full;         /* the port was, when the round began */
     char *network;           /* for people */
