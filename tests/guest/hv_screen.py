@@ -301,7 +301,7 @@ def desktop(generation):
             options=['--gen', str(generation), '--disk', '%s,snapshot=on%s' % (
                 guest('disk-desktop', 'disk.img'), scsi)]) as vm:
         vm.login(240)
-        wait_for('no desktop', 120, lambda: on_desktop(vm))
+        wait_for('no desktop', 240, lambda: on_desktop(vm))
         time.sleep(3)
         # Into the terminal, then type.
         vm.machine.point(300 * 32, 300 * 42)
