@@ -135,7 +135,11 @@ static void touch_page(struct map *map, struct memory *mem, uint64_t page)
 
     if (flags & (MEM_CODE | MEM_TRACKED))
         memory_written(map, mem, page);
-    if ((flags & MEM_CODE) && map->code_hit)
+    /* The mark outlives the code: a page that once held some and is a
+     * device's buffer now has no lines.  Who decodes sets lines before it
+     * reads bytes. */
+    if ((flags & MEM_CODE) && map->code_hit &&
+        __atomic_load_n(&mem->code_lines[page], __ATOMIC_SEQ_CST))
         map->code_hit(map->engine, mem, page);
 }
 

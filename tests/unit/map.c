@@ -385,6 +385,7 @@ TEST(dma_voids_code_on_the_pages_it_wrote)
     set_up();
     ram->page_flags[3] = MEM_CODE;
     ram->page_flags[5] = MEM_CODE;
+    ram->code_lines[3] = ram->code_lines[5] = 1;
     map_dma_write(map, 0x2ff0, "01234567890123456789", 20);
     CHECK_EQ(ram->code_gen[3], 1);
     CHECK_EQ(ram->code_gen[2], 0);
@@ -397,6 +398,10 @@ TEST(dma_voids_code_on_the_pages_it_wrote)
     CHECK_EQ(ram->code_gen[5], 1);
     CHECK_EQ(code_hits, 3);
     map_dma_done(map, &host, 8); /* of no memory: nothing happens */
+    CHECK_EQ(code_hits, 3);
+    /* No code any more, only the mark: a buffer of a device now. */
+    ram->code_lines[5] = 0;
+    map_dma_write(map, 0x5000, "x", 1);
     CHECK_EQ(code_hits, 3);
     tear_down();
 }
