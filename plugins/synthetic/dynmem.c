@@ -109,10 +109,10 @@ struct dynmem_state {
     uint32_t sent;        /* transaction of ours */
     uint32_t blocks;      /* that the guest has */
     uint32_t asked_blocks;
-    uint64_t asked;                /* pages still to come of an operation */
-    uint64_t committed, available; /* pages, as reported */
-    uint64_t order;                /* pages; 0: by demand */
-    struct page_ranges given;      /* ballooned */
+    uint64_t asked;             /* pages still to come of an operation */
+    uint64_t demand, available; /* pages, as reported */
+    uint64_t order;             /* pages; 0: by demand */
+    struct page_ranges given;   /* ballooned */
 };
 
 struct dynmem {
@@ -167,14 +167,6 @@ static uint64_t least_pages(const struct dynmem *s)
     return least && least < startup_pages(s) ? least : startup_pages(s);
 }
 
-/* Pages that the guest gave count as committed there. */
-static uint64_t demand(const struct dynmem *s)
-{
-    return s->st.committed > s->st.given.pages
-               ? s->st.committed - s->st.given.pages
-               : 0;
-}
-
 /* A host that is short of memory leaves less to guests of little weight. */
 static uint64_t buffer_percent(const struct dynmem *s)
 {
@@ -191,7 +183,7 @@ static uint64_t by_demand(const struct dynmem *s)
         return startup_pages(s); /* nothing to decide */
     if (!s->st.reported)
         return now;
-    goal = demand(s) + demand(s) / 100 * buffer_percent(s);
+    goal = s->st.demand + s->st.demand / 100 * buffer_percent(s);
     if (goal < least_pages(s))
         goal = least_pages(s);
     if (goal > most_pages(s))
@@ -237,7 +229,7 @@ static void put_status(struct dynmem *s, struct bp_call *call)
     if (s->st.order)
         put_mib(s, call, "ordered", s->st.order);
     if (s->st.reported) {
-        put_mib(s, call, "demand", demand(s));
+        put_mib(s, call, "demand", s->st.demand);
         put_mib(s, call, "available", s->st.available);
     }
 }
@@ -482,13 +474,15 @@ static int32_t capabilities_told(struct dynmem *s, const uint8_t *m,
 
 static int32_t status_told(struct dynmem *s, const uint8_t *m, uint32_t bytes)
 {
+    uint64_t committed;
+
     if (bytes < HEAD + 16 || s->st.phase != READY)
         return -EINVAL;
-    s->st.available = wire_u64(m + HEAD);
-    s->st.committed = wire_u64(m + HEAD + 8);
-    /* No guest commits more than there are addresses. */
-    s->st.available = smaller(s->st.available, UINT64_MAX >> 20);
-    s->st.committed = smaller(s->st.committed, UINT64_MAX >> 20);
+    /* No guest has more than there are addresses. */
+    s->st.available = smaller(wire_u64(m + HEAD), UINT64_MAX >> 20);
+    committed = smaller(wire_u64(m + HEAD + 8), UINT64_MAX >> 20);
+    /* Pages that it has given until now count as committed there. */
+    s->st.demand = committed - smaller(committed, s->st.given.pages);
     s->st.reported = 1;
     return 0;
 }
@@ -789,7 +783,7 @@ static const struct bp_field dynmem_fields[] = {
     BP_FIELD(struct dynmem, st.blocks, "blocks"),
     BP_FIELD(struct dynmem, st.asked_blocks, "asked_blocks"),
     BP_FIELD(struct dynmem, st.asked, "asked"),
-    BP_FIELD(struct dynmem, st.committed, "committed"),
+    BP_FIELD(struct dynmem, st.demand, "demand"),
     BP_FIELD(struct dynmem, st.available, "available"),
     BP_FIELD(struct dynmem, st.order, "order"),
     BP_FIELD_TABLE(struct dynmem, st.given, "given", 1, page_ranges_fields),

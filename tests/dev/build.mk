@@ -9,7 +9,8 @@ dev-tests-y += acpi_pm
 dev-tests-y += make_code
 dev/scsi_cd-objs := plugins/scsi/scsi.o plugins/scsi/scsi_cd.o
 dev/make_code-objs := plugins/synthetic/make_code.o
-ic-tests := ic_heartbeat ic_shutdown ic_timesync ic_vss ic_kvp ic_fcopy
+ic-tests := ic_heartbeat ic_shutdown ic_timesync ic_vss ic_kvp ic_fcopy \
+	ic_fuzz
 dev-tests-y += $(ic-tests)
 $(foreach t,$(ic-tests),$(eval dev/$(t)-objs := tests/lib/vmbus_mock.o))
 

@@ -330,6 +330,16 @@ TEST(follows_the_demand)
     uint32_t asked = wire_u32(got + 8);
     CHECK_GT(asked, 370 * MIB);
     CHECK_LT(asked, 380 * MIB);
+    /* What it gives is not taken for less demand before it says so. */
+    for (uint64_t at = 0; asked; at += 32768) {
+        uint64_t gpa = (1ull << 32) / 4096 + at, n = MIN(asked, 32768);
+        const uint64_t words[] = { (uint64_t)(asked > n ? 3 : 2) << 32,
+                                   range(gpa, n) };
+        CHECK_EQ(put(7, 2, words), 0);
+        asked -= (uint32_t)n;
+    }
+    CHECK(!take());
+    CHECK_EQ(status_of("demand"), 100);
     bench_destroy(b);
 }
 

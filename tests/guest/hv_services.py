@@ -247,14 +247,24 @@ def memory(generation):
 def demand():
     """By policy: what nobody needs goes, what is needed comes."""
     with machine('hv-demand', 2, options=[
-            '--memory-max', '1G', '--memory-min', '128M'],
-            append='memhp_default_state=online') as vm:
+            '--memory-max', '1G', '--memory-min', '128M',
+            '--memory-buffer', '60'],
+            append='memhp_default_state=online '
+            'hv_balloon.pressure_report_delay=3') as vm:
         vm.login(240)
         low = wait_for('smaller machine', 120, lambda: answer(
             vm, 'memory')['assigned'] < 400 and answer(vm, 'memory'))
-        vm.run('python3 -c "a=bytearray(b\'x\')*(400<<20); '
-               'input()" </dev/tty >/dev/null 2>&1 & sleep 1', check=False)
-        return 'assigned %d, demand %d MiB' % (low['assigned'], low['demand'])
+        time.sleep(8)
+        low = answer(vm, 'memory')
+        if not 0 < low['demand'] <= low['assigned']:
+            raise Failure('the guest has less than it needs: %r' % low)
+        vm.run('dd if=/dev/zero of=/dev/shm/x bs=1M count=%d' %
+               (low['available'] * 2 // 3), 60)
+        high = wait_for('larger machine', 60, lambda: answer(
+            vm, 'memory')['assigned'] > low['assigned'] + 30 and answer(
+                vm, 'memory'))
+        return 'assigned %d, then %d MiB' % (low['assigned'],
+                                             high['assigned'])
 
 
 if __name__ == '__main__':
