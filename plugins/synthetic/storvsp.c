@@ -333,8 +333,10 @@ static void storvsp_reset(void *self, uint32_t kind)
     memset(&s->st, 0, sizeof(s->st));
     for (uint32_t i = 0; i < LUNS; i++) {
         unit_power_on(&s->unit[i]);
-        if (s->unit[i].drive)
-            storvsp_unit_refresh(&s->unit[i]);
+        if (!s->unit[i].drive)
+            continue;
+        s->block->lock(s->unit[i].drive, 0);
+        storvsp_unit_refresh(&s->unit[i]);
     }
 }
 

@@ -379,6 +379,7 @@ static uint32_t negotiate(struct storvsp *s, uint32_t op, uint8_t *body)
     case OP_QUERY_PROTOCOL_VERSION: return query_version(s, body);
     case OP_QUERY_PROPERTIES: return query_properties(s, body);
     case OP_END_INITIALIZATION:
+        s->st.announce = 0; /* it looks for units now anyway */
         return move_on(s, PHASE_PROPERTIES, PHASE_READY);
     case OP_CREATE_SUBCHANNELS: return create_subchannels(s, body);
     default: return NT_INVALID_REQUEST;

@@ -872,6 +872,27 @@ TEST(machine_reset_forgets_all)
     finish();
 }
 
+/* What the guest locked in is the user's again. */
+TEST(machine_reset_unlocks)
+{
+    struct vstor p = COMMAND(0x1e, 0, 0, 0, 1);
+
+    begin();
+    CHECK(bench_change_medium(b, "cd0", 20480, NULL));
+    p.srb.lun = 7;
+    CHECK_EQ(vstor_execute(ch, &p, 0, 0), ERROR); /* medium changed */
+    p = COMMAND(0x1e, 0, 0, 0, 1);
+    p.srb.lun = 7;
+    CHECK_EQ(vstor_execute(ch, &p, 0, 0), SUCCESS);
+    CHECK(!bench_change_medium(b, "cd0", 0, NULL));
+    vg_forget(ch);
+    vg_end(g);
+    bench_reset(b, BP_RESET_COLD);
+    CHECK(bench_change_medium(b, "cd0", 0, NULL));
+    connect_to(&scsi);
+    finish();
+}
+
 /* --- hostile guests -------------------------------------------------------*/
 
 /* Whatever comes, each packet that wants a completion gets one. */
