@@ -142,8 +142,9 @@ static inline bool hv_is_msr(uint32_t msr)
 bool hv_msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value);
 bool hv_msr_write(struct vcpu *cpu, uint32_t msr, uint64_t value);
 /*
- * VMCALL.  Registers are read from and results written to cpu->st.  False:
- * #UD, the guest has not set up the interface or may not use it here.
+ * VMCALL.  Registers are read from and results written to cpu->st; an engine
+ * of another kind sets cpl and code64 before.  False: #UD, the guest has not
+ * set up the interface or may not use it here.
  */
 bool hv_hypercall(struct vcpu *cpu);
 /* A start-up signal: true when it was HvCallStartVirtualProcessor's. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting a kernel (of Linux, or Multiboot) on a board without firmware: at each reset, kernel,
- * initial RAM disk and tables are copied into guest memory, and the first
- * processor gets the state that the boot protocol asks for.
+ * Starting a kernel (of Linux, or Multiboot) on a board without firmware: at
+ * each reset, kernel, initial RAM disk and tables are copied into guest
+ * memory, and the first processor gets the state that the boot protocol asks
+ * for.
  */
 #ifndef VM_DIRECT_BOOT_H
 #define VM_DIRECT_BOOT_H

@@ -102,9 +102,11 @@ def main():
                 run(name, bits, cpus)
     switches()
     run('reset', 64, 1)
+    seed = os.getpid()
+    print('# fuzz: seed=%d' % seed)
     for bits in 64, 32:
         saved(bits, 2)
-        run('fuzz', bits, 2, append='seed=%d' % os.getpid())
+        run('fuzz', bits, 2, append='seed=%d' % seed)
     # By the interpreter alone, and with counted time.
     run('stimer', 64, 2, ('--jit', 'off'))
     # Where a BIOS ran before, with interrupt controllers of old.
