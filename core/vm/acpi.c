@@ -101,22 +101,7 @@ static void put_fadt(GByteArray *b, uint32_t facs, uint32_t dsdt)
     acpi_put8(b, 0xf0);
     acpi_put8(b, 0);
     acpi_put8(b, 0);
-    acpi_put32(b, ACPI_PM_BASE); /* PM1a event */
-    acpi_put32(b, 0);
-    acpi_put32(b, ACPI_PM_BASE + 4); /* PM1a control */
-    acpi_put32(b, 0);
-    acpi_put32(b, 0);
-    acpi_put32(b, ACPI_PM_BASE + 8);  /* timer */
-    acpi_put32(b, ACPI_PM_BASE + 12); /* GPE 0 */
-    acpi_put32(b, 0);
-    acpi_put8(b, 4); /* lengths: PM1 event, control, PM2, timer */
-    acpi_put8(b, 2);
-    acpi_put8(b, 0);
-    acpi_put8(b, 4);
-    acpi_put8(b, 4); /* GPE 0, GPE 1, its base */
-    acpi_put8(b, 0);
-    acpi_put8(b, 0);
-    acpi_put8(b, 0);
+    acpi_put_pm_ports(b, ACPI_PM_BASE);
     acpi_put16(b, 0x0fff); /* C2, C3 latency: not supported */
     acpi_put16(b, 0x0fff);
     acpi_put16(b, 0); /* flush size, stride */

@@ -223,23 +223,6 @@ static void put_link(struct aml *a, unsigned n)
     aml_end(a);
 }
 
-/* Guests take the memory that channels ask for out of their bus's windows,
- * and their interrupt from the hypervisor interface.  Linux looks for those
- * windows only if there is a _CRS here, too: an empty one, since IRQ 5 is a
- * PCI interrupt on this board. */
-static void put_vmbus(struct aml *a)
-{
-    aml_begin_device(a, "VMBS");
-    aml_name_string(a, "_HID", "MSFT1000");
-    aml_name_string(a, "_CID", "VMBus");
-    aml_name_integer(a, "_UID", 0);
-    aml_name_integer(a, "_STA", 0x0f);
-    aml_name(a, "_CRS");
-    aml_begin_resources(a);
-    aml_end_resources(a);
-    aml_end(a);
-}
-
 GByteArray *acpi_build_dsdt(const struct acpi_board *board)
 {
     struct aml a;
@@ -258,8 +241,8 @@ GByteArray *acpi_build_dsdt(const struct acpi_board *board)
     aml_pci_config(&a, "PCFG", 0x60, 4);
     put_isa_devices(&a, board);
     aml_end(&a);
-    if (board->vmbus)
-        put_vmbus(&a);
+    if (board->vmbus) /* IRQ 5 is a PCI interrupt on this board */
+        acpi_put_vmbus(&a, 0);
     aml_end(&a);
     /* Names are looked up outwards only: the links need the route registers
      * in a scope around theirs. */

@@ -65,16 +65,7 @@ static void put_windows(struct aml *a, const struct acpi_gen2 *board)
     aml_res_qword_memory(a, board->high_first, board->high_last);
     aml_end_resources(a);
 
-    aml_begin_device(a, "VMBS");
-    aml_name_string(a, "_HID", "MSFT1000");
-    aml_name_string(a, "_CID", "VMBus");
-    aml_name_integer(a, "_UID", 0);
-    aml_name_integer(a, "_STA", 0x0f);
-    aml_name(a, "_CRS");
-    aml_begin_resources(a);
-    aml_res_irq(a, VMBUS_OLD_IRQ);
-    aml_end_resources(a);
-    aml_end(a);
+    acpi_put_vmbus(a, VMBUS_OLD_IRQ);
     aml_end(a);
 }
 
@@ -159,24 +150,6 @@ static void put_address(GByteArray *b, uint16_t port, uint8_t bits)
     put64(b, port);
 }
 
-static void put_fadt_ports(GByteArray *b)
-{
-    acpi_put32(b, ACPI_GEN2_PM_BASE); /* PM1a event */
-    acpi_put32(b, 0);
-    acpi_put32(b, ACPI_GEN2_PM_BASE + 4); /* PM1a control */
-    acpi_put32(b, 0);
-    acpi_put32(b, 0);
-    acpi_put32(b, ACPI_GEN2_PM_BASE + 8);  /* timer */
-    acpi_put32(b, ACPI_GEN2_PM_BASE + 12); /* GPE 0 */
-    acpi_put32(b, 0);
-    acpi_put8(b, 4); /* lengths: PM1 event, control, PM2, timer */
-    acpi_put8(b, 2);
-    acpi_put8(b, 0);
-    acpi_put8(b, 4);
-    acpi_put8(b, 4); /* GPE 0, GPE 1, its base */
-    acpi_put_zeros(b, 3);
-}
-
 static void put_fadt_extended(GByteArray *b, uint64_t facs, uint64_t dsdt)
 {
     put_address(b, RESET_PORT, 8);
@@ -205,7 +178,7 @@ static void put_fadt(GByteArray *b, uint64_t facs, uint64_t dsdt)
     acpi_put8(b, 0); /* profile: not said */
     acpi_put16(b, SCI);
     acpi_put_zeros(b, 8); /* no SMI command: ACPI is always on */
-    put_fadt_ports(b);
+    acpi_put_pm_ports(b, ACPI_GEN2_PM_BASE);
     acpi_put16(b, NOT_SUPPORTED);
     acpi_put16(b, NOT_SUPPORTED);
     acpi_put_zeros(b, 8); /* flush size and stride, duty, alarms */

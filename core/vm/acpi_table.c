@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vm/acpi_table.h"
 
+#include "vm/aml.h"
+
 #define LENGTH_AT   4
 #define LAPIC_BASE  0xfee00000u
 #define IOAPIC_BASE 0xfec00000u
@@ -98,4 +100,37 @@ void acpi_put_madt(GByteArray *b, unsigned cpus, bool pc)
     acpi_put16(b, 0);
     acpi_put8(b, 1);
     acpi_finish(b, start);
+}
+
+void acpi_put_pm_ports(GByteArray *b, uint16_t base)
+{
+    acpi_put32(b, base); /* PM1a event */
+    acpi_put32(b, 0);
+    acpi_put32(b, base + 4); /* PM1a control */
+    acpi_put32(b, 0);
+    acpi_put32(b, 0);
+    acpi_put32(b, base + 8);  /* timer */
+    acpi_put32(b, base + 12); /* GPE 0 */
+    acpi_put32(b, 0);
+    acpi_put8(b, 4); /* lengths: PM1 event, control, PM2, timer */
+    acpi_put8(b, 2);
+    acpi_put8(b, 0);
+    acpi_put8(b, 4);
+    acpi_put8(b, 4); /* GPE 0, GPE 1, its base */
+    acpi_put_zeros(b, 3);
+}
+
+void acpi_put_vmbus(struct aml *a, unsigned irq)
+{
+    aml_begin_device(a, "VMBS");
+    aml_name_string(a, "_HID", "MSFT1000");
+    aml_name_string(a, "_CID", "VMBus");
+    aml_name_integer(a, "_UID", 0);
+    aml_name_integer(a, "_STA", 0x0f);
+    aml_name(a, "_CRS");
+    aml_begin_resources(a);
+    if (irq)
+        aml_res_irq(a, irq);
+    aml_end_resources(a);
+    aml_end(a);
 }

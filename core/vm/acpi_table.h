@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct aml;
+
 #define ACPI_HEADER_BYTES 36u
 #define ACPI_HEADER_SUM   9u /* where the checksum is */
 
@@ -25,5 +27,17 @@ void acpi_finish(GByteArray *b, guint start);
 /* A whole MADT: local APICs, the I/O APIC, and what of a PC's interrupts is
  * different from ISA; pc: with PIC and PIT. */
 void acpi_put_madt(GByteArray *b, unsigned cpus, bool pc);
+
+/* The part of a FADT that gives the ports of power management, in the order
+ * of the PIIX4, and their lengths. */
+void acpi_put_pm_ports(GByteArray *b, uint16_t base);
+
+/*
+ * The device of the VMBus.  Guests take the memory that channels ask for out
+ * of the windows of the bus above, but Linux looks there only if this one has
+ * a _CRS, even an empty one.  irq: for guests that know no other way to an
+ * interrupt, 0: none.
+ */
+void acpi_put_vmbus(struct aml *a, unsigned irq);
 
 #endif
