@@ -192,6 +192,13 @@ static void default_serial(struct vm_config *c)
         g_ptr_array_add(c->serials, g_strdup("stdio"));
 }
 
+static bool take_socket(struct run *r, GError **error)
+{
+    if (r->config->ctl)
+        r->ctl = ctl_open(r->config->ctl, error);
+    return !r->config->ctl || r->ctl;
+}
+
 static bool prepare(struct run *r, GError **error)
 {
     struct vm_config *c = r->config;
@@ -217,13 +224,8 @@ static bool start(struct run *r, GError **error)
     vm->wake_opaque = r;
     vm->event = on_event;
     vm->event_opaque = r;
-    g_unix_signal_add(SIGINT, on_signal, r);
-    g_unix_signal_add(SIGTERM, on_signal, r);
-    if (r->config->ctl) {
-        r->ctl = ctl_open(vm, r->config->ctl, error);
-        if (!r->ctl)
-            return false;
-    }
+    if (r->ctl)
+        ctl_serve(r->ctl, vm);
     if (!open_console(r, error))
         return false;
     vm_start(vm);
@@ -242,14 +244,18 @@ static int end_status(const struct vm *vm)
 static int run(struct run *r)
 {
     GError *error = NULL;
-    int status = STATUS_USAGE;
+    int status = STATUS_FAILED;
 
-    if (prepare(r, &error)) {
-        status = STATUS_FAILED;
-        if (start(r, &error)) {
-            g_main_loop_run(r->loop);
-            status = end_status(r->vm);
-        }
+    /* Served by the main loop: the machine is whole then. */
+    g_unix_signal_add(SIGINT, on_signal, r);
+    g_unix_signal_add(SIGTERM, on_signal, r);
+    if (!take_socket(r, &error)) {
+        /* another machine's, or no place for one */
+    } else if (!prepare(r, &error)) {
+        status = STATUS_USAGE;
+    } else if (start(r, &error)) {
+        g_main_loop_run(r->loop);
+        status = end_status(r->vm);
     }
     if (error) {
         cli_complain("%s", error->message);

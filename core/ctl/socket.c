@@ -330,11 +330,10 @@ static bool listen_at(struct ctl *c, GSocketAddress *address, GError **error)
     return false;
 }
 
-struct ctl *ctl_open(struct vm *vm, const char *path, GError **error)
+struct ctl *ctl_open(const char *path, GError **error)
 {
     struct ctl *c = g_new0(struct ctl, 1);
 
-    c->vm = vm;
     c->path = g_strdup(path);
     c->clients = g_ptr_array_new_with_free_func(client_free);
     if (strlen(path) >= 108) {
@@ -352,15 +351,21 @@ struct ctl *ctl_open(struct vm *vm, const char *path, GError **error)
         return NULL;
     }
     g_socket_set_blocking(c->socket, FALSE);
-    c->accept = watch(c->socket, G_IO_IN, client_arrived, c);
     return c;
+}
+
+void ctl_serve(struct ctl *c, struct vm *vm)
+{
+    c->vm = vm;
+    c->accept = watch(c->socket, G_IO_IN, client_arrived, c);
 }
 
 void ctl_close(struct ctl *c)
 {
     if (!c)
         return;
-    typing_stop(c->vm);
+    if (c->vm)
+        typing_stop(c->vm);
     drop_source(&c->accept);
     g_ptr_array_free(c->clients, TRUE);
     if (c->socket) {

@@ -22,8 +22,11 @@
 struct ctl;
 struct vm;
 
-/* A socket file that nobody serves is replaced.  NULL with one sentence. */
-struct ctl *ctl_open(struct vm *vm, const char *path, GError **error);
+/* Takes the path, so that what is named after it is this machine's, too.  A
+ * socket file that nobody serves is replaced.  NULL with one sentence. */
+struct ctl *ctl_open(const char *path, GError **error);
+/* Clients that wait are answered from now on. */
+void ctl_serve(struct ctl *c, struct vm *vm);
 /* NULL is fine. */
 void ctl_close(struct ctl *c);
 /* Tells all clients; data may be NULL. */
