@@ -301,5 +301,38 @@ def two_machines():
                 kernel_is_content(b)
 
 
+@case('saved_again_and_again_%s', rows=(('send',), ('recv',)))
+def again(way):
+    """Four connections over a cable, two processors each end, and six
+    processes one after the other for one of the machines."""
+    with tempfile.TemporaryDirectory() as folder:
+        cable = ('socket,path=' + os.path.join(folder, 'cable'),)
+        states = [os.path.join(folder, 'state%d' % i) for i in range(5)]
+        with machine('net-a', cable, cpus=2) as a:
+            boot(a)
+            netguest.up(a, address='10.0.9.1/24', gateway=None)
+            a.run('(netload serve 5000 >/run/port &); '
+                  'until [ -s /run/port ]; do sleep 0.1; done')
+            with machine('net-b', cable, cpus=2) as b:
+                boot(b)
+                netguest.up(b, address='10.0.9.2/24', gateway=None)
+                ping(b, '10.0.9.1')
+                b.send('for i in 1 2 3 4; do netload %s 10.0.9.1 5000 %d '
+                       'check & done; wait; echo all-done-$i' %
+                       (way, 256 << 20))
+                time.sleep(1)
+                b.save(states[0])
+            for before, after in zip(states, states[1:]):
+                with machine('net-b', cable, cpus=2, restore=before) as b:
+                    time.sleep(2)
+                    b.save(after)
+            with machine('net-b', cable, cpus=2, restore=states[-1]) as b:
+                b.expect('all-done-4', 400)
+                if bytes(b.seen).count(b' s OK') > 4 or \
+                        b'WRONG' in bytes(b.seen):
+                    raise Failure('not all of it arrived')
+                kernel_is_content(b)
+
+
 if __name__ == '__main__':
     caserun.main()
