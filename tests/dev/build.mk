@@ -22,8 +22,9 @@ $(foreach t,$(vmbus-tests),$(eval dev/$(t)-objs := tests/dev/vmbus_echo.o \
 long-tests-y += dev/vmbus_fuzz_long
 $(B)/tests/dev/vmbus_fuzz_long.log: $(B)/tests/dev/vmbus_fuzz \
 	$(B)/tests/dev/vmbus_devices_fuzz
-dev-tests-y += storvsp
+dev-tests-y += storvsp storvsp_life
 dev/storvsp-objs := tests/dev/storvsp_guest.o
+dev/storvsp_life-objs := tests/dev/storvsp_guest.o
 dev-tests-y += dynmem
 dev/dynmem-objs := tests/lib/vmbus_mock.o plugins/synthetic/page_ranges.o
 dev-tests-y += hvsock
