@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 BUILD = os.environ['B']
 LONG = sys.argv[0].endswith('_long.py')
@@ -70,6 +71,39 @@ def saved(bits, cpus, options=()):
         tell(said + done.stdout, done.returncode, 'saved-%d/%d' % (bits, cpus))
 
 
+def paused(name, ms):
+    """The state's hash after so much counted time."""
+    with tempfile.TemporaryDirectory() as folder:
+        ctl = os.path.join(folder, 'ctl')
+        line = command(name, 64, 2, ('--deterministic', '--ctl', ctl,
+                                     '--pause-at', str(ms)), 'seed=5')
+
+        def ask(word):
+            return subprocess.run(
+                [os.path.join(BUILD, 'backplane'), 'ctl', '--socket', ctl,
+                 word], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                check=False, text=True, timeout=60).stdout.strip()
+
+        machine = subprocess.Popen(line, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL,
+                                   stdin=subprocess.DEVNULL)
+        while ask('status') != 'paused' and machine.poll() is None:
+            time.sleep(0.1)
+        found = ask('hash')
+        ask('quit')
+        machine.wait(60)
+        return found
+
+
+def alike():
+    """Two runs by counted time are one, at whatever instruction."""
+    for name, ms in ('stimer', 150), ('saved', 150), ('fuzz', 30):
+        one, two = paused(name, ms), paused(name, ms)
+        same = one and one == two
+        print('%s two_runs_alike/%s' % ('ok' if same else 'not ok', name),
+              '' if same else '# %s and %s' % (one, two), flush=True)
+
+
 PARTS = ('synic', 'stimer', 'stimer-direct', 'apic', 'ref-count', 'ref-tsc',
          'frequency', 'crash', 'reset', 'idle', 'runtime', 'flush', 'ipi',
          'xmm-input')
@@ -101,6 +135,7 @@ def main():
             for cpus in 1, 2:
                 run(name, bits, cpus)
     switches()
+    alike()
     run('reset', 64, 1)
     seed = os.getpid()
     print('# fuzz: seed=%d' % seed)
