@@ -6,11 +6,11 @@
  * Sources: hyperv.md 4.4-4.5; Linux drivers/hv and include/linux/hyperv.h
  * 6.1; OpenVMM vmbus_server (facts).  There is no specification.
  *
- * Modelled: versions 0.13, 1.1, and 2.4 to 5.3, offers, rescind, GPADLs, channels with
- * sub-channels, events for each channel, change of target processor, unload
- * and contact again, TL connect.
- * Not modelled: versions from 6.0 on; monitor pages (no
- * channel is offered with one, so guests signal events); reserved channels.
+ * Modelled: versions 0.13, 1.1, and 2.4 to 5.3, offers, rescind, GPADLs,
+ * channels with sub-channels, events for each channel, change of target
+ * processor, unload and contact again, TL connect.
+ * Not modelled: versions from 6.0 on; monitor pages (no channel is offered
+ * with one, so guests signal events); reserved channels.
  */
 #include <errno.h>
 #include <stdlib.h>
