@@ -58,9 +58,11 @@ const char *bench_answer(struct bench_call *c)
 
 void bench_call_free(struct bench_call *c)
 {
-    if (c->call)
+    /* The bench may have gone before a call that has ended. */
+    if (c->call) {
         control_cancel(c->call);
-    bench_run(c->bench);
+        bench_run(c->bench);
+    }
     g_free(c->answer);
     g_free(c);
 }

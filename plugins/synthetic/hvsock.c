@@ -91,27 +91,25 @@ static int is_served(const char *path)
     return served;
 }
 
-/* A socket file that nobody serves is replaced. */
-static int32_t listen_for_programs(struct hvsock *s)
+/* A socket file that nobody serves is replaced.  NULL, or what is wrong. */
+static const char *listen_for_programs(struct hvsock *s)
 {
     struct sockaddr_un address;
 
     if (strlen(s->path) + PATH_END >= sizeof(address.sun_path))
-        return s->host->fail(s->dev, -EINVAL, "its path is too long");
+        return "the path is too long";
     if (is_served(s->path))
-        return s->host->fail(s->dev, -EBUSY, "its socket is in use");
+        return "it belongs to a machine that runs";
     unlink(s->path);
     s->listener = socket_at(s->path, &address);
     if (s->listener < 0 ||
-        bind(s->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-        listen(s->listener, BACKLOG) != 0)
-        return s->host->fail(s->dev, -errno, "its socket cannot be made: %s",
-                             strerror(errno));
+        bind(s->listener, (struct sockaddr *)&address, sizeof(address)) != 0)
+        return "it cannot be made there";
     s->listener_watch = s->watch->add(s->dev, s->listener, accept_programs, s);
-    if (!s->listener_watch)
-        return -EINVAL;
+    if (listen(s->listener, BACKLOG) != 0 || !s->listener_watch)
+        return "nobody can listen there";
     s->watch->set(s->listener_watch, BP_WATCH_READ);
-    return 0;
+    return NULL;
 }
 
 /* --- guests that connect --------------------------------------------------*/
@@ -123,7 +121,7 @@ static int connect_to_program(struct hvsock *s, uint32_t port)
     char path[sizeof(address.sun_path)];
     int fd;
 
-    if (!s->path[0])
+    if (s->listener < 0)
         return -1;
     snprintf(path, sizeof(path), "%s_%u", s->path, port);
     fd = socket_at(path, &address);
@@ -248,7 +246,21 @@ static int32_t hvsock_realize(void *self)
         return s->host->fail(s->dev, error,
                              "another device hears of guests "
                              "that connect");
-    return s->path[0] ? listen_for_programs(s) : 0;
+    return 0;
+}
+
+/* Not before the control socket beside it was found to be free. */
+static void hvsock_start(void *self)
+{
+    struct hvsock *s = self;
+    const char *wrong;
+
+    if (!s->path[0] || s->listener >= 0)
+        return;
+    wrong = listen_for_programs(s);
+    if (wrong)
+        s->log->log(s->dev, BP_LOG_ERROR, "the socket '%s': %s", s->path,
+                    wrong);
 }
 
 static void hvsock_reset(void *self, uint32_t kind)
@@ -268,12 +280,12 @@ static void hvsock_destroy(void *self)
 
     while (s->count)
         connection_free(s->connection[s->count - 1]);
-    if (s->listener_watch)
+    if (s->listener_watch) {
         s->watch->remove(s->listener_watch);
-    if (s->listener >= 0) {
-        close(s->listener);
         unlink(s->path);
     }
+    if (s->listener >= 0)
+        close(s->listener);
 }
 
 static const struct bp_field hvsock_fields[] = {
@@ -307,6 +319,7 @@ static const struct bp_device_desc hvsock_desc = {
     .create = hvsock_create,
     .realize = hvsock_realize,
     .reset = hvsock_reset,
+    .start = hvsock_start,
     .destroy = hvsock_destroy,
 };
 

@@ -179,6 +179,57 @@ def verbs():
         assert m.ctl('status').returncode == 1
 
 
+def commands_of_devices():
+    with Machine() as m:
+        text = m.said('help')
+        for part in ('screenshot', 'kvp-set KEY VALUE [POOL]', 'heartbeat',
+                     'copy-file SOURCE DESTINATION [overwrite] [create]'):
+            assert part in text, text
+        assert m.said('heartbeat') == 'no-contact'
+        assert json.loads(m.said('--json', 'heartbeat')) == {
+            'status': 'no-contact'}
+        assert 'startup: 64' in m.said('memory')
+        assert json.loads(m.said('--json', 'status'))['running']
+        # two words or one; errors of the machine, and of the command line
+        for words in (['kvp', 'list'], ['kvp-list'], ['shutdown', 'force'],
+                      ['kvp', 'set', 'key=a', 'value=b=c'],
+                      ['memory', '64M'], ['hvsock', '99'],
+                      ['heartbeat', 'device=fdc']):
+            done = m.ctl(*words)
+            assert done.returncode == 1, (words, done)
+            assert done.stderr.count('\n') == 1, done.stderr
+        for words in (['kvp'], ['kvp', 'set', 'a'], ['heartbeat', 'x'],
+                      ['kvp', 'list', 'a', 'b'], ['hvsock', 'x']):
+            done = m.ctl(*words)
+            assert done.returncode == 2, (words, done)
+        # several under way on one connection; events with data
+        c = Client(m.path)
+        for number in range(3):
+            c.send(json.dumps({'execute': 'heartbeat', 'id': number}))
+        assert {c.answer()['id'] for _ in range(3)} == {0, 1, 2}
+        assert 'desc' in c.execute('heartbeat', beat=1)['error']
+        assert 'desc' in c.execute('kvp-get')['error']
+        assert 'desc' in c.execute('kvp-get', key=[])['error']
+        assert [k for k in c.execute('query-commands')['return']
+                if k['name'] == 'freeze' and k['device'] == 'ic-vss']
+        assert m.ctl('save', os.path.join(m.folder, 's'),
+                     'quiesce').returncode == 1
+        assert m.said('status') == 'running'
+
+
+def followed():
+    with Machine() as m:
+        process = subprocess.Popen(
+            [PROGRAM, 'ctl', '--socket', m.path, 'events'],
+            stdout=subprocess.PIPE, text=True)
+        time.sleep(0.5 * SLOW)
+        m.said('pause')
+        m.said('quit')
+        events = [json.loads(line)['event'] for line in process.stdout]
+        assert process.wait(20 * SLOW) == 0
+        assert events == ['STOP', 'SHUTDOWN'], events
+
+
 def translator():
     for option, works in (('on', True), ('off', False), ('check', True)):
         with Machine('--jit', option) as m:
@@ -264,6 +315,8 @@ CASES = {
     'events-reach-every-client': events_reach_every_client,
     'too-long-and-too-many': too_long_and_too_many,
     'verbs': verbs,
+    'commands-of-devices': commands_of_devices,
+    'followed': followed,
     'translator': translator,
     'saved-and-restored': saved_and_restored,
     'refuses-state-with-more-memory':

@@ -409,7 +409,8 @@ TEST(many_at_once)
         struct sockaddr_un a;
         fd[i] = socket_at(path, &a);
         CHECK_EQ(connect(fd[i], (struct sockaddr *)&a, sizeof(a)), 0);
-        bench_run(b);
+        if (i % 16 == 0) /* not more than wait in the queue */
+            settle();
     }
     settle();
     CHECK(silent(fd[127]));

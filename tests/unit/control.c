@@ -210,6 +210,7 @@ TEST(a_reset_ends_them)
     bench_call_free(c);
     c = bench_call(b, "slow", NULL);
     bench_destroy(b);
+    bench_call_free(c);
 }
 
 TEST(their_number_is_bounded)
