@@ -116,7 +116,7 @@ struct scene {
     uint32_t last_bytes;
     uint64_t last_transaction;
     /* Of the device of sockets; its threads are not the seed's */
-    const char *path;
+    char path[100]; /* "": it is another */
     int program[PROGRAMS];
 };
 
@@ -145,10 +145,9 @@ static void add_device(struct scene *s)
 
     for (const struct bp_property *p = s->desc->properties; p && p->name; p++)
         add_setting(s, settings, p, &disks);
-    s->path = NULL;
+    s->path[0] = 0;
     if (g_str_equal(s->desc->id, "hvsock")) {
-        s->path = g_intern_string(test_tmp_dir());
-        s->path = g_intern_string(g_strconcat(s->path, "/v", NULL));
+        g_snprintf(s->path, sizeof(s->path), "%s/v", test_tmp_dir());
         g_ptr_array_add(settings, g_strconcat("path=", s->path, NULL));
         bench_vm(s->b)->deterministic = false;
     }
@@ -425,7 +424,7 @@ static void step(struct scene *s)
 {
     struct vg_channel *ch = any_channel(s);
 
-    if (s->path && fuzz_one_in(&s->f, 3)) {
+    if (s->path[0] && fuzz_one_in(&s->f, 3)) {
         program_acts(s);
         return;
     }
@@ -493,7 +492,7 @@ static bool run(struct scene *s)
     s->b = vg_bench(2);
     add_device(s);
     s->g = vg_connect(s->b, VG_5_3);
-    offers = s->g->offers > 0 || s->path;
+    offers = s->g->offers > 0 || s->path[0];
     for (unsigned i = 0; i < BUFFERS; i++)
         s->buffer[i] = vg_pages(s->g, PAGES + 8, NULL);
     s->channels = s->last_bytes = 0;
@@ -510,7 +509,7 @@ static bool run(struct scene *s)
     CHECK(!s->channels || is_ours(s, s->ch[0]));
     programs_end(s);
     again(s);
-    CHECK(s->channels > 0 || !offers || s->path);
+    CHECK(s->channels > 0 || !offers || s->path[0]);
     vg_end(s->g);
     bench_destroy(s->b);
     return offers;
