@@ -18,6 +18,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 '..', 'guest'))
 # pylint: disable=wrong-import-position
+from netguest import archive, modules
 from vmdriver import (BUILD, SOURCE, VM, BackplaneMachine, Failure,
                       QemuMachine, guest)
 
@@ -43,38 +44,6 @@ def newer(target, sources):
         for source in sources)
 
 
-def modules():
-    """The disk driver's modules, in the order in which they load."""
-    folder = guest(KERNEL)
-    with open(os.path.join(folder, 'version')) as file:
-        version = file.read().strip()
-    files = []
-    for name in ('ata_piix', 'sd_mod'):
-        said = subprocess.run(
-            ['/sbin/modprobe', '-d', folder, '-S', version,
-             '--show-depends', name], stdout=subprocess.PIPE, text=True,
-            check=True).stdout
-        for line in said.split('\n'):
-            words = line.split()
-            if words[:1] == ['insmod'] and words[1] not in files:
-                files.append(words[1])
-    return files
-
-
-def archive(entries):
-    """A newc archive of (name, mode, data)."""
-    out = bytearray()
-    for number, (name, mode, data) in enumerate(
-            entries + [('TRAILER!!!', 0, b'')]):
-        fields = (number + 1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0,
-                  len(name) + 1, 0)
-        out += b'070701' + b''.join(b'%08x' % field for field in fields)
-        out += name.encode() + b'\0'
-        out += bytes(-len(out) % 4) + data
-        out += bytes(-len(out) % 4)
-    return bytes(out)
-
-
 def build():
     """Make the program and the RAM disk, if they are not there already."""
     os.makedirs(OUT, exist_ok=True)
@@ -96,7 +65,7 @@ def build():
     with open(PROGRAM, 'rb') as file:
         entries = [('init', stat.S_IFREG | 0o755, file.read()),
                    ('modules', stat.S_IFDIR | 0o755, b'')]
-    for number, name in enumerate(modules()):
+    for number, name in enumerate(modules(('ata_piix', 'sd_mod'))):
         with open(name, 'rb') as file:
             entries.append(('modules/%02d.ko' % number,
                             stat.S_IFREG | 0o644, file.read()))
