@@ -20,6 +20,7 @@
 #define HEAD_DPOFUA 0x10
 
 #define DESCRIPTOR_BYTES 8u
+#define PAGES_BYTES      44u /* of all pages */
 
 enum { NOW, CHANGEABLE, DEFAULT, SAVED };
 
@@ -127,11 +128,13 @@ void scsi_disk_mode_sense(struct scsi_disk *d, const struct scsi_disk_medium *m,
 static uint32_t check_page(const struct scsi_disk *d, const uint8_t *p,
                            uint32_t left, uint8_t *write_through)
 {
-    uint8_t now[32] = { 0 };
-    uint32_t n = put_pages(d, p[0] & 0x3f, NOW, now);
+    uint8_t now[PAGES_BYTES] = { 0 };
+    uint32_t n;
 
-    if ((p[0] & 0x3f) == PAGE_ALL || !n || left < n || p[0] & 0x40 ||
-        p[1] != now[1])
+    if ((p[0] & 0x3f) == PAGE_ALL)
+        return 0;
+    n = put_pages(d, p[0] & 0x3f, NOW, now);
+    if (!n || left < n || p[0] & 0x40 || p[1] != now[1])
         return 0;
     if (now[0] == PAGE_CACHING) {
         *write_through = !(p[2] & CACHE_WCE);
