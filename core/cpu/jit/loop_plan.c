@@ -183,9 +183,12 @@ static bool look(struct tr *t, struct loop *l)
     return true;
 }
 
-/* By how much it changes in an iteration; false: that is not known. */
+/* By how much it changes in an iteration; false: that is not known, or
+ * nothing although its parts do: without an end one of them might wrap. */
 static bool step_of(const struct loop *l, const struct expr *e, int64_t *step)
 {
+    bool moves = false;
+
     *step = 0;
     if (!e->known)
         return false;
@@ -198,8 +201,9 @@ static bool step_of(const struct loop *l, const struct expr *e, int64_t *step)
         if ((m->low || l->low[m->reg]) && l->step[m->reg] < 0)
             return false;
         *step += l->step[m->reg] * (1 << m->scale);
+        moves |= l->step[m->reg] != 0;
     }
-    return true;
+    return !moves || *step;
 }
 
 /* Its operands apart: what changes, what stays. */
@@ -219,7 +223,6 @@ static bool walk_operands(const struct loop *l, struct walk *w)
         w->fixed.c = r->disp;
     w->at = expr_plus(expr_add(base, &index), r->disp);
     w->hi = r->n;
-    /* a sum that stays although its parts change might wrap in them */
     return step_of(l, &w->at, &w->step) && w->fixed.known &&
            (w->step != 0 || w->var == X86_NOREG) && w->step <= PAGE_BYTES &&
            w->step >= -(int64_t)PAGE_BYTES &&
