@@ -228,10 +228,7 @@ static void verify(struct scsi_disk *d, const struct scsi_disk_medium *m,
                    const uint8_t *cdb, struct scsi_command *out)
 {
     switch (cdb[1] >> 1 & 3) {
-    case 0:
-        if (place(d, m, cdb, out) && out->blocks)
-            out->action = SCSI_VERIFY;
-        break;
+    case 0: transfer(d, m, cdb, SCSI_VERIFY, out); break;
     case 1: transfer(d, m, cdb, SCSI_COMPARE, out); break;
     default: scsi_disk_refuse(d, out, SENSE_ILLEGAL, ASC_INVALID_FIELD); break;
     }

@@ -27,7 +27,7 @@ struct scsi_disk_medium {
     uint64_t blocks;
     uint32_t block_bytes;
     uint32_t physical_bytes; /* a multiple of block_bytes */
-    uint32_t transfer_bytes; /* the longest read or write */
+    uint32_t transfer_bytes; /* the longest read, write or verification */
     uint8_t readonly;
     uint8_t thin; /* unmapped blocks give space back and read as zeros */
 };
