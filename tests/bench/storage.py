@@ -8,6 +8,11 @@ as IDE, and QEMU with virtio-blk.  Each row is measured in all of them in
 turns, BP_BENCH_TURNS times, and the median counts.  The image is in the
 host's page cache.
 
+What limits, as perf shows it: reads are the guest's own code (fio, its block
+layer) and copying out of the page cache, both on the processor's thread.
+Writes change threads twice, to the drive's and back, and on a host with less
+idle processors than machines these waits are most of their time.
+
 WHO and ROWS choose some: WHO='scsi qemu' ROWS='read-4k-qd1'.
 """
 
