@@ -302,13 +302,13 @@ def desktop(generation):
                 guest('disk-desktop', 'disk.img'), scsi)]) as vm:
         vm.login(240)
         wait_for('no desktop', 240, lambda: on_desktop(vm))
-        time.sleep(3)
+        time.sleep(5)
         # Into the terminal, then type.
         vm.machine.point(300 * 32, 300 * 42)
         vm.machine.point(300 * 32, 300 * 42, 1)
         vm.machine.point(300 * 32, 300 * 42, 0)
         vm.type('echo $((6 * 7)) $DISPLAY >/tmp/typed\n')
-        vm.run('until [ -s /tmp/typed ]; do sleep 0.2; done', 30)
+        vm.run('until [ -s /tmp/typed ]; do sleep 0.2; done', 120)
         typed = vm.run('cat /tmp/typed')
         if not typed.startswith('42 :0'):
             raise Failure('the terminal heard %r' % typed)
@@ -321,9 +321,9 @@ def desktop(generation):
         def moved():
             pixel = picture(vm)[2][300][100 * 3:100 * 3 + 3]
             return tuple(pixel) == DESKTOP
-        wait_for('the window did not move', 20, moved)
+        wait_for('the window did not move', 60, moved)
         vm.run('DISPLAY=:0 xrandr --output Virtual-1 --mode 1280x720')
-        wait_for('no other mode', 20,
+        wait_for('no other mode', 60,
                  lambda: picture(vm)[:2] == (1280, 720))
 
 
