@@ -177,20 +177,20 @@ static uint64_t buffer_percent(const struct dynmem *s)
 
 static uint64_t by_demand(const struct dynmem *s)
 {
-    uint64_t now = assigned(s), goal;
+    uint64_t now = assigned(s), wanted;
 
     if (least_pages(s) == startup_pages(s) && most_pages(s) == startup_pages(s))
         return startup_pages(s); /* nothing to decide */
     if (!s->st.reported)
         return now;
-    goal = s->st.demand + s->st.demand / 100 * buffer_percent(s);
-    if (goal < least_pages(s))
-        goal = least_pages(s);
-    if (goal > most_pages(s))
-        goal = most_pages(s);
-    if ((goal > now ? goal - now : now - goal) < HYSTERESIS)
+    wanted = s->st.demand + s->st.demand / 100 * buffer_percent(s);
+    if (wanted < least_pages(s))
+        wanted = least_pages(s);
+    if (wanted > most_pages(s))
+        wanted = most_pages(s);
+    if ((wanted > now ? wanted - now : now - wanted) < HYSTERESIS)
         return now;
-    return goal;
+    return wanted;
 }
 
 static uint64_t goal(const struct dynmem *s)

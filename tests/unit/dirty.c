@@ -207,3 +207,25 @@ TEST(look_ups_during_changes_see_the_old_or_the_new_map)
     }
     tear_down();
 }
+
+TEST(discarded_pages_are_written_to_and_unused)
+{
+    uint8_t dirty[PAGES];
+
+    set_up();
+    CHECK_EQ(memory_next_used(ram, 0), ram->size);
+    memset(ram->host + 3 * PAGE_BYTES, 7, 4 * PAGE_BYTES);
+    CHECK_EQ(memory_next_used(ram, 0), 3 * PAGE_BYTES);
+    memory_track(map, ram, 0, PAGES, true);
+    memory_discard(map, ram, 4 * PAGE_BYTES, 2 * PAGE_BYTES);
+    CHECK_EQ(memory_next_used(ram, 4 * PAGE_BYTES), 6 * PAGE_BYTES);
+    CHECK_EQ(memory_next_used(ram, 7 * PAGE_BYTES), ram->size);
+    CHECK_EQ(memory_next_used(ram, ram->size), ram->size);
+    CHECK_EQ(ram->host[3 * PAGE_BYTES], 7);
+    CHECK_EQ(ram->host[4 * PAGE_BYTES], 0);
+    CHECK_EQ(ram->host[6 * PAGE_BYTES], 7);
+    memory_fetch_dirty(map, ram, 0, PAGES, dirty);
+    for (unsigned i = 0; i < PAGES; i++)
+        CHECK_EQ(dirty[i], i == 4 || i == 5);
+    tear_down();
+}
