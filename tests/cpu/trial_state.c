@@ -450,8 +450,12 @@ static void fit_state_image(const struct trial *t, struct native_regs *in,
     case 0: image.mxcsr |= 0x10000; break;
     case 1: image.xstate_bv |= 1ull << 62; break;
     case 2: image.xcomp_bv = 1; break;
-    case 3: image.reserved[0] = 1; break;
+    case 3: ((uint8_t *)image.reserved)[random_below(r, 48)] = 1; break;
     case 4: image.xcomp_bv = 1ull << 63 | image.xstate_bv; break;
+    case 5:
+        image.xcomp_bv = 1ull << 63 | image.xstate_bv;
+        ((uint8_t *)image.reserved)[random_below(r, 48)] = 1;
+        break;
     }
     put(t->target, &image, sizeof image);
     /* The components that both sides have. */
