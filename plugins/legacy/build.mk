@@ -16,3 +16,5 @@ legacy/vga-objs = plugins/legacy/vga.o plugins/legacy/vga_memory.o \
 plugins-y += legacy/piix4_ide
 legacy/piix4_ide-objs = $(addprefix plugins/legacy/,piix4_ide.o \
 	ide_channel.o ata.o atapi.o) plugins/scsi/scsi.o plugins/scsi/scsi_cd.o
+
+legacy/piix4_pm-objs = plugins/legacy/piix4_pm.o plugins/acpi/acpi_regs.o

@@ -16,7 +16,9 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
+#include "acpi/acpi_regs.h"
 #include "export.h"
 
 #define CFG_PMBA      0x40
@@ -27,26 +29,10 @@
 
 #define PM_PORTS  64u
 #define SMB_PORTS 16u
-#define PMTMR_HZ  3579545u
-#define SCI_IRQ   9
+#define PM_STORED 0x10
 
-#define PM_STS    0x00
-#define PM_EN     0x02
-#define PM_CNTRL  0x04
-#define PM_TMR    0x08
-#define PM_GPSTS  0x0c
-#define PM_GPEN   0x0e
-#define PM_STORED 0x10 /* 10h..37h are plain storage here */
-
-#define STS_TMROF        0x0001
-#define STS_PWRBTN       0x0100
-#define STS_CLEAR        0x8d31 /* write one to clear */
-#define EN_WRITABLE      0x0521
-#define CNTRL_SCI_EN     0x0001
-#define CNTRL_WRITABLE   0x1c03
-#define CNTRL_SUS_EN     0x2000
-#define CNTRL_SUS_TYP(v) ((v) >> 10 & 7)
-#define SUS_SOFT_OFF     0
+#define STS_CLEAR      0x8d31
+#define CNTRL_WRITABLE 0x1c03
 
 #define APM_ACPI_ENABLE  0xf1
 #define APM_ACPI_DISABLE 0xf0
@@ -57,164 +43,55 @@
 #define SMB_DEV_ERR 0x04
 
 struct pm_state {
-    uint16_t sts, en, cntrl;
-    uint16_t gpsts, gpen;
+    struct acpi_regs_state regs;
     uint8_t stored[PM_PORTS - PM_STORED];
     uint8_t apmc, apms;
     uint8_t smb[SMB_PORTS];
-    uint64_t overflows; /* half periods of the timer seen */
 };
 
 struct pm {
     /* Configuration */
     uint32_t slot;
     /* Wiring */
-    const struct bp_log *log;
-    const struct bp_timer *timer;
     const struct bp_pio *pio;
-    const struct bp_irq *irq;
     const struct bp_pci *pci;
-    const struct bp_power *power;
     struct bp_dev *dev;
+    struct acpi_regs regs;
     struct bp_pci_function *fn;
     struct bp_pio_range *ports, *smb_ports;
-    struct bp_irq_line *sci;
-    struct bp_timer_handle *overflow;
     /* State */
     struct pm_state st;
 };
 
-static uint64_t pm_ticks(struct pm *s)
+/* 10h..37h are plain storage here. */
+static uint16_t stored_read(void *ctx, uint32_t reg)
 {
-    return bp_muldiv(s->timer->now(s->dev, BP_CLOCK_VIRTUAL), PMTMR_HZ,
-                     1000000000u);
+    const struct pm *s = ctx;
+
+    return (uint16_t)(s->st.stored[reg - PM_STORED] |
+                      s->st.stored[reg + 1 - PM_STORED] << 8);
 }
 
-/* TMROF is set whenever bit 23 of the timer changes. */
-static void pm_take_overflow(struct pm *s)
-{
-    uint64_t half = pm_ticks(s) >> 23;
-
-    if (half != s->st.overflows)
-        s->st.sts |= STS_TMROF;
-    s->st.overflows = half;
-}
-
-static void pm_sync(struct pm *s)
-{
-    int pending = (s->st.sts & s->st.en) || (s->st.gpsts & s->st.gpen);
-
-    s->irq->set(s->sci, pending && s->st.cntrl & CNTRL_SCI_EN);
-    if (s->st.en & STS_TMROF && !(s->st.sts & STS_TMROF))
-        s->timer->arm(s->overflow, bp_muldiv((s->st.overflows + 1) << 23,
-                                             1000000000u, PMTMR_HZ) +
-                                       1);
-    else
-        s->timer->cancel(s->overflow);
-}
-
-static void pm_overflow(void *ctx)
+static void stored_write(void *ctx, uint32_t reg, uint16_t v)
 {
     struct pm *s = ctx;
 
-    pm_take_overflow(s);
-    pm_sync(s);
-}
-
-static void pm_button(void *ctx)
-{
-    struct pm *s = ctx;
-
-    s->st.sts |= STS_PWRBTN;
-    pm_sync(s);
-}
-
-static void suspend(struct pm *s, uint16_t v)
-{
-    if (CNTRL_SUS_TYP(v) == SUS_SOFT_OFF)
-        s->power->poweroff(s->dev);
-    else
-        s->log->guest_error(s->dev, "suspend type %u is not offered",
-                            CNTRL_SUS_TYP(v));
-}
-
-static uint16_t pm_read16(struct pm *s, uint32_t reg)
-{
-    switch (reg) {
-    case PM_STS: pm_take_overflow(s); return s->st.sts;
-    case PM_EN: return s->st.en;
-    case PM_CNTRL: return s->st.cntrl;
-    case PM_TMR: return pm_ticks(s);
-    case PM_TMR + 2: return pm_ticks(s) >> 16 & 0xff;
-    case PM_GPSTS: return s->st.gpsts;
-    case PM_GPEN: return s->st.gpen;
-    default:
-        if (reg < PM_STORED)
-            return 0;
-        return s->st.stored[reg - PM_STORED] | s->st.stored[reg + 1 - PM_STORED]
-                                                   << 8;
-    }
-}
-
-static void pm_write16(struct pm *s, uint32_t reg, uint16_t v)
-{
-    switch (reg) {
-    case PM_STS:
-        pm_take_overflow(s);
-        s->st.sts &= ~(v & STS_CLEAR);
-        break;
-    case PM_EN: s->st.en = v & EN_WRITABLE; break;
-    case PM_CNTRL:
-        s->st.cntrl = v & CNTRL_WRITABLE;
-        if (v & CNTRL_SUS_EN)
-            suspend(s, v);
-        break;
-    case PM_GPSTS: s->st.gpsts &= ~v; break;
-    case PM_GPEN: s->st.gpen = v; break;
-    default:
-        if (reg < PM_STORED)
-            break; /* the timer is read only */
-        s->st.stored[reg - PM_STORED] = v;
-        s->st.stored[reg + 1 - PM_STORED] = v >> 8;
-        break;
-    }
-    pm_sync(s);
+    s->st.stored[reg - PM_STORED] = (uint8_t)v;
+    s->st.stored[reg + 1 - PM_STORED] = (uint8_t)(v >> 8);
 }
 
 static uint32_t pm_read(void *ctx, uint32_t offset, uint32_t width)
 {
     struct pm *s = ctx;
-    uint32_t v;
 
-    if (width == 4 && offset == PM_TMR)
-        return pm_ticks(s) & 0xffffff; /* one instant, not two */
-    if (width == 4)
-        return pm_read16(s, offset) | (uint32_t)pm_read16(s, offset + 2) << 16;
-    v = pm_read16(s, offset & ~1u);
-    return width == 2 ? v : (offset & 1 ? v >> 8 : v & 0xff);
+    return acpi_regs_read(&s->regs, offset, width);
 }
 
 static void pm_write(void *ctx, uint32_t offset, uint32_t value, uint32_t width)
 {
     struct pm *s = ctx;
-    uint32_t reg = offset & ~1u;
-    uint16_t old;
 
-    if (width == 4) {
-        pm_write16(s, offset, value);
-        pm_write16(s, offset + 2, value >> 16);
-        return;
-    }
-    if (width == 2) {
-        pm_write16(s, offset, value);
-        return;
-    }
-    /* The other byte of a status register must not be cleared. */
-    old = reg == PM_STS || reg == PM_GPSTS ? 0 : pm_read16(s, reg);
-    if (offset & 1)
-        pm_write16(s, reg, (old & 0x00ff) | value << 8);
-    else
-        pm_write16(s, reg, (old & 0xff00) | (value & 0xff));
+    acpi_regs_write(&s->regs, offset, value, width);
 }
 
 static uint32_t smb_read(void *ctx, uint32_t offset, uint32_t width)
@@ -262,10 +139,10 @@ static void apm_write(void *ctx, uint32_t offset, uint32_t value,
     }
     s->st.apmc = value;
     if (value == APM_ACPI_ENABLE)
-        s->st.cntrl |= CNTRL_SCI_EN;
+        s->st.regs.cntrl |= ACPI_CNTRL_SCI_EN;
     else if (value == APM_ACPI_DISABLE)
-        s->st.cntrl &= ~CNTRL_SCI_EN;
-    pm_sync(s);
+        s->st.regs.cntrl &= ~ACPI_CNTRL_SCI_EN;
+    acpi_regs_sync(&s->regs);
 }
 
 /* Places the port blocks from the base registers. */
@@ -320,12 +197,19 @@ static int32_t pm_create(void *self, struct bp_dev *dev,
     struct pm *s = self;
 
     s->dev = dev;
-    s->log = host->query(host, BP_LOG);
-    s->timer = host->query(host, BP_TIMER);
     s->pio = host->query(host, BP_PIO);
-    s->irq = host->query(host, BP_IRQ);
     s->pci = host->query(host, BP_PCI);
-    s->power = host->query(host, BP_POWER);
+    s->regs = (struct acpi_regs){
+        .timer_bits = 24,
+        .sts_clear = STS_CLEAR,
+        .cntrl_writable = CNTRL_WRITABLE,
+        .gpen_writable = 0xffff,
+        .other_read = stored_read,
+        .other_write = stored_write,
+        .ctx = s,
+        .st = &s->st.regs,
+    };
+    acpi_regs_create(&s->regs, dev, host);
     return 0;
 }
 
@@ -373,18 +257,15 @@ static int32_t pm_realize(void *self)
     for (unsigned i = 0; i < sizeof(config) / sizeof(config[0]); i++)
         s->pci->set(s->fn, config[i].offset, config[i].width, config[i].value,
                     config[i].writable, 0);
-    s->sci = s->irq->output(dev, "isa", SCI_IRQ);
-    s->overflow =
-        s->timer->create(dev, BP_CLOCK_VIRTUAL, "overflow", pm_overflow, s);
     s->ports = s->pio->claim(dev, "pm", 0, PM_PORTS,
                              BP_SIZE_1 | BP_SIZE_2 | BP_SIZE_4, 1, &pm_ops, s);
     s->smb_ports =
         s->pio->claim(dev, "smbus", 0, SMB_PORTS, BP_SIZE_1, 1, &smb_ops, s);
-    if (!s->sci || !s->overflow || !s->ports || !s->smb_ports ||
+    if (!s->ports || !s->smb_ports ||
         !s->pio->claim(dev, "apm", 0xb2, 2, BP_SIZE_1, 0, &apm_ops, s))
         return -EBUSY;
     pm_place(s);
-    return s->power->on_button(dev, pm_button, s);
+    return acpi_regs_realize(&s->regs);
 }
 
 static void pm_reset(void *self, uint32_t kind)
@@ -392,9 +273,9 @@ static void pm_reset(void *self, uint32_t kind)
     struct pm *s = self;
 
     (void)kind;
-    s->st = (struct pm_state){ .overflows = pm_ticks(s) >> 23 };
+    memset(&s->st, 0, sizeof s->st);
     pm_place(s);
-    pm_sync(s);
+    acpi_regs_reset(&s->regs);
 }
 
 static int32_t pm_loaded(void *self, uint32_t version)
@@ -407,16 +288,16 @@ static int32_t pm_loaded(void *self, uint32_t version)
 }
 
 static const struct bp_field pm_fields[] = {
-    BP_FIELD(struct pm, st.sts, "sts"),
-    BP_FIELD(struct pm, st.en, "en"),
-    BP_FIELD(struct pm, st.cntrl, "cntrl"),
-    BP_FIELD(struct pm, st.gpsts, "gpsts"),
-    BP_FIELD(struct pm, st.gpen, "gpen"),
+    BP_FIELD(struct pm, st.regs.sts, "sts"),
+    BP_FIELD(struct pm, st.regs.en, "en"),
+    BP_FIELD(struct pm, st.regs.cntrl, "cntrl"),
+    BP_FIELD(struct pm, st.regs.gpsts, "gpsts"),
+    BP_FIELD(struct pm, st.regs.gpen, "gpen"),
     BP_FIELD_BLOB(struct pm, st.stored, "stored"),
     BP_FIELD(struct pm, st.apmc, "apmc"),
     BP_FIELD(struct pm, st.apms, "apms"),
     BP_FIELD_BLOB(struct pm, st.smb, "smb"),
-    BP_FIELD(struct pm, st.overflows, "overflows"),
+    BP_FIELD(struct pm, st.regs.overflows, "overflows"),
     BP_FIELD_END
 };
 

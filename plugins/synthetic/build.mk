@@ -4,6 +4,7 @@
 plugins-y += synthetic/synthmouse synthetic/synthkbd
 synthetic/synthkbd-objs = $(addprefix plugins/synthetic/,synthkbd.o make_code.o)
 plugins-y += synthetic/acpi_pm
+synthetic/acpi_pm-objs = plugins/synthetic/acpi_pm.o plugins/acpi/acpi_regs.o
 
 plugins-y += synthetic/synthvid
 synthetic/synthvid-objs = $(addprefix plugins/synthetic/,synthvid.o \
