@@ -38,7 +38,7 @@ struct config_drive {
     enum config_bus bus;
     int controller, lun; /* SCSI; -1: the first that is free */
     unsigned block;      /* bytes of a block of a disk; 0: 512 */
-    bool ide_only;       /* an IDE disk that is not on VMBus as well */
+    bool second_path;    /* an IDE disk that is on VMBus as well */
 };
 
 struct config_device {

@@ -62,7 +62,7 @@ static bool parse_path(const char *text, struct config_drive *d)
     if (d->kind != CONFIG_DISK || d->bus == CONFIG_BUS_SCSI ||
         !number_parse_bool(text, &on))
         return false;
-    d->ide_only = !on;
+    d->second_path = on;
     return true;
 }
 

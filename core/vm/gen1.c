@@ -32,7 +32,7 @@
 struct gen1 {
     struct assembly a;
     struct block_drive *ide[IDE_PLACES];
-    bool ide_only[IDE_PLACES]; /* not on VMBus as well */
+    bool second_path[IDE_PLACES]; /* on VMBus as well */
     struct block_drive *floppy[FLOPPY_PLACES];
 };
 
@@ -96,7 +96,7 @@ static bool place_drives(struct gen1 *g, enum config_drive_kind kind,
         while (g->ide[order[p]])
             p++;
         g->ide[order[p]] = d;
-        g->ide_only[order[p]] = from->ide_only;
+        g->second_path[order[p]] = from->second_path;
     }
     return true;
 }
@@ -212,7 +212,7 @@ static bool add_ide_paths(struct gen1 *g)
     struct block_drive *drives[IDE_PLACES];
 
     for (unsigned i = 0; i < IDE_PLACES; i++)
-        drives[i] = g->ide_only[i] ? NULL : g->ide[i];
+        drives[i] = g->second_path[i] ? g->ide[i] : NULL;
     return storage_add_ide_paths(&g->a, drives);
 }
 

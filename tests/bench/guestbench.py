@@ -133,22 +133,12 @@ def cpu_clock(pid):
     return ~pid << 3 | 2
 
 
-class Ours(BackplaneMachine):
-    """The RAM disk has a driver for IDE alone, which would leave a disk to
-    VMBus that is there as well."""
-
-    def command(self, vm):
-        return [word + ',vmbus=off' if word.startswith(OUT) and
-                ',snapshot' in word else word
-                for word in super().command(vm)]
-
-
-class Jit(Ours):
+class Jit(BackplaneMachine):
     def command(self, vm):
         return super().command(vm) + ['--jit', 'on']
 
 
-class Interpreter(Ours):
+class Interpreter(BackplaneMachine):
     def command(self, vm):
         return super().command(vm) + ['--jit', 'off']
 

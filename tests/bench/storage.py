@@ -41,8 +41,8 @@ ROWS = {
 # Name -> (generation; None is QEMU, how the disk is attached)
 KINDS = {
     'scsi': (2, ''),
-    'ide-vmbus': (1, ',bus=ide'),
-    'ide': (1, ',bus=ide,vmbus=off'),
+    'ide-vmbus': (1, ',bus=ide,vmbus=on'),
+    'ide': (1, ',bus=ide'),
     'qemu': (None, None),
 }
 

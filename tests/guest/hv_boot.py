@@ -119,6 +119,21 @@ def disk(generation, cpus):
         shutil.rmtree(folder)
 
 
+@caserun.case('hv-ide-on-vmbus-%s', rows=[('on',), ('off',)])
+def ide_path(path):
+    """GRUB reads an IDE disk; Linux has it on VMBus, or from ata_piix."""
+    disk = guest('disk-amd64', 'disk.img') + ',vmbus=' + path
+    with VM('hv-ide', memory=512, cpus=2, disks=[disk], snapshot=True) as vm:
+        vm.login(240)
+        kernel_log.judge(vm.run('dmesg -r', 60))
+        on = vm.run('readlink -f /sys/block/sda')
+        if ('MSFT1000' in on) != (path == 'on'):
+            raise Failure('the disk is at %s' % on)
+        vm.run('find /usr/bin -type f | xargs cat | md5sum', 120)
+        vm.send('poweroff')
+        vm.wait_exit(120)
+
+
 @caserun.case('hv-kexec')
 def kexec():
     folder = tempfile.mkdtemp(prefix='hvkexec.', dir=BUILD)

@@ -73,7 +73,7 @@ static const struct {
     { "disk", "a.img,bus=ide,lun=1", "'1'" },
     { "disk", "a.img,block=1024", "'1024'" },
     { "disk", "a.img,bus=scsi,vmbus=off", "'off'" },
-    { "disk", "a.img,vmbus=off", NULL },
+    { "disk", "a.img,vmbus=on", NULL },
     { "cdrom", "a.iso,lun=7", NULL },
     { "cdrom", "a.iso,block=4096", "block size" },
     { "floppy", "a.img,bus=scsi", "bus of its own" },
