@@ -627,8 +627,8 @@ static bool check_gen2(const struct vm_config *c, GError **error)
                        "a Generation 2 machine takes no BIOS");
     if (!c->kernel)
         return vm_fail(error, VM_ERROR_CONFIG,
-                       "a Generation 2 machine needs 'kernel': there is no "
-                       "UEFI firmware yet");
+                       "a Generation 2 machine needs 'kernel': it has no "
+                       "firmware to start from a disk");
     return true;
 }
 

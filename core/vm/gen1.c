@@ -233,12 +233,12 @@ static bool add_devices(struct gen1 *g)
 
 static bool add_multiboot(struct gen1 *g, struct linux_kernel *k)
 {
-    char *stub = find_firmware("multiboot.bin");
-    bool ok = stub ? multiboot_setup(k, stub, g->a.error)
-                   : vm_fail(g->a.error, VM_ERROR_CONFIG,
-                             "the start code multiboot.bin is missing");
+    char *start_code = find_firmware("multiboot.bin");
+    bool ok = start_code ? multiboot_setup(k, start_code, g->a.error)
+                         : vm_fail(g->a.error, VM_ERROR_CONFIG,
+                                   "the start code multiboot.bin is missing");
 
-    g_free(stub);
+    g_free(start_code);
     return ok;
 }
 

@@ -23,10 +23,10 @@
 #define FIRMWARE (1u << 20)  /* the BIOS keeps tables at the top */
 
 /* The setup code's variables: firmware/bios/multiboot.S */
-#define STUB_ENTRY   0x20
-#define STUB_CMDLINE 0x24
-#define STUB_MODULES 0x28
-#define STUB_MODULE  0x2c
+#define START_ENTRY   0x20
+#define START_CMDLINE 0x24
+#define START_MODULES 0x28
+#define START_MODULE  0x2c
 
 #define INFO_BYTES 116u
 #define INFO_FLAGS 0x24du /* memory, command line, modules, map, name */
@@ -255,19 +255,20 @@ static void put_module(const struct linux_kernel *k, uint8_t *p)
     le32_put(p + 8, LINUX_CMDLINE_AT);
 }
 
-bool multiboot_setup(struct linux_kernel *k, const char *stub, GError **error)
+bool multiboot_setup(struct linux_kernel *k, const char *start_code,
+                     GError **error)
 {
     gchar *code;
     gsize n;
 
-    if (!g_file_get_contents(stub, &code, &n, error))
+    if (!g_file_get_contents(start_code, &code, &n, error))
         return false;
     k->setup = (uint8_t *)code;
     k->setup_bytes = n;
-    le32_put(k->setup + STUB_ENTRY, k->entry);
-    le32_put(k->setup + STUB_CMDLINE, LINUX_CMDLINE_AT);
-    le32_put(k->setup + STUB_MODULES, g_bytes_get_size(k->initrd) ? 1 : 0);
-    put_module(k, k->setup + STUB_MODULE);
+    le32_put(k->setup + START_ENTRY, k->entry);
+    le32_put(k->setup + START_CMDLINE, LINUX_CMDLINE_AT);
+    le32_put(k->setup + START_MODULES, g_bytes_get_size(k->initrd) ? 1 : 0);
+    put_module(k, k->setup + START_MODULE);
     return true;
 }
 

@@ -31,7 +31,8 @@ bool multiboot_load(struct linux_kernel *k, const char *path,
                     const uint8_t *file, size_t n, uint64_t low_memory,
                     GError **error);
 /* Sets k->setup to the code that starts it under a BIOS, from this file. */
-bool multiboot_setup(struct linux_kernel *k, const char *stub, GError **error);
+bool multiboot_setup(struct linux_kernel *k, const char *start_code,
+                     GError **error);
 /* The information structure with all it points to but the command line, as
  * it is to lie at `at`; to be freed. */
 GByteArray *multiboot_info(const struct linux_kernel *k, uint32_t at,
