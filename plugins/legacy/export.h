@@ -4,20 +4,9 @@
 #ifndef LEGACY_EXPORT_H
 #define LEGACY_EXPORT_H
 
-#include <backplane/backplane.h>
+#include "export_plugin.h"
 
-#define EXPORT_DEVICES(id_, title_, ...)                             \
-    static const struct bp_device_desc *const exported_devices[] = { \
-        __VA_ARGS__, NULL                                            \
-    };                                                               \
-    const struct bp_plugin bp_plugin = {                             \
-        .size = sizeof(struct bp_plugin),                            \
-        .abi_major = BP_ABI_MAJOR,                                   \
-        .abi_minor = BP_ABI_MINOR,                                   \
-        .id = "legacy." id_,                                         \
-        .title = title_,                                             \
-        .licence = "Apache-2.0",                                     \
-        .devices = exported_devices,                                 \
-    }
+#define EXPORT_DEVICES(id_, title_, ...) \
+    EXPORT_PLUGIN("legacy." id_, title_, __VA_ARGS__)
 
 #endif

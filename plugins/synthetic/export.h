@@ -4,20 +4,9 @@
 #ifndef SYNTHETIC_EXPORT_H
 #define SYNTHETIC_EXPORT_H
 
-#include <backplane/backplane.h>
+#include "export_plugin.h"
 
-#define EXPORT_DEVICES(id_, title_, ...)                             \
-    static const struct bp_device_desc *const exported_devices[] = { \
-        __VA_ARGS__, NULL                                            \
-    };                                                               \
-    const struct bp_plugin bp_plugin = {                             \
-        .size = sizeof(struct bp_plugin),                            \
-        .abi_major = BP_ABI_MAJOR,                                   \
-        .abi_minor = BP_ABI_MINOR,                                   \
-        .id = "synthetic." id_,                                      \
-        .title = title_,                                             \
-        .licence = "Apache-2.0",                                     \
-        .devices = exported_devices,                                 \
-    }
+#define EXPORT_DEVICES(id_, title_, ...) \
+    EXPORT_PLUGIN("synthetic." id_, title_, __VA_ARGS__)
 
 #endif
