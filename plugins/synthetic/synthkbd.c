@@ -260,14 +260,10 @@ static void kbd_closing(void *ctx)
 static int32_t kbd_packet(void *ctx, const struct bp_vmbus_packet *p)
 {
     struct kbd *s = ctx;
-    int32_t r;
 
     if (p->type == BP_VMBUS_COMPLETION)
         return 0;
-    r = message(s, p);
-    if (r != -EAGAIN && p->flags & BP_VMBUS_WANTS_COMPLETION)
-        s->bus->complete(s->channel, p->transaction, NULL, 0);
-    return r;
+    return wire_answer(s->bus, s->channel, p, message(s, p));
 }
 
 static void kbd_writable(void *ctx)

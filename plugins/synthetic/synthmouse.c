@@ -318,14 +318,10 @@ static void mouse_closing(void *ctx)
 static int32_t mouse_packet(void *ctx, const struct bp_vmbus_packet *p)
 {
     struct mouse *s = ctx;
-    int32_t r;
 
     if (p->type == BP_VMBUS_COMPLETION)
         return 0;
-    r = message(s, p);
-    if (r != -EAGAIN && p->flags & BP_VMBUS_WANTS_COMPLETION)
-        s->bus->complete(s->channel, p->transaction, NULL, 0);
-    return r;
+    return wire_answer(s->bus, s->channel, p, message(s, p));
 }
 
 static void mouse_writable(void *ctx)

@@ -411,14 +411,10 @@ static void video_closing(void *ctx)
 static int32_t video_packet(void *ctx, const struct bp_vmbus_packet *p)
 {
     struct video *s = ctx;
-    int32_t r;
 
     if (p->type == BP_VMBUS_COMPLETION)
         return 0;
-    r = message(s, p);
-    if (r != -EAGAIN && p->flags & BP_VMBUS_WANTS_COMPLETION)
-        s->bus->complete(s->channel, p->transaction, NULL, 0);
-    return r;
+    return wire_answer(s->bus, s->channel, p, message(s, p));
 }
 
 static void video_writable(void *ctx)

@@ -60,6 +60,17 @@ static inline int32_t wire_send(const struct bp_vmbus *bus,
     return bus->send(ch, &packet);
 }
 
+/* What packet() answers after `r` came of handling p: an empty completion for
+ * who wants one, unless the packet comes again. */
+static inline int32_t wire_answer(const struct bp_vmbus *bus,
+                                  struct bp_vmbus_channel *ch,
+                                  const struct bp_vmbus_packet *p, int32_t r)
+{
+    if (r != -EAGAIN && p->flags & BP_VMBUS_WANTS_COMPLETION)
+        bus->complete(ch, p->transaction, NULL, 0);
+    return r;
+}
+
 /* --- message pipes --------------------------------------------------------*/
 
 #define PIPE_HEAD         8u
