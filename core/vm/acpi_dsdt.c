@@ -250,11 +250,7 @@ GByteArray *acpi_build_dsdt(const struct acpi_board *board)
     for (unsigned n = 0; n < 4; n++)
         put_link(&a, n);
     aml_end(&a);
-    aml_name(&a, "\\_S5_");
-    aml_begin_package(&a, 4);
-    for (unsigned i = 0; i < 4; i++)
-        aml_integer(&a, 0);
-    aml_end(&a);
+    acpi_put_soft_off(&a);
     acpi_finish(a.out, 0);
     return aml_take(&a);
 }

@@ -120,11 +120,7 @@ static GByteArray *build_dsdt(const struct acpi_gen2 *board)
     aml_integer(&a, 0x80);
     aml_end(&a);
     aml_end(&a);
-    aml_name(&a, "\\_S5_");
-    aml_begin_package(&a, 4);
-    for (unsigned i = 0; i < 4; i++)
-        aml_integer(&a, 0);
-    aml_end(&a);
+    acpi_put_soft_off(&a);
     acpi_finish(a.out, 0);
     return aml_take(&a);
 }

@@ -134,3 +134,12 @@ void acpi_put_vmbus(struct aml *a, unsigned irq)
     aml_end_resources(a);
     aml_end(a);
 }
+
+void acpi_put_soft_off(struct aml *a)
+{
+    aml_name(a, "\\_S5_");
+    aml_begin_package(a, 4);
+    for (unsigned i = 0; i < 4; i++)
+        aml_integer(a, 0);
+    aml_end(a);
+}

@@ -40,4 +40,7 @@ void acpi_put_pm_ports(GByteArray *b, uint16_t base);
  */
 void acpi_put_vmbus(struct aml *a, unsigned irq);
 
+/* \_S5: sleep type 0 is soft off. */
+void acpi_put_soft_off(struct aml *a);
+
 #endif

@@ -22,6 +22,13 @@ struct acpi_regs_state {
     uint64_t overflows; /* half periods of the timer seen */
 };
 
+/* Rows of a device's field table: `at` is the member of `type`. */
+#define ACPI_REGS_FIELDS(type, at)                                            \
+    BP_FIELD(type, at.sts, "sts"), BP_FIELD(type, at.en, "en"),               \
+        BP_FIELD(type, at.cntrl, "cntrl"), BP_FIELD(type, at.gpsts, "gpsts"), \
+        BP_FIELD(type, at.gpen, "gpen"),                                      \
+        BP_FIELD(type, at.overflows, "overflows")
+
 struct acpi_regs {
     /* How the chip has them */
     uint32_t timer_bits;     /* 24 or 32 */

@@ -288,16 +288,11 @@ static int32_t pm_loaded(void *self, uint32_t version)
 }
 
 static const struct bp_field pm_fields[] = {
-    BP_FIELD(struct pm, st.regs.sts, "sts"),
-    BP_FIELD(struct pm, st.regs.en, "en"),
-    BP_FIELD(struct pm, st.regs.cntrl, "cntrl"),
-    BP_FIELD(struct pm, st.regs.gpsts, "gpsts"),
-    BP_FIELD(struct pm, st.regs.gpen, "gpen"),
+    ACPI_REGS_FIELDS(struct pm, st.regs),
     BP_FIELD_BLOB(struct pm, st.stored, "stored"),
     BP_FIELD(struct pm, st.apmc, "apmc"),
     BP_FIELD(struct pm, st.apms, "apms"),
     BP_FIELD_BLOB(struct pm, st.smb, "smb"),
-    BP_FIELD(struct pm, st.regs.overflows, "overflows"),
     BP_FIELD_END
 };
 

@@ -158,15 +158,8 @@ static void pm_start(void *self)
     acpi_regs_sync(&s->regs);
 }
 
-static const struct bp_field pm_fields[] = {
-    BP_FIELD(struct pm, st.sts, "sts"),
-    BP_FIELD(struct pm, st.en, "en"),
-    BP_FIELD(struct pm, st.cntrl, "cntrl"),
-    BP_FIELD(struct pm, st.gpsts, "gpsts"),
-    BP_FIELD(struct pm, st.gpen, "gpen"),
-    BP_FIELD(struct pm, st.overflows, "overflows"),
-    BP_FIELD_END
-};
+static const struct bp_field pm_fields[] = { ACPI_REGS_FIELDS(struct pm, st),
+                                             BP_FIELD_END };
 
 static const struct bp_property pm_properties[] = {
     { .name = "base",
