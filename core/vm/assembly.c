@@ -20,7 +20,8 @@
 #include "vm/vm.h"
 
 /* Guest time is the same on every host, so saved machines may move. */
-#define TSC_HZ 1000000000ull
+#define TSC_HZ       1000000000ull
+#define LANE_THREADS 2u
 
 char *find_firmware(const char *name)
 {
@@ -300,7 +301,7 @@ bool assembly_processors(struct assembly *a)
 /* 2024-01-01: a deterministic machine knows no today. */
 #define DEFAULT_RTC_BASE 1704067200000000000ll
 
-void assembly_clock(struct assembly *a)
+static void set_clock(struct assembly *a)
 {
     const struct vm_config *c = a->config;
     struct clocks *clocks = a->vm->clocks;
@@ -309,6 +310,20 @@ void assembly_clock(struct assembly *a)
 
     if (c->has_rtc_base || c->deterministic)
         clock_set_wall_offset(clocks, base - now);
+}
+
+bool assembly_board(struct assembly *a, struct board_options *board)
+{
+    const struct vm_config *c = a->config;
+
+    board->ram_bytes = c->memory;
+    board->ram_max = c->memory_max;
+    board->deterministic = c->deterministic;
+    board->lane_threads = c->deterministic ? 0 : LANE_THREADS;
+    if (!board_create(a->vm, board, a->error))
+        return false;
+    set_clock(a);
+    return true;
 }
 
 void assembly_uuid(const struct assembly *a, uint8_t uuid[16])

@@ -13,12 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vm/board.h"
+
 struct block_drive;
 struct config_drive;
 struct vm;
 struct vm_config;
-
-#define ASSEMBLY_LANE_THREADS 2u
 
 struct assembly {
     struct vm *vm;
@@ -30,6 +30,10 @@ struct assembly {
 /* The file's path, in the first of the folders that has it; NULL: none.  To
  * be freed. */
 char *find_firmware(const char *name);
+
+/* The board of the configuration, and the guest's date at the start.  What
+ * differs between the machines is in *board. */
+bool assembly_board(struct assembly *a, struct board_options *board);
 
 /* NULL on failure. */
 struct block_drive *assembly_drive(struct assembly *a, const char *name,
@@ -58,8 +62,6 @@ bool assembly_user_devices(struct assembly *a);
 bool assembly_realize(struct assembly *a);
 /* Processors, and the lines that end in them. */
 bool assembly_processors(struct assembly *a);
-/* The guest's date at the start. */
-void assembly_clock(struct assembly *a);
 /* The same machine has the same UUID at each start. */
 void assembly_uuid(const struct assembly *a, uint8_t uuid[16]);
 

@@ -292,20 +292,13 @@ static bool add_items(struct gen1 *g)
 
 bool gen1_assemble(struct assembly *a)
 {
-    const struct vm_config *c = a->config;
     struct gen1 g = { .a = *a };
     struct board_options o = {
-        .ram_bytes = c->memory,
-        .ram_max = c->memory_max,
         .ram_below_4g = RAM_BELOW_4G,
-        .deterministic = c->deterministic,
-        .lane_threads = c->deterministic ? 0 : ASSEMBLY_LANE_THREADS,
         .pci = true,
     };
 
-    if (!board_create(a->vm, &o, a->error))
-        return false;
-    assembly_clock(&g.a);
-    return make_drives(&g) && assembly_ports(&g.a, 1) && add_devices(&g) &&
-           add_firmware(&g) && add_items(&g) && assembly_processors(&g.a);
+    return assembly_board(a, &o) && make_drives(&g) &&
+           assembly_ports(&g.a, 1) && add_devices(&g) && add_firmware(&g) &&
+           add_items(&g) && assembly_processors(&g.a);
 }

@@ -156,19 +156,11 @@ static bool prepare_kernel(struct assembly *a)
 
 bool gen2_assemble(struct assembly *a)
 {
-    const struct vm_config *c = a->config;
     struct board_options o = {
-        .ram_bytes = c->memory,
-        .ram_max = c->memory_max,
         .ram_below_4g = RAM_BELOW_4G,
-        .deterministic = c->deterministic,
-        .lane_threads = c->deterministic ? 0 : ASSEMBLY_LANE_THREADS,
         .flat = true,
     };
 
-    if (!board_create(a->vm, &o, a->error))
-        return false;
-    assembly_clock(a);
-    return assembly_ports(a, 0) && add_devices(a) && prepare_kernel(a) &&
-           assembly_processors(a);
+    return assembly_board(a, &o) && assembly_ports(a, 0) && add_devices(a) &&
+           prepare_kernel(a) && assembly_processors(a);
 }
