@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "lib/le.h"
 #include "lib/number.h"
 #include "vm/error.h"
 #include "vm/firmware.h"
@@ -54,33 +55,11 @@ enum {
 #define INITRD_MAX_OLD   0x37ffffffu /* protocol before 2.03 */
 #define CMDLINE_MOST_OLD 255u        /* protocol before 2.06 */
 
-static uint16_t get16(const uint8_t *p)
-{
-    return p[0] | p[1] << 8;
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) | (uint32_t)get16(p + 2) << 16;
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-    p[0] = v;
-    p[1] = v >> 8;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v);
-    put16(p + 2, v >> 16);
-}
-
 static void add_number(struct vm *vm, uint32_t key, uint32_t v)
 {
     uint8_t le[4];
 
-    put32(le, v);
+    le32_put(le, v);
     firmware_add_item(vm, key, NULL, le, sizeof(le));
 }
 
@@ -100,7 +79,7 @@ static bool read_file(const char *what, const char *path, GBytes **out,
 
 static bool is_linux(const uint8_t *k, size_t n)
 {
-    return n >= HEADER_END && get16(k + BOOT_FLAG) == 0xaa55 &&
+    return n >= HEADER_END && le16_get(k + BOOT_FLAG) == 0xaa55 &&
            memcmp(k + HEADER_MAGIC, "HdrS", 4) == 0;
 }
 
@@ -114,7 +93,7 @@ static bool check_header(const char *path, const uint8_t *k, size_t n,
                        "'%s' is no Linux kernel image and no "
                        "Multiboot kernel",
                        path);
-    if (get16(k + VERSION) < 0x202 || !(k[LOAD_FLAGS] & LOADED_HIGH))
+    if (le16_get(k + VERSION) < 0x202 || !(k[LOAD_FLAGS] & LOADED_HIGH))
         return vm_fail(error, VM_ERROR_CONFIG,
                        "kernel '%s' is too old (boot protocol %u.%02u; 2.02 "
                        "and a bzImage are needed)",
@@ -133,8 +112,9 @@ static bool place_initrd(const char *path, const uint8_t *k, size_t kernel,
                          size_t initrd, uint64_t low_memory, uint32_t *at,
                          GError **error)
 {
-    uint64_t top = get16(k + VERSION) >= 0x203 ? get32(k + INITRD_ADDR_MAX)
-                                               : INITRD_MAX_OLD;
+    uint64_t top = le16_get(k + VERSION) >= 0x203
+                       ? le32_get(k + INITRD_ADDR_MAX)
+                       : INITRD_MAX_OLD;
 
     if (low_memory > FIRMWARE_TOP && top >= low_memory - FIRMWARE_TOP)
         top = low_memory - FIRMWARE_TOP - 1;
@@ -162,16 +142,17 @@ static bool load_initrd(struct linux_kernel *k, const char *initrd,
     if (!place_initrd(initrd, k->setup, g_bytes_get_size(k->image), n,
                       low_memory, &k->initrd_at, error))
         return false;
-    put32(k->setup + RAMDISK_IMAGE, k->initrd_at);
-    put32(k->setup + RAMDISK_SIZE, n);
+    le32_put(k->setup + RAMDISK_IMAGE, k->initrd_at);
+    le32_put(k->setup + RAMDISK_SIZE, n);
     return true;
 }
 
 static bool check_command_line(const uint8_t *setup, const char *append,
                                GError **error)
 {
-    size_t most = get16(setup + VERSION) >= 0x206 ? get32(setup + CMDLINE_SIZE)
-                                                  : CMDLINE_MOST_OLD;
+    size_t most = le16_get(setup + VERSION) >= 0x206
+                      ? le32_get(setup + CMDLINE_SIZE)
+                      : CMDLINE_MOST_OLD;
     size_t n = strlen(append);
 
     if (most > CMDLINE_MOST - 1)
@@ -203,9 +184,9 @@ static void set_video_mode(uint8_t *setup, const char *append)
         word = g_strndup(at, strcspn(at, " "));
         for (unsigned n = 0; n < G_N_ELEMENTS(names); n++)
             if (!strcmp(word, names[n].word))
-                put16(setup + VIDEO_MODE, names[n].mode);
+                le16_put(setup + VIDEO_MODE, names[n].mode);
         if (number_parse(word, &mode) && mode <= 0xffff)
-            put16(setup + VIDEO_MODE, (uint16_t)mode);
+            le16_put(setup + VIDEO_MODE, (uint16_t)mode);
     }
 }
 
@@ -246,8 +227,8 @@ bool linux_kernel_load(struct linux_kernel *k, const char *kernel,
     k->image = g_bytes_new_from_bytes(file, k->setup_bytes, n - k->setup_bytes);
     k->setup[LOADER_TYPE] = LOADER_UNKNOWN;
     k->setup[LOAD_FLAGS] |= CAN_USE_HEAP;
-    put16(k->setup + HEAP_END_PTR, HEAP_END);
-    put32(k->setup + CMD_LINE_PTR, LINUX_CMDLINE_AT);
+    le16_put(k->setup + HEAP_END_PTR, HEAP_END);
+    le32_put(k->setup + CMD_LINE_PTR, LINUX_CMDLINE_AT);
     set_video_mode(k->setup, k->append);
     return load_initrd(k, initrd, low_memory, error) &&
            check_command_line(k->setup, k->append, error);

@@ -87,40 +87,55 @@ static bool add_segment(struct load *l, const struct segment *s)
     return true;
 }
 
-static bool read_elf32(struct load *l)
+static Elf64_Ehdr file_header(const struct load *l, bool wide)
 {
-    Elf32_Ehdr h;
+    Elf64_Ehdr h = { 0 };
+    Elf32_Ehdr narrow;
 
-    memcpy(&h, l->file, sizeof(h));
-    l->entry = h.e_entry;
-    for (unsigned i = 0; i < h.e_phnum; i++) {
-        uint64_t at = h.e_phoff + (uint64_t)i * h.e_phentsize;
-        Elf32_Phdr p;
-
-        if (at + sizeof(p) > l->n)
-            return refuse(l, "its program headers are cut short");
-        memcpy(&p, l->file + at, sizeof(p));
-        const struct segment s = { p.p_offset, p.p_filesz, p.p_paddr, p.p_memsz,
-                                   p.p_vaddr };
-        if (p.p_type == PT_LOAD && !add_segment(l, &s))
-            return false;
+    if (wide) {
+        memcpy(&h, l->file, sizeof(h));
+        return h;
     }
-    return true;
+    memcpy(&narrow, l->file, sizeof(narrow));
+    h.e_entry = narrow.e_entry;
+    h.e_phoff = narrow.e_phoff;
+    h.e_phnum = narrow.e_phnum;
+    h.e_phentsize = narrow.e_phentsize;
+    return h;
 }
 
-static bool read_elf64(struct load *l)
+static Elf64_Phdr program_header(const struct load *l, uint64_t at, bool wide)
 {
-    Elf64_Ehdr h;
+    Elf64_Phdr p = { 0 };
+    Elf32_Phdr narrow;
 
-    memcpy(&h, l->file, sizeof(h));
+    if (wide) {
+        memcpy(&p, l->file + at, sizeof(p));
+        return p;
+    }
+    memcpy(&narrow, l->file + at, sizeof(narrow));
+    p.p_type = narrow.p_type;
+    p.p_offset = narrow.p_offset;
+    p.p_vaddr = narrow.p_vaddr;
+    p.p_paddr = narrow.p_paddr;
+    p.p_filesz = narrow.p_filesz;
+    p.p_memsz = narrow.p_memsz;
+    return p;
+}
+
+/* wide: of class 64 */
+static bool read_elf(struct load *l, bool wide)
+{
+    const Elf64_Ehdr h = file_header(l, wide);
+    size_t bytes = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+
     l->entry = h.e_entry;
     for (unsigned i = 0; i < h.e_phnum; i++) {
         uint64_t at = h.e_phoff + (uint64_t)i * h.e_phentsize;
-        Elf64_Phdr p;
 
-        if (at > l->n || l->n - at < sizeof(p))
+        if (at > l->n || l->n - at < bytes)
             return refuse(l, "its program headers are cut short");
-        memcpy(&p, l->file + at, sizeof(p));
+        const Elf64_Phdr p = program_header(l, at, wide);
         const struct segment s = { p.p_offset, p.p_filesz, p.p_paddr, p.p_memsz,
                                    p.p_vaddr };
         if (p.p_type == PT_LOAD && !add_segment(l, &s))
@@ -171,7 +186,7 @@ static bool read_segments(struct load *l, size_t header)
         return read_flat(l, header);
     if (l->n < sizeof(Elf64_Ehdr) || memcmp(l->file, ELFMAG, SELFMAG) != 0)
         return refuse(l, "it is no ELF file and has no addresses");
-    return l->file[EI_CLASS] == ELFCLASS64 ? read_elf64(l) : read_elf32(l);
+    return read_elf(l, l->file[EI_CLASS] == ELFCLASS64);
 }
 
 /* The entry of a kernel that is linked at other addresses than it is loaded
