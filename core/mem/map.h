@@ -158,8 +158,10 @@ void map_dma_done(struct map *map, const void *host, uint64_t n);
 void memory_discard(struct map *map, struct memory *mem, uint64_t offset,
                     uint64_t bytes);
 /* Where the next bytes from `offset` on are that are not the zeros of memory
- * that was never used; mem->size when there are none.  Takes no memory. */
-uint64_t memory_next_used(const struct memory *mem, uint64_t offset);
+ * that was never used, and where these end; mem->size when there are none.
+ * Takes no memory. */
+uint64_t memory_next_used(const struct memory *mem, uint64_t offset,
+                          uint64_t *end);
 
 /* Bytes of `mem` were written through its host pointer. */
 void memory_touched(struct map *map, struct memory *mem, uint64_t offset,

@@ -101,11 +101,14 @@ void memory_discard(struct map *map, struct memory *mem, uint64_t offset,
     memory_touched(map, mem, offset, bytes);
 }
 
-uint64_t memory_next_used(const struct memory *mem, uint64_t offset)
+uint64_t memory_next_used(const struct memory *mem, uint64_t offset,
+                          uint64_t *end)
 {
     off_t next = offset < mem->size ? lseek(mem->fd, (off_t)offset, SEEK_DATA)
                                     : (off_t)mem->size;
+    off_t hole = next >= 0 ? lseek(mem->fd, next, SEEK_HOLE) : -1;
 
+    *end = hole >= 0 ? MIN((uint64_t)hole, mem->size) : mem->size;
     if (next >= 0)
         return MIN((uint64_t)next, mem->size);
     return errno == ENXIO ? mem->size : offset;

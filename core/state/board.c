@@ -48,11 +48,13 @@ static bool save_chunk(struct state_sink *sink, const char *name,
     uint64_t pages = MIN(CHUNK_PAGES, mem->size / PAGE_BYTES - first);
     const uint8_t *host = mem->host + first * PAGE_BYTES;
     uint8_t used[CHUNK_MAP] = { 0 };
+    uint64_t known = 0; /* bytes before this are used */
     GByteArray *data = NULL;
 
     for (uint64_t i = 0; i < pages; i++) {
-        i = memory_next_used(mem, (first + i) * PAGE_BYTES) / PAGE_BYTES -
-            first;
+        uint64_t at = (first + i) * PAGE_BYTES;
+        if (at >= known)
+            i = memory_next_used(mem, at, &known) / PAGE_BYTES - first;
         if (i >= pages || is_zero(host + i * PAGE_BYTES))
             continue;
         if (!data)
@@ -76,8 +78,8 @@ static bool save_memory(struct state_sink *sink, const char *name,
     if (!emit(sink, "memory", name, 1, w))
         return false;
     /* Reading what was never used would take memory for it. */
-    for (uint64_t at = memory_next_used(mem, 0); at < mem->size;
-         at = memory_next_used(mem, at)) {
+    for (uint64_t end, at = memory_next_used(mem, 0, &end); at < mem->size;
+         at = memory_next_used(mem, at, &end)) {
         at &= ~(uint64_t)(CHUNK_PAGES * PAGE_BYTES - 1);
         if (!save_chunk(sink, name, mem, at / PAGE_BYTES, w))
             return false;

@@ -211,16 +211,20 @@ TEST(look_ups_during_changes_see_the_old_or_the_new_map)
 TEST(discarded_pages_are_written_to_and_unused)
 {
     uint8_t dirty[PAGES];
+    uint64_t end;
 
     set_up();
-    CHECK_EQ(memory_next_used(ram, 0), ram->size);
+    CHECK_EQ(memory_next_used(ram, 0, &end), ram->size);
     memset(ram->host + 3 * PAGE_BYTES, 7, 4 * PAGE_BYTES);
-    CHECK_EQ(memory_next_used(ram, 0), 3 * PAGE_BYTES);
+    CHECK_EQ(memory_next_used(ram, 0, &end), 3 * PAGE_BYTES);
+    CHECK_EQ(end, 7 * PAGE_BYTES);
     memory_track(map, ram, 0, PAGES, true);
     memory_discard(map, ram, 4 * PAGE_BYTES, 2 * PAGE_BYTES);
-    CHECK_EQ(memory_next_used(ram, 4 * PAGE_BYTES), 6 * PAGE_BYTES);
-    CHECK_EQ(memory_next_used(ram, 7 * PAGE_BYTES), ram->size);
-    CHECK_EQ(memory_next_used(ram, ram->size), ram->size);
+    CHECK_EQ(memory_next_used(ram, 3 * PAGE_BYTES, &end), 3 * PAGE_BYTES);
+    CHECK_EQ(end, 4 * PAGE_BYTES);
+    CHECK_EQ(memory_next_used(ram, 4 * PAGE_BYTES, &end), 6 * PAGE_BYTES);
+    CHECK_EQ(memory_next_used(ram, 7 * PAGE_BYTES, &end), ram->size);
+    CHECK_EQ(memory_next_used(ram, ram->size, &end), ram->size);
     CHECK_EQ(ram->host[3 * PAGE_BYTES], 7);
     CHECK_EQ(ram->host[4 * PAGE_BYTES], 0);
     CHECK_EQ(ram->host[6 * PAGE_BYTES], 7);
