@@ -160,7 +160,7 @@ int lapic_ack(struct vcpu *cpu)
     return has_extint(a) ? ack_pic(cpu) : -1;
 }
 
-static void eoi(struct lapic *a)
+void lapic_eoi(struct lapic *a)
 {
     struct vm *vm = a->cpu->vm;
     int vector = bit_highest(a->st.isr);
@@ -174,11 +174,6 @@ static void eoi(struct lapic *a)
         guest_enter(a->cpu);
     }
     attend(a);
-}
-
-void lapic_eoi(struct lapic *a)
-{
-    eoi(a);
 }
 
 void lapic_set_auto_eoi(struct lapic *a, const uint32_t vectors[8])
@@ -327,7 +322,7 @@ void vcpu_smi(struct vm *vm)
 
 /* --- inter-processor interrupts ------------------------------------------ */
 
-static void icr_write(struct lapic *a, uint64_t icr)
+void lapic_icr_write(struct lapic *a, uint64_t icr)
 {
     struct vm *vm = a->cpu->vm;
     uint32_t dest = is_x2(a) ? (uint32_t)(icr >> 32) : (uint32_t)(icr >> 56);
@@ -353,11 +348,6 @@ static void icr_write(struct lapic *a, uint64_t icr)
         if (shorthand == ICR_SELF ? to == a : shorthand == ICR_ALL || to != a)
             accept(to, mode, vector, false);
     }
-}
-
-void lapic_icr_write(struct lapic *a, uint64_t icr)
-{
-    icr_write(a, icr);
 }
 
 uint64_t lapic_icr_read(const struct lapic *a)
@@ -559,7 +549,7 @@ static void reg_write(struct lapic *a, unsigned reg, uint32_t value)
         st->tpr = value & 0xff;
         attend(a);
         break;
-    case APIC_EOI: eoi(a); break;
+    case APIC_EOI: lapic_eoi(a); break;
     case APIC_LDR: st->ldr = value & 0xff000000u; break;
     case APIC_DFR: st->dfr = value | 0x0fffffffu; break;
     case APIC_SVR: svr_write(a, value); break;
@@ -567,7 +557,7 @@ static void reg_write(struct lapic *a, unsigned reg, uint32_t value)
         st->esr = __atomic_exchange_n(&st->esr_pending, 0, __ATOMIC_SEQ_CST);
         break;
     case APIC_ICR:
-        icr_write(a, (st->icr & 0xffffffff00000000ull) | value);
+        lapic_icr_write(a, (st->icr & 0xffffffff00000000ull) | value);
         break;
     case APIC_ICR_HIGH:
         st->icr = (uint32_t)st->icr | (uint64_t)value << 32;
@@ -668,7 +658,7 @@ bool lapic_msr_write(struct lapic *a, uint32_t msr, uint64_t value)
     if (!is_enabled(a) || !is_x2(a) || !x2_has(reg, true))
         return false;
     if (reg == APIC_ICR) {
-        icr_write(a, value);
+        lapic_icr_write(a, value);
         return true;
     }
     if (value >> 32 || (reg == APIC_EOI && value) || (reg == APIC_ESR && value))

@@ -66,18 +66,26 @@ static void sleep_until_wanted(struct vcpu *cpu)
     pthread_mutex_unlock(&cpu->wake_lock);
 }
 
+/* For pthread_cond_timedwait(); less than a second. */
+static struct timespec in_ms(unsigned ms)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_nsec += ms * 1000000l;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
 void vcpu_nap(struct vcpu *cpu)
 {
-    struct timespec until;
+    struct timespec until = in_ms(1);
 
     if (cpu->vm->deterministic)
         return;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     pthread_mutex_lock(&cpu->wake_lock);
     __atomic_store_n(&cpu->is_asleep, 1, __ATOMIC_SEQ_CST);
     if (!is_wanted(cpu))
@@ -187,14 +195,8 @@ static uint64_t run_turns(struct vm *vm, uint64_t budget, bool *any)
 /* Nothing can happen but by something from outside: do not spin. */
 static void idle(struct vcpu_group *g)
 {
-    struct timespec until;
+    struct timespec until = in_ms(5);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 5000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     pthread_mutex_lock(&g->lock);
     if (g->run)
         pthread_cond_timedwait(&g->changed, &g->lock, &until);
