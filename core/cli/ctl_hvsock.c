@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/ctl.h"
+#include "lib/unix_socket.h"
 #include "vm/error.h"
 
 static bool write_all(int fd, const char *data, size_t bytes)
@@ -73,24 +73,18 @@ static bool read_line(int fd, char *line, size_t room)
 
 static int connect_to(const char *path, const char *port, GError **error)
 {
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    int fd = unix_socket_connect(path, SOCK_STREAM, error);
     char line[64];
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    g_strlcpy(a.sun_path, path, sizeof(a.sun_path));
-    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
-        vm_fail(error, VM_ERROR_RUN, "'%s' does not answer: %s", path,
-                g_strerror(errno));
-    } else {
-        g_snprintf(line, sizeof(line), "CONNECT %s\n", port);
-        if (write_all(fd, line, strlen(line)) &&
-            read_line(fd, line, sizeof(line)) && g_str_has_prefix(line, "OK "))
-            return fd;
-        vm_fail(error, VM_ERROR_RUN, "nobody in the guest listens on port %s",
-                port);
-    }
-    if (fd >= 0)
-        close(fd);
+    if (fd < 0)
+        return -1;
+    g_snprintf(line, sizeof(line), "CONNECT %s\n", port);
+    if (write_all(fd, line, strlen(line)) &&
+        read_line(fd, line, sizeof(line)) && g_str_has_prefix(line, "OK "))
+        return fd;
+    vm_fail(error, VM_ERROR_RUN, "nobody in the guest listens on port %s",
+            port);
+    close(fd);
     return -1;
 }
 
