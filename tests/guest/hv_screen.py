@@ -9,13 +9,13 @@ saving, the window on the host, and a desktop.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
 import time
 
 import caserun
+from evtest import device, events
 from screen_picture import read_png
 from vmdriver import BUILD, VM, BackplaneMachine, Failure, Skip, guest
 
@@ -55,22 +55,6 @@ def wait_for(what, seconds, true):
         if time.monotonic() > deadline:
             raise Failure('%s within %d s' % (what, seconds))
         time.sleep(0.3)
-
-
-def device(vm, name):
-    return vm.run('grep -l "%s" /sys/class/input/event*/device/name | tail -n 1'
-                  ' | sed "s#/sys/class/input/#/dev/input/#; '
-                  's#/device/name##"' % name)
-
-
-def events(vm, path, act):
-    """What evtest sees on a device while act() does something."""
-    vm.run('evtest %s >/tmp/events 2>&1 & sleep 2' % path)
-    act()
-    time.sleep(1)
-    said = vm.run('sleep 1; kill $!; cat /tmp/events', 30)
-    return [(name, int(value)) for name, value in
-            re.findall(r'Event: .*code \d+ \((\w+)\), value (-?\d+)', said)]
 
 
 # --- what each guest must do ------------------------------------------------

@@ -10,24 +10,8 @@ import re
 import time
 
 import caserun
+from evtest import device, events
 from vmdriver import VM, Failure, guest
-
-
-def device(vm, name):
-    return vm.run('grep -l "%s" /sys/class/input/event*/device/name | '
-                  'sed "s#/sys/class/input/#/dev/input/#; s#/device/name##"'
-                  % name)
-
-
-def events(vm, path, act):
-    """What evtest sees on a device while act() does something."""
-    vm.run('evtest %s >/tmp/events 2>&1 & sleep 2' % path)
-    act()
-    time.sleep(1)
-    said = vm.run('sleep 1; kill $!; cat /tmp/events', 30)
-    return [(name, int(value)) for name, value in
-            re.findall(r'Event: .*code \d+ \((\w+)\), value (-?\d+)', said)]
-
 
 KEYS = (
     ('a', ['KEY_A']),
