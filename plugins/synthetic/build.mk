@@ -32,4 +32,4 @@ plugins-y += synthetic/dynmem
 synthetic/dynmem-objs = $(addprefix plugins/synthetic/,dynmem.o page_ranges.o)
 plugins-y += synthetic/hvsock
 synthetic/hvsock-objs = $(addprefix plugins/synthetic/,hvsock.o \
-	hvsock_connection.o)
+	hvsock_connection.o hvsock_saved.o)

@@ -11,10 +11,23 @@
  * connects to at port N of the host is the Unix socket "path_N".  That is how
  * other machine monitors do it for vsock, too.
  *
+ * A machine may be saved and restored in another process, where a connection
+ * goes on if its program wants that: it writes "CONNECT PORT KEEP\n" and reads
+ * "OK PORT TOKEN\n".  At the end of the stream it connects again, until
+ * somebody answers, and writes "RESUME TOKEN RECEIVED\n", RECEIVED being the
+ * bytes that it has got from the guest since "OK".  The answers:
+ *   "OK PORT CONSUMED TOKEN\n"  it goes on: the guest has CONSUMED bytes of the
+ *                               program's, which sends again what came after;
+ *                               TOKEN is a new one
+ *   "ENDED\n"                   nothing was lost: that was the end
+ *   "UNKNOWN\n"                 this machine has no such connection, or has
+ *                               said something else to the program
+ *
  * Modelled: both directions, up to 128 connections, each end for itself, flow
  * control both ways.
  * Not modelled: sockets of Windows guests with other GUIDs than ports'.
- * A restored machine has no connections: the bus takes their channels back.
+ * Other connections end when a machine is restored: the bus takes their
+ * channels back.
  */
 #include "hvsock.h"
 
@@ -34,6 +47,7 @@
 #define REFUSED  0xc0000236u
 #define SECOND   1000000000ull
 #define PATH_END 12u /* "_4294967295" */
+#define ABSENT   60  /* seconds that a restored machine waits for programs */
 
 /* --- GUIDs ----------------------------------------------------------------*/
 
@@ -173,7 +187,7 @@ static void look_for_late(void *ctx)
 
     for (uint32_t i = 0; i < s->count; i++) {
         struct hvsock_connection *c = s->connection[i];
-        if (c->phase > OFFERED)
+        if (c->phase > OFFERED && !connection_is_absent(c))
             continue;
         if (c->deadline <= now)
             connection_end(c);
@@ -198,7 +212,9 @@ static void run_query(void *ctx, struct bp_call *call)
         const struct hvsock_connection *c = s->connection[i];
         s->control->begin_object(call, NULL);
         s->control->put_integer(call, "port", c->port);
-        s->control->put_string(call, "state", phases[c->phase]);
+        s->control->put_string(call, "state",
+                               connection_is_absent(c) ? "absent"
+                                                       : phases[c->phase]);
         s->control->end(call);
     }
     s->control->done(call, NULL);
@@ -249,12 +265,30 @@ static int32_t hvsock_realize(void *self)
     return 0;
 }
 
+/* The time that the machine was paused or saved is not the programs' fault. */
+static void wait_for_absent(struct hvsock *s)
+{
+    uint64_t deadline =
+        s->timer->now(s->dev, BP_CLOCK_VIRTUAL) + ABSENT * SECOND;
+    uint32_t absent = 0;
+
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!connection_is_absent(s->connection[i]))
+            continue;
+        s->connection[i]->deadline = deadline;
+        absent++;
+    }
+    if (absent && s->timer->deadline(s->patience) == UINT64_MAX)
+        s->timer->arm(s->patience, deadline);
+}
+
 /* Not before the control socket beside it was found to be free. */
 static void hvsock_start(void *self)
 {
     struct hvsock *s = self;
     const char *wrong;
 
+    wait_for_absent(s);
     if (!s->path[0] || s->listener >= 0)
         return;
     wrong = listen_for_programs(s);
@@ -271,7 +305,7 @@ static void hvsock_reset(void *self, uint32_t kind)
     while (s->count)
         connection_free(s->connection[s->count - 1]);
     s->timer->cancel(s->patience);
-    memset(&s->st, 0, sizeof(s->st));
+    s->st.last_port = 0;
 }
 
 static void hvsock_destroy(void *self)
@@ -290,6 +324,11 @@ static void hvsock_destroy(void *self)
 
 static const struct bp_field hvsock_fields[] = {
     BP_FIELD(struct hvsock, st.last_port, "last_port"),
+    { "connections", BP_FIELD_STRUCT, offsetof(struct hvsock, st.connection),
+      sizeof(struct hvsock_saved), HVSOCK_CONNECTIONS, 2, BP_FIELD_TRIM,
+      hvsock_saved_fields },
+    { "out", BP_FIELD_BYTES, offsetof(struct hvsock, st.out),
+      sizeof(((struct hvsock *)0)->st.out), 1, 2, BP_FIELD_TRIM, NULL },
     BP_FIELD_END,
 };
 
@@ -312,13 +351,15 @@ static const struct bp_device_desc hvsock_desc = {
     .instance_size = sizeof(struct hvsock),
     .state_offset = offsetof(struct hvsock, st),
     .state_size = sizeof(struct hvsock_state),
-    .state_version = 1,
+    .state_version = 2,
     .fields = hvsock_fields,
     .properties = hvsock_properties,
     .requires_ = hvsock_requires,
     .create = hvsock_create,
     .realize = hvsock_realize,
     .reset = hvsock_reset,
+    .save = hvsock_save,
+    .loaded = hvsock_loaded,
     .start = hvsock_start,
     .destroy = hvsock_destroy,
 };

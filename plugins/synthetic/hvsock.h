@@ -11,7 +11,8 @@
 #define HVSOCK_CONNECTIONS 128u
 #define HVSOCK_MOST        16384u /* of data in a packet */
 #define HVSOCK_READ        8192u  /* that goes into one of ours */
-#define HVSOCK_LINE        32u
+#define HVSOCK_LINE        64u
+#define HVSOCK_TOKEN       24u /* hexadecimal digits */
 
 enum {                /* hvsock_connection.phase */
        GREETING = 0,  /* a program says which port it wants */
@@ -23,9 +24,15 @@ enum {                /* hvsock_connection.phase */
 
 struct hvsock;
 
+/* Names a connection that its program wants to keep. */
+struct hvsock_token {
+    uint64_t process; /* that gave it out, by chance */
+    uint32_t serial;
+};
+
 struct hvsock_connection {
     struct hvsock *owner;
-    int fd;
+    int fd; /* -1 in JOINED and LINGERING: its program has yet to come back */
     struct bp_watch_handle *watch;
     struct bp_vmbus_channel *channel; /* NULL: none */
     uint8_t phase;
@@ -35,7 +42,13 @@ struct hvsock_connection {
     uint8_t end_sent;               /* the guest was told */
     uint8_t reaping;
     uint32_t port;
-    uint64_t deadline; /* of GREETING and OFFERED */
+    uint64_t deadline; /* of GREETING and OFFERED, and to come back */
+    uint8_t kept;
+    uint32_t endpoint; /* a port of the host; of a kept one */
+    struct hvsock_token token;
+    /* Bytes since "OK": that the program's socket took, that the guest's
+     * ring did. */
+    uint64_t given, consumed;
     uint32_t line_bytes;
     char line[HVSOCK_LINE];
     /* To the guest: one packet with its head.  To the program: what it did
@@ -46,8 +59,18 @@ struct hvsock_connection {
     uint8_t out[HVSOCK_MOST];
 };
 
+struct hvsock_saved {
+    uint64_t process, given, consumed;
+    uint32_t serial, port, endpoint, out_bytes;
+    uint8_t phase, program_end, guest_end, end_sent;
+};
+
+/* The tables hold something only while the machine is saved or loaded. */
 struct hvsock_state {
     uint32_t last_port; /* that a connection of a program got */
+    struct hvsock_saved connection[HVSOCK_CONNECTIONS];
+    /* What programs have yet to take, one after the other. */
+    uint8_t out[HVSOCK_CONNECTIONS * HVSOCK_MOST];
 };
 
 struct hvsock {
@@ -68,6 +91,7 @@ struct hvsock {
     struct bp_watch_handle *listener_watch;
     struct hvsock_connection *connection[HVSOCK_CONNECTIONS];
     uint32_t count;
+    struct hvsock_token last_token;
     /* State */
     struct hvsock_state st;
 };
@@ -87,9 +111,32 @@ struct hvsock_connection *connection_new(struct hvsock *s, int fd,
 int32_t connection_offer(struct hvsock_connection *c,
                          const struct bp_guid *service,
                          const struct bp_guid *endpoint);
+/* One of a loaded machine, JOINED or LINGERING; NULL: no room or no channel.
+ * It waits for its program. */
+struct hvsock_connection *connection_restored(struct hvsock *s,
+                                              const struct hvsock_saved *from,
+                                              const uint8_t *out);
+/* Its program has come back as a visitor, which leaves its descriptor. */
+void connection_come_back(struct hvsock_connection *c,
+                          struct hvsock_connection *visitor);
+int connection_is_absent(const struct hvsock_connection *c);
+/* Sends a short line, which a new socket always has room for; false: the
+ * program has gone. */
+int connection_say(int fd, const char *line);
 /* From now on it does nothing, and goes soon. */
 void connection_end(struct hvsock_connection *c);
 /* At once: the machine was reset, or the device goes. */
 void connection_free(struct hvsock_connection *c);
+
+/* --- hvsock_saved.c -------------------------------------------------------*/
+
+extern const struct bp_field hvsock_saved_fields[];
+void hvsock_save(void *self);
+int32_t hvsock_loaded(void *self, uint32_t version);
+struct hvsock_token hvsock_new_token(struct hvsock *s);
+/* Room for HVSOCK_TOKEN + 1. */
+void hvsock_print_token(struct hvsock_token token, char *text);
+/* A program has said "RESUME TOKEN RECEIVED". */
+void hvsock_resume(struct hvsock_connection *visitor);
 
 #endif

@@ -93,8 +93,16 @@ void connection_end(struct hvsock_connection *c)
     reap_soon(c);
 }
 
+int connection_is_absent(const struct hvsock_connection *c)
+{
+    return c->fd < 0 && (c->phase == JOINED || c->phase == LINGERING);
+}
+
+/* Its program has to hear that nothing is missing before it goes. */
 static void look_for_end(struct hvsock_connection *c)
 {
+    if (connection_is_absent(c))
+        return;
     if (c->phase == LINGERING && !c->out_bytes)
         connection_end(c);
     else if (c->phase == JOINED && c->end_sent && !c->out_bytes &&
@@ -116,6 +124,7 @@ static void push(struct hvsock_connection *c)
     if (c->in_bytes) {
         if (!send_packet(c, c->in_bytes))
             return;
+        c->consumed += c->in_bytes;
         c->in_bytes = 0;
     }
     if (c->program_end && !c->end_sent)
@@ -124,6 +133,8 @@ static void push(struct hvsock_connection *c)
 
 static void read_program(struct hvsock_connection *c)
 {
+    if (c->fd < 0)
+        return;
     for (unsigned i = 0; i < ROUNDS && !c->in_bytes && !c->program_end; i++) {
         ssize_t n = recv(c->fd, c->in + 8, HVSOCK_READ, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -142,11 +153,22 @@ static void read_program(struct hvsock_connection *c)
 static int64_t give(struct hvsock_connection *c, const uint8_t *data,
                     uint32_t bytes)
 {
-    ssize_t n = send(c->fd, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n;
 
-    if (n >= 0)
+    if (c->fd < 0)
+        return 0;
+    n = send(c->fd, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n >= 0) {
+        c->given += (uint64_t)n;
         return n;
+    }
     return errno == EAGAIN || errno == EINTR ? 0 : -1;
+}
+
+static void end_to_program(const struct hvsock_connection *c)
+{
+    if (c->fd >= 0)
+        shutdown(c->fd, SHUT_WR);
 }
 
 static void flush_out(struct hvsock_connection *c)
@@ -164,7 +186,7 @@ static void flush_out(struct hvsock_connection *c)
     }
     c->out_at = 0;
     if (c->guest_end)
-        shutdown(c->fd, SHUT_WR);
+        end_to_program(c);
     if (c->phase == JOINED)
         c->owner->bus->resume(c->channel);
 }
@@ -201,7 +223,7 @@ static void guest_ends(struct hvsock_connection *c)
 {
     c->guest_end = 1;
     if (!c->out_bytes)
-        shutdown(c->fd, SHUT_WR);
+        end_to_program(c);
     look_for_end(c);
 }
 
@@ -212,7 +234,7 @@ static void update_watch(struct hvsock_connection *c)
 {
     uint32_t events = 0;
 
-    if (c->phase == DYING)
+    if (c->phase == DYING || !c->watch)
         return;
     if (c->phase == GREETING ||
         (c->phase == JOINED && !c->program_end && !c->in_bytes))
@@ -223,7 +245,7 @@ static void update_watch(struct hvsock_connection *c)
         c->owner->watch->set(c->watch, events);
 }
 
-static uint32_t parse_port(const char *line)
+static uint32_t parse_port(const char *line, uint8_t *kept)
 {
     static const char verb[] = "CONNECT ";
     unsigned long port;
@@ -233,9 +255,8 @@ static uint32_t parse_port(const char *line)
         line[sizeof(verb) - 1] < '0' || line[sizeof(verb) - 1] > '9')
         return 0;
     port = strtoul(line + sizeof(verb) - 1, &end, 10);
-    if (*end == '\r')
-        end++;
-    return *end || port > 0xfffffffeul ? 0 : (uint32_t)port;
+    *kept = strcmp(end, " KEEP") == 0;
+    return (*end && !*kept) || port > 0xfffffffeul ? 0 : (uint32_t)port;
 }
 
 static void ask_guest(struct hvsock_connection *c)
@@ -243,7 +264,7 @@ static void ask_guest(struct hvsock_connection *c)
     struct hvsock *s = c->owner;
     struct bp_guid service, endpoint;
 
-    c->port = parse_port(c->line);
+    c->port = parse_port(c->line, &c->kept);
     c->from_host = 1;
     if (!c->port) {
         connection_end(c);
@@ -252,9 +273,20 @@ static void ask_guest(struct hvsock_connection *c)
     /* A port of the host that no connection of the guest can have. */
     s->st.last_port = (s->st.last_port + 1) & 0x7fffffffu;
     service = hvsock_guid(c->port);
-    endpoint = hvsock_guid(s->st.last_port | 0x80000000u);
+    c->endpoint = s->st.last_port | 0x80000000u;
+    endpoint = hvsock_guid(c->endpoint);
     if (connection_offer(c, &service, &endpoint))
         connection_end(c);
+}
+
+static void greet(struct hvsock_connection *c)
+{
+    if (c->line_bytes && c->line[c->line_bytes - 1] == '\r')
+        c->line[c->line_bytes - 1] = 0;
+    if (strncmp(c->line, "RESUME ", 7) == 0)
+        hvsock_resume(c);
+    else
+        ask_guest(c);
 }
 
 /* Byte by byte: what follows the line is the guest's. */
@@ -270,7 +302,7 @@ static void read_greeting(struct hvsock_connection *c)
             return;
         }
         if (letter == '\n') {
-            ask_guest(c);
+            greet(c);
             return;
         }
         c->line[c->line_bytes++] = letter;
@@ -314,18 +346,31 @@ static void begin(void *ctx)
     }
 }
 
+/* The line does not count as given. */
+static void put_ok(struct hvsock_connection *c)
+{
+    char token[2 + HVSOCK_TOKEN] = "";
+
+    if (c->kept) {
+        c->token = hvsock_new_token(c->owner);
+        token[0] = ' ';
+        hvsock_print_token(c->token, token + 1);
+    }
+    c->out_bytes = (uint32_t)snprintf((char *)c->out, sizeof(c->out),
+                                      "OK %u%s\n", c->port, token);
+    c->given = 0 - (uint64_t)c->out_bytes;
+}
+
 static int32_t connection_opened(void *ctx, const struct bp_vmbus_open *open)
 {
     struct hvsock_connection *c = ctx;
-    int n;
 
     (void)open;
     if (c->phase != OFFERED)
         return -EINVAL;
     c->phase = JOINED;
     if (c->from_host) {
-        n = snprintf((char *)c->out, sizeof(c->out), "OK %u\n", c->port);
-        c->out_bytes = (uint32_t)n;
+        put_ok(c);
         c->owner->lane->post(c->owner->dev, begin, c->owner);
     }
     update_watch(c);
@@ -337,7 +382,7 @@ static void connection_closing(void *ctx)
     struct hvsock_connection *c = ctx;
 
     c->owner->bus->close_done(c->channel);
-    if (c->phase == JOINED && c->out_bytes) {
+    if (c->phase == JOINED && (c->out_bytes || connection_is_absent(c))) {
         c->phase = LINGERING;
         c->guest_end = 1;
         reap_soon(c);
@@ -391,9 +436,9 @@ static uint64_t now(const struct hvsock *s)
     return s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
 }
 
-int32_t connection_offer(struct hvsock_connection *c,
-                         const struct bp_guid *service,
-                         const struct bp_guid *endpoint)
+static int32_t create_channel(struct hvsock_connection *c, int wish_of_host,
+                              const struct bp_guid *service,
+                              const struct bp_guid *endpoint)
 {
     struct hvsock *s = c->owner;
     struct bp_vmbus_offer offer = {
@@ -404,36 +449,119 @@ int32_t connection_offer(struct hvsock_connection *c,
     };
 
     /* A pipe of bytes (0), and whose wish it was */
-    offer.user[4] = c->from_host;
+    offer.user[4] = (uint8_t)wish_of_host;
     c->channel = s->bus->create(s->vmbus, s->dev, &offer, &connection_ops, c);
-    if (!c->channel)
-        return -EEXIST;
+    return c->channel ? 0 : -EEXIST;
+}
+
+int32_t connection_offer(struct hvsock_connection *c,
+                         const struct bp_guid *service,
+                         const struct bp_guid *endpoint)
+{
+    int32_t error = create_channel(c, c->from_host, service, endpoint);
+
+    if (error)
+        return error;
     c->phase = OFFERED;
-    c->deadline = now(s) + OFFERED_NS;
+    c->deadline = now(c->owner) + OFFERED_NS;
     return 0;
+}
+
+static struct hvsock_connection *add_connection(struct hvsock *s)
+{
+    struct hvsock_connection *c =
+        s->count < HVSOCK_CONNECTIONS ? calloc(1, sizeof(*c)) : NULL;
+
+    if (!c)
+        return NULL;
+    c->owner = s;
+    c->fd = -1;
+    s->connection[s->count++] = c;
+    return c;
 }
 
 struct hvsock_connection *connection_new(struct hvsock *s, int fd,
                                          uint8_t phase)
 {
-    struct hvsock_connection *c =
-        s->count < HVSOCK_CONNECTIONS ? calloc(1, sizeof(*c)) : NULL;
+    struct hvsock_connection *c = add_connection(s);
 
-    if (c) {
-        c->owner = s;
-        c->fd = fd;
-        c->phase = phase;
-        c->deadline = now(s) + GREETING_NS;
-        c->watch = s->watch->add(s->dev, fd, program_ready, c);
-    }
-    if (!c || !c->watch) {
+    if (!c) {
         close(fd);
-        free(c);
         return NULL;
     }
-    s->connection[s->count++] = c;
+    c->fd = fd;
+    c->phase = phase;
+    c->deadline = now(s) + GREETING_NS;
+    c->watch = s->watch->add(s->dev, fd, program_ready, c);
+    if (!c->watch) {
+        connection_free(c);
+        return NULL;
+    }
     if (s->timer->deadline(s->patience) == UINT64_MAX)
         s->timer->arm(s->patience, c->deadline);
     update_watch(c);
     return c;
+}
+
+/* --- a connection of a loaded machine -------------------------------------*/
+
+struct hvsock_connection *connection_restored(struct hvsock *s,
+                                              const struct hvsock_saved *from,
+                                              const uint8_t *out)
+{
+    struct hvsock_connection *c = add_connection(s);
+    struct bp_guid service = hvsock_guid(from->port);
+    struct bp_guid endpoint = hvsock_guid(from->endpoint);
+
+    if (!c)
+        return NULL;
+    c->phase = from->phase;
+    c->kept = 1;
+    c->token.process = from->process;
+    c->token.serial = from->serial;
+    c->port = from->port;
+    c->endpoint = from->endpoint;
+    c->given = from->given;
+    c->consumed = from->consumed;
+    c->program_end = from->program_end;
+    c->guest_end = from->guest_end;
+    c->end_sent = from->end_sent;
+    put_out(c, out, from->out_bytes);
+    if (c->phase == JOINED && create_channel(c, 1, &service, &endpoint)) {
+        connection_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+int connection_say(int fd, const char *line)
+{
+    size_t bytes = strlen(line);
+
+    return send(fd, line, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)bytes;
+}
+
+void connection_come_back(struct hvsock_connection *c,
+                          struct hvsock_connection *visitor)
+{
+    struct hvsock *s = c->owner;
+    char token[HVSOCK_TOKEN + 1], line[96];
+
+    s->watch->remove(visitor->watch);
+    visitor->watch = NULL;
+    c->fd = visitor->fd;
+    visitor->fd = -1;
+    connection_end(visitor);
+    c->watch = s->watch->add(s->dev, c->fd, program_ready, c);
+    c->token = hvsock_new_token(s);
+    hvsock_print_token(c->token, token);
+    snprintf(line, sizeof(line), "OK %u %llu %s\n", c->port,
+             (unsigned long long)c->consumed, token);
+    if (!c->watch || !connection_say(c->fd, line)) {
+        connection_end(c);
+        return;
+    }
+    flush_out(c);
+    look_for_end(c);
+    update_watch(c);
 }

@@ -208,7 +208,7 @@ static const char *const bad_lines[] = {
     "CONNECT 7 7\n",
     "connect 7\n",
     "\n",
-    "CONNECT 00000000000000000000000000000000007\n",
+    "CONNECT 0000000000000000000000000000000000000000000000000000000000007\n",
 };
 
 TEST_P(bad_lines_end_it, bad_lines)

@@ -12,6 +12,7 @@
 #include "tests/dev/vmbus_fuzz.h"
 
 #include <glib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -118,6 +119,7 @@ struct scene {
     /* Of the device of sockets; its threads are not the seed's */
     char path[100]; /* "": it is another */
     int program[PROGRAMS];
+    char token[32]; /* of one that is kept */
 };
 
 static void add_setting(struct scene *s, GPtrArray *settings,
@@ -362,14 +364,23 @@ static void again(struct scene *s)
 
 /* --- programs of the host ------------------------------------------------*/
 
-static int program_new(const char *path)
+static int program_new(struct scene *s)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    char line[80];
+    size_t n;
 
-    g_strlcpy(a.sun_path, path, sizeof(a.sun_path));
+    if (s->token[0] && fuzz_one_in(&s->f, 2))
+        g_snprintf(line, sizeof(line), "RESUME %s %u\n", s->token,
+                   fuzz_below(&s->f, 3));
+    else
+        g_snprintf(line, sizeof(line), "CONNECT 77%s\n",
+                   fuzz_one_in(&s->f, 2) ? " KEEP" : "");
+    n = strlen(line);
+    g_strlcpy(a.sun_path, s->path, sizeof(a.sun_path));
     if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
-        send(fd, "CONNECT 77\n", 11, MSG_NOSIGNAL) != 11) {
+        send(fd, line, n, MSG_NOSIGNAL) != (ssize_t)n) {
         close(fd);
         return 0;
     }
@@ -383,7 +394,7 @@ static void program_acts(struct scene *s)
     int *fd = &s->program[i];
 
     if (!*fd) {
-        *fd = program_new(s->path);
+        *fd = program_new(s);
     } else if (fuzz_one_in(&s->f, 8)) {
         close(*fd);
         *fd = 0;
@@ -392,9 +403,14 @@ static void program_acts(struct scene *s)
         if (send(*fd, data, fuzz_below(&s->f, sizeof(data)) + 1, MSG_NOSIGNAL) <
             0)
             shutdown(*fd, SHUT_WR);
-    } else if (read(*fd, data, sizeof(data)) == 0) {
-        close(*fd);
-        *fd = 0;
+    } else {
+        ssize_t n = read(*fd, data, sizeof(data) - 1);
+        data[n > 0 ? n : 0] = 0;
+        sscanf((char *)data, "OK 77 %24[0-9a-f]", s->token);
+        if (n == 0) {
+            close(*fd);
+            *fd = 0;
+        }
     }
     usleep(100);
     bench_run(s->b);

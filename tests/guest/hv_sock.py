@@ -5,8 +5,10 @@
 
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -252,6 +254,74 @@ def save():
             again.socket.sendall(b'hello')
             again.finish()
             expect('the echo', again.file.read(), b'hello')
+
+
+class Echo:
+    """`ctl hvsock --keep`, through which data go to the guest and back."""
+
+    def __init__(self, vm, data):
+        self.found = bytearray()
+        self.data = data
+        self.process = subprocess.Popen(
+            [vm.machine.program, 'ctl', '--socket', vm.machine.ctl_path,
+             'hvsock', '--keep', '50', '7000'], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE)
+        self.threads = [threading.Thread(target=self.send),
+                        threading.Thread(target=self.receive)]
+        for thread in self.threads:
+            thread.start()
+
+    def send(self):
+        self.process.stdin.write(self.data)
+        self.process.stdin.close()
+
+    def receive(self):
+        while True:
+            part = self.process.stdout.read1(1 << 20)
+            if not part:
+                return
+            self.found += part
+
+    def has(self, size):
+        return len(self.found) >= size
+
+    def finish(self):
+        for thread in self.threads:
+            thread.join(120)
+        expect('the status', self.process.wait(10), 0)
+        expect('the echo', self.found == self.data, True)
+
+
+@caserun.case('hv-sock-keep')
+def keep():
+    """An echo goes on in the processes in which the machine is restored."""
+    sockets = tempfile.mkdtemp(prefix='bpvm.')
+    state, echo = None, None
+    megabytes = 60
+    try:
+        for stage in range(4):
+            vm = machine('hv-sock-keep', 2, restore=state)
+            vm.machine.ctl_path = os.path.join(sockets, 'ctl')
+            with vm:
+                if not echo:
+                    vm.login(240)
+                    background(vm, 'socat VSOCK-LISTEN:7000,fork EXEC:cat')
+                    reach(vm, 7000).close()
+                    echo = Echo(vm, os.urandom(megabytes << 20))
+                if stage == 3:
+                    echo.finish()
+                    nothing_left(vm)
+                    return None
+                wait_for('part of the echo', 60, lambda: echo.has(
+                    (stage + 1) * megabytes // 5 << 20))
+                state = os.path.join(sockets, 'state%d' % stage)
+                vm.save(state)
+                if echo.has(megabytes << 20):
+                    raise Failure('it was over before the save')
+    finally:
+        if echo:
+            echo.process.kill()
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 if __name__ == '__main__':
