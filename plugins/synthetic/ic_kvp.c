@@ -12,11 +12,13 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "export.h"
 #include "ic.h"
+#include "netvsp_wire.h"
 #include "wire.h"
 
 enum { /* operation */
@@ -216,10 +218,9 @@ static int flag(struct kvp *s, const char *name)
 }
 
 /* The text with its zero; 0 after an error was told. */
-static int put_text(struct kvp *s, const char *name, uint8_t *out,
-                    uint32_t units, uint32_t *bytes)
+static int put(struct kvp *s, const char *text, uint8_t *out, uint32_t units,
+               uint32_t *bytes)
 {
-    const char *text = argument(s, name);
     int32_t n = text ? ic_to_utf16(text, out, units) : 0;
 
     if (n < 0) {
@@ -229,6 +230,30 @@ static int put_text(struct kvp *s, const char *name, uint8_t *out,
     if (bytes)
         *bytes = 2 * ((uint32_t)n + 1);
     return 1;
+}
+
+static int put_text(struct kvp *s, const char *name, uint8_t *out,
+                    uint32_t units, uint32_t *bytes)
+{
+    return put(s, argument(s, name), out, units, bytes);
+}
+
+/* "nic0" is the adapter of that number, by its GUID. */
+static int put_adapter(struct kvp *s, uint8_t *out)
+{
+    const char *text = argument(s, "adapter");
+    char guid[sizeof(NETVSP_INSTANCE)], *end;
+    unsigned long number;
+
+    if (text && strncmp(text, "nic", 3) == 0 && text[3] >= '0' &&
+        text[3] <= '9') {
+        number = strtoul(text + 3, &end, 10);
+        if (!*end && number < NETVSP_ADAPTERS) {
+            snprintf(guid, sizeof(guid), NETVSP_INSTANCE, (unsigned)number);
+            text = guid;
+        }
+    }
+    return put(s, text, out, ADAPTER_UNITS, NULL);
 }
 
 /* POOLS: there is none of this name. */
@@ -302,7 +327,7 @@ static void start_ip(struct kvp *s, uint8_t operation)
     a[A_FAMILY] =
         family && strcmp(family, "ipv6") == 0 ? FAMILY_IPV6 : FAMILY_IPV4;
     a[A_DHCP] = (uint8_t)flag(s, "dhcp");
-    if (put_text(s, "adapter", a, ADAPTER_UNITS, NULL) &&
+    if (put_adapter(s, a) &&
         put_text(s, "address", a + A_ADDRESS, LIST_UNITS, NULL) &&
         put_text(s, "netmask", a + A_NETMASK, LIST_UNITS, NULL) &&
         put_text(s, "gateway", a + A_GATEWAY, GATEWAY_UNITS, NULL) &&
@@ -590,8 +615,8 @@ static const struct bp_command kvp_commands[JOBS] = {
     [JOB_SET_IP] = COMMAND("kvp-set-ip",
                            "adapter address? netmask? gateway? dns? family? "
                            "dhcp!",
-                           "sets addresses of an adapter, by its GUID; lists "
-                           "with ';'"),
+                           "sets addresses of an adapter, nic0 or a GUID; "
+                           "lists with ';'"),
 };
 
 /* --- life -----------------------------------------------------------------*/

@@ -9,6 +9,11 @@
 #ifndef SYNTHETIC_NETVSP_WIRE_H
 #define SYNTHETIC_NETVSP_WIRE_H
 
+/* The channel's instance, as guests write it, with the adapter's number; the
+ * instance of netvsp_channel.c. */
+#define NETVSP_INSTANCE "{6d8f1c3a-e752-414b-9e0d-5b0c2f77a4%02x}"
+#define NETVSP_ADAPTERS 256u
+
 /* --- NVSP -----------------------------------------------------------------*/
 
 enum {

@@ -179,6 +179,16 @@ TEST(addresses)
     check_text(HEAD + 2 + 258, "1.2.3.4");
     answer(0x80041002);
     check_answer(c, "error: the guest does not know this adapter");
+    c = bench_call(b, "kvp-set-ip", "adapter=nic10", "address=1.2.3.4", NULL);
+    expect(5, 0);
+    check_text(HEAD + 2, "{6d8f1c3a-e752-414b-9e0d-5b0c2f77a40a}");
+    answer(0);
+    check_answer(c, "{}");
+    c = bench_call(b, "kvp-set-ip", "adapter=nic256", NULL);
+    expect(5, 0);
+    check_text(HEAD + 2, "nic256");
+    answer(0x80041002);
+    check_answer(c, "error: the guest does not know this adapter");
     bench_destroy(b);
 }
 

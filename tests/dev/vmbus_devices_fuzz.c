@@ -562,6 +562,7 @@ TEST(devices)
 
     ids = g_ptr_array_new();
     plugins_foreach(plugins_of_bench(), collect, NULL);
+    CHECK(ids->len > 0);
     for (guint i = 0; i < ids->len; i++) {
         s.desc = plugins_find(plugins_of_bench(), ids->pdata[i]);
         fuzz_begin(&s.f, seconds);

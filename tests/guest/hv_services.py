@@ -97,6 +97,31 @@ def address(vm):
         raise Failure('the addresses of %s are %r' % (mac, found))
 
 
+# What Debian leaves to its users; the daemon calls it with a file of settings.
+SET_IFCONFIG = """#!/bin/sh
+. "$1"
+ip addr add "$IPADDR0/${NETMASK0:-24}" dev "$DEVICE"
+ip link set "$DEVICE" up
+ip route add default via "$GATEWAY"
+"""
+
+
+def injection(vm):
+    source = os.path.join(vm.folder, 'script')
+    path = '/usr/libexec/hypervkvpd/hv_set_ifconfig'
+    with open(source, 'w', encoding='ascii') as file:
+        file.write(SET_IFCONFIG)
+    vm.machine.ctl('copy-file', source, path, 'create')
+    vm.run('chmod +x ' + path)
+    vm.machine.ctl('kvp', 'set-ip', 'nic0', '10.0.2.99', '255.255.255.0',
+                   '10.0.2.2')
+    expect('the route', vm.run('ip route get 8.8.8.8').split()[2], '10.0.2.2')
+    if '10.0.2.99' not in answer(vm, 'kvp', 'ip')['ipv4']:
+        raise Failure('the guest has not got its address')
+    must_fail('adapter', vm, 'kvp', 'set-ip', 'nic7', '10.0.2.98',
+              '255.255.255.0', '10.0.2.2')
+
+
 def copy(vm, megabytes):
     data = os.urandom(megabytes << 20)
     path = os.path.join(vm.folder, 'source')
@@ -138,6 +163,7 @@ def services(generation, cpus):
         daemons(vm)
         keys(vm)
         address(vm)
+        injection(vm)
         expect('heartbeat', answer(vm, 'heartbeat')['status'], 'ok')
         said = copy(vm, 50)
         freeze(vm)
