@@ -24,9 +24,8 @@ struct hvsock_token hvsock_new_token(struct hvsock *s)
 {
     struct hvsock_token *last = &s->last_token;
 
-    if (!last->process &&
-        getrandom(&last->process, sizeof(last->process), 0) !=
-            (ssize_t)sizeof(last->process))
+    if (!last->process && getrandom(&last->process, sizeof(last->process), 0) !=
+                              (ssize_t)sizeof(last->process))
         last->process = (uint64_t)(uintptr_t)s; /* before the kernel has any */
     last->serial++;
     return *last;

@@ -345,13 +345,17 @@ TEST(who_never_comes_back_is_not_waited_for)
 TEST(strangers_are_turned_away)
 {
     static const char *const bad[] = {
-        "RESUME \n", "RESUME 1 1\n", "RESUME 0123456789abcdef01234567\n",
+        "RESUME \n",
+        "RESUME 1 1\n",
+        "RESUME 0123456789abcdef01234567\n",
         "RESUME 0123456789abcdef01234567 \n",
         "RESUME 0123456789abcdef01234567 x\n",
         "RESUME 0123456789ABCDEF01234567 1\n",
         "RESUME 0123456789abcdef01234567 1 1\n",
         "RESUME 0123456789abcdef01234567 99999999999999999999\n",
-        "CONNECT 77 KEEPS\n", "CONNECT 77KEEP\n", "CONNECT KEEP\n",
+        "CONNECT 77 KEEPS\n",
+        "CONNECT 77KEEP\n",
+        "CONNECT KEEP\n",
     };
     struct vg_channel *ch;
 

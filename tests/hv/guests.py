@@ -134,6 +134,10 @@ def main():
         for bits in 64, 32:
             for cpus in 1, 2:
                 run(name, bits, cpus)
+    for gen in '1', '2':
+        for cpus in 1, 2, 8:
+            run('startup', 64, cpus, ('--gen', gen), 'gen=' + gen,
+                '%d-gen%s' % (cpus, gen))
     switches()
     alike()
     run('reset', 64, 1)
