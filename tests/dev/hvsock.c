@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets between host and guest; the guest is the test. */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "plugins/synthetic/wire.h"
+#include "tests/dev/hvsock_program.h"
 #include "tests/lib/test.h"
 #include "tests/lib/vmbus_mock.h"
 #include "vm/bench.h"
@@ -46,59 +46,25 @@ static void setup(void)
     bench_start(b);
 }
 
-/* Lets the thread of the watches post, and runs it. */
 static void settle(void)
 {
-    for (unsigned i = 0; i < 10; i++) {
-        usleep(2000);
-        bench_run(b);
-    }
-}
-
-static int socket_at(const char *name, struct sockaddr_un *a)
-{
-    *a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    g_strlcpy(a->sun_path, name, sizeof(a->sun_path));
-    return socket(AF_UNIX, SOCK_STREAM, 0);
+    program_settle(b);
 }
 
 static int program(const char *line)
 {
-    struct sockaddr_un a;
-    int fd = socket_at(path, &a);
-
-    CHECK_EQ(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-    CHECK_EQ(write(fd, line, strlen(line)), (ssize_t)strlen(line));
-    settle();
-    return fd;
+    return program_new(b, path, line);
 }
 
-static bool has_something(int fd)
+static const char *said(int fd)
 {
-    struct pollfd p = { fd, POLLIN, 0 };
-
-    return poll(&p, 1, 0) > 0;
+    return program_said(b, fd);
 }
 
 static bool silent(int fd)
 {
     settle();
-    return !has_something(fd);
-}
-
-/* What the program reads next; "" when it is at its end. */
-static const char *said(int fd)
-{
-    static char text[256];
-    ssize_t n;
-
-    for (unsigned i = 0; i < 300 && !has_something(fd); i++)
-        settle();
-    if (!has_something(fd))
-        return "-";
-    n = read(fd, text, sizeof(text) - 1);
-    text[n > 0 ? n : 0] = 0;
-    return text;
+    return !program_has_something(fd);
 }
 
 static bool take(struct mock_channel *ch)
@@ -326,7 +292,7 @@ TEST(a_slow_program_stops_the_guest)
         for (ssize_t i = 0; i < n; i++)
             CHECK_EQ(got[i], (uint8_t)((received + i) / sizeof(block)));
         received += (uint32_t)n;
-        for (unsigned i = 0; i < 300 && !has_something(fd); i++)
+        for (unsigned i = 0; i < 300 && !program_has_something(fd); i++)
             settle();
     }
     CHECK_EQ(received, sent);
@@ -372,7 +338,7 @@ TEST(a_guest_reaches_a_program)
     mock_connect(b, &endpoint, &service);
     CHECK_EQ(mock_connect_status(), 0xc0000236);
     snprintf(name, sizeof(name), "%s_99", path);
-    int listener = socket_at(name, &a);
+    int listener = program_socket(name, &a);
     CHECK_EQ(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
     CHECK_EQ(listen(listener, 5), 0);
     mock_connect(b, &endpoint, &strange);
@@ -407,7 +373,7 @@ TEST(many_at_once)
     setup();
     for (unsigned i = 0; i < 130; i++) {
         struct sockaddr_un a;
-        fd[i] = socket_at(path, &a);
+        fd[i] = program_socket(path, &a);
         CHECK_EQ(connect(fd[i], (struct sockaddr *)&a, sizeof(a)), 0);
         if (i % 16 == 0) /* not more than wait in the queue */
             settle();

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections of hvsock across a restore; the guest is the test, on the real
  * bus. */
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "plugins/synthetic/wire.h"
+#include "tests/dev/hvsock_program.h"
 #include "tests/lib/test.h"
 #include "tests/lib/vmbus_guest.h"
 #include "vm/bench.h"
@@ -39,48 +38,23 @@ static void teardown(void)
     bench_destroy(b);
 }
 
-/* Lets the thread of the watches post, and runs it. */
 static void settle(void)
 {
-    for (unsigned i = 0; i < 10; i++) {
-        usleep(2000);
-        bench_run(b);
-    }
+    program_settle(b);
     vg_poll(g);
 }
 
 static int program(const char *line)
 {
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int fd = program_new(b, path, line);
 
-    g_strlcpy(a.sun_path, path, sizeof(a.sun_path));
-    CHECK_EQ(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-    CHECK_EQ(write(fd, line, strlen(line)), (ssize_t)strlen(line));
     settle();
     return fd;
 }
 
-static bool has_something(int fd)
-{
-    struct pollfd p = { fd, POLLIN, 0 };
-
-    return poll(&p, 1, 0) > 0;
-}
-
-/* What the program reads next; "" at its end, "-" when nothing comes. */
 static const char *said(int fd)
 {
-    static char text[256];
-    ssize_t n;
-
-    for (unsigned i = 0; i < 300 && !has_something(fd); i++)
-        settle();
-    if (!has_something(fd))
-        return "-";
-    n = read(fd, text, sizeof(text) - 1);
-    text[n > 0 ? n : 0] = 0;
-    return text;
+    return program_said(b, fd);
 }
 
 static uint32_t offers(void)
@@ -256,7 +230,7 @@ TEST(what_is_under_way_arrives_once)
             break;
     }
     while (received < sent) {
-        if (!has_something(fd))
+        if (!program_has_something(fd))
             settle();
         n = recv(fd, block, sizeof(block), MSG_DONTWAIT);
         CHECK(n > 0);
