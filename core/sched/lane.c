@@ -25,6 +25,8 @@
 #define SOON_MAX 64
 /* Work that queues work that queues work: a device that never rests. */
 #define DRAIN_PASSES 100000
+/* Runs of everything, as threads of the host queue work meanwhile. */
+#define DRAIN_RUNS 16
 
 struct item {
     lane_fn *fn;
@@ -403,17 +405,21 @@ static void wait_idle(struct lanes *l)
 
 void lanes_drain(struct lanes *l)
 {
+    unsigned passes = l->thread_count > 0 ? DRAIN_PASSES : DRAIN_RUNS;
     const struct lane *busy = NULL;
-    unsigned pass;
 
-    if (l->thread_count == 0)
-        lanes_run(l);
     pthread_mutex_lock(&l->lock);
-    for (pass = 0; pass < DRAIN_PASSES; pass++) {
+    for (unsigned pass = 0; pass < passes; pass++) {
         busy = first_busy(l);
-        if (!busy || l->thread_count == 0)
+        if (!busy)
             break;
-        wait_idle(l);
+        if (l->thread_count > 0) {
+            wait_idle(l);
+            continue;
+        }
+        pthread_mutex_unlock(&l->lock);
+        lanes_run(l);
+        pthread_mutex_lock(&l->lock);
     }
     if (busy)
         log_warn("lane", "'%s' does not come to rest", busy->name);
