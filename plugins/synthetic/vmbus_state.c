@@ -217,7 +217,8 @@ static int32_t load_entry(struct vmbus *s, uint16_t relid)
         return 0;
     if (!fits(from->state, from->owner) || from->broken > 1 ||
         from->paused > 1 || from->waiting > 1 ||
-        (from->flags & ENTRY_GONE && from->state != ENTRY_CLOSED))
+        (from->flags & ENTRY_GONE &&
+         (from->state != ENTRY_CLOSED || from->flags & ENTRY_NEED_OFFER)))
         return refuse(s, "channel");
     memcpy(&type, from->type, sizeof(type));
     memcpy(&instance, from->instance, sizeof(instance));

@@ -3,6 +3,7 @@
  * What every device must do, whatever it is: each test goes through all
  * devices of the build's plugins.
  */
+#include "tests/lib/saved_section.h"
 #include "tests/lib/test.h"
 
 #include <glib.h>
@@ -380,30 +381,21 @@ TEST(reset_is_idempotent)
 
 /* --- hostile files --------------------------------------------------------*/
 
-#define FILE_HEAD    12u
-#define SECTION_HEAD 24u
-
 /* Changes a byte of some section's content and its checksum with it, so that
  * the change reaches the device. */
 static void mutate(uint8_t *data, size_t bytes, GRand *chance)
 {
     unsigned skip = (unsigned)g_rand_int_range(chance, 0, 3);
-    size_t at = FILE_HEAD;
+    struct saved_section s = { NULL, NULL, 0 };
 
-    while (at + SECTION_HEAD <= bytes) {
-        size_t name = (size_t)state_load_uint(data + at + 4, 4);
-        size_t length = (size_t)state_load_uint(data + at + 8, 8);
-        uint8_t *content = data + at + SECTION_HEAD + name;
-        if (length && skip-- == 0) {
-            for (int n = g_rand_int_range(chance, 1, 5); n > 0; n--)
-                content[g_rand_int(chance) % length] =
-                    (uint8_t)g_rand_int(chance);
-            uint32_t crc =
-                state_crc32(0, data + at + SECTION_HEAD, name + length);
-            state_store_uint(data + at + 20, 4, crc);
-            return;
-        }
-        at += SECTION_HEAD + name + length;
+    while (saved_section_next(&s, data, bytes)) {
+        if (!s.length || skip-- != 0)
+            continue;
+        for (int n = g_rand_int_range(chance, 1, 5); n > 0; n--)
+            s.content[g_rand_int(chance) % s.length] =
+                (uint8_t)g_rand_int(chance);
+        saved_section_seal(&s);
+        return;
     }
 }
 

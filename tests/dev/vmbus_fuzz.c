@@ -12,6 +12,7 @@
 
 #include "state/stream.h"
 #include "tests/dev/vmbus_echo.h"
+#include "tests/lib/saved_section.h"
 #include "tests/lib/test.h"
 #include "vm/bench.h"
 #include "vm/bench_hv.h"
@@ -375,26 +376,13 @@ TEST(rings)
 
 /* --- saved state ---------------------------------------------------------*/
 
-#define FILE_HEAD    12u
-#define SECTION_HEAD 24u
-
 /* Changes the bus's section, and its checksum with it. */
 static void change_section(struct scene *s, uint8_t *data, size_t bytes)
 {
-    for (size_t at = FILE_HEAD; at + SECTION_HEAD <= bytes;) {
-        size_t name = (size_t)state_load_uint(data + at + 4, 4);
-        size_t length = (size_t)state_load_uint(data + at + 8, 8);
-        uint8_t *begin = data + at + SECTION_HEAD;
+    struct saved_section section = saved_section_of(data, bytes, "vmbus");
 
-        if (name >= 5 && !memcmp(begin + name - 5, "vmbus", 5)) {
-            fuzz_mutate(&s->f, begin + name, length);
-            state_store_uint(data + at + 20, 4,
-                             state_crc32(0, begin, name + length));
-            return;
-        }
-        at += SECTION_HEAD + name + length;
-    }
-    FAIL("there is no section of the bus");
+    fuzz_mutate(&s->f, section.content, section.length);
+    saved_section_seal(&section);
 }
 
 static uint8_t *busy_bus(struct scene *s, size_t *bytes)

@@ -3,6 +3,7 @@
  * What may happen to a channel at the same time: rescind, close, unload,
  * contact, reset, saving, in each order; full rings; sub-channels; buffers.
  */
+#include "tests/lib/saved_section.h"
 #include "tests/lib/test.h"
 
 #include <errno.h>
@@ -718,6 +719,35 @@ TEST(a_machine_is_saved_again_before_it_runs)
     }
     g_free(data);
     bench_save_load(s.b);
+    end(&s);
+}
+
+/* A state that wants the guest to be told of a channel that is gone: wherever
+ * its flags (offered, gone) are, "to be offered" is added. */
+TEST(a_channel_that_is_gone_is_not_offered_again)
+{
+    struct scene s = begin();
+    unsigned tried = 0;
+    size_t bytes;
+
+    echo_destroy(s.b);
+    CHECK(vg_is_rescinded(s.g, s.ch->offer.relid));
+    uint8_t *data = bench_save(s.b, &bytes);
+    struct saved_section bus = saved_section_of(data, bytes, "vmbus");
+    for (size_t i = 0; i < bus.length; i++) {
+        if (bus.content[i] != 0x09)
+            continue;
+        bus.content[i] |= 0x02;
+        saved_section_seal(&bus);
+        if (bench_try_load(s.b, data, bytes, NULL))
+            bench_save_load(s.b);
+        bus.content[i] = 0x09;
+        tried++;
+    }
+    CHECK_GT(tried, 0);
+    saved_section_seal(&bus);
+    CHECK(bench_try_load(s.b, data, bytes, NULL));
+    g_free(data);
     end(&s);
 }
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-testlib-y += tests/lib/vmbus_guest.o
+testlib-y += tests/lib/vmbus_guest.o tests/lib/saved_section.o
