@@ -155,7 +155,7 @@ static void usage(void)
     puts("usage: backplane ctl --socket PATH [--json] VERB [ARGUMENT]..\n");
     for (unsigned i = 0; i < G_N_ELEMENTS(verbs); i++)
         printf("  %-14s %s\n", verbs[i].name, verbs[i].help);
-    puts("  events\n  hvsock         [--keep SECONDS] PORT\n  help");
+    puts("  events\n  hvsock         [--listen] [--keep SECONDS] PORT\n  help");
     puts("\nTopics of info: map, ports, pci, wires, cpu, devices, block, net, "
          "or "
          "a device's name.\nsave leaves the machine paused. help also lists "

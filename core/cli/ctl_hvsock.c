@@ -28,6 +28,7 @@
 struct pipe {
     const char *path;
     unsigned keep; /* seconds to wait for the machine; 0: it is not kept */
+    bool listens;
     char token[TOKEN + 1];
     int fd;
     /* The last `size` bytes of standard input, byte n at n % size. */
@@ -140,20 +141,33 @@ static bool read_line(int fd, char *line, size_t room)
     return false;
 }
 
-static bool connect_to(struct pipe *p, const char *port, GError **error)
+/* A guest that is to connect may take its time. */
+static bool greet(struct pipe *p, const char *port)
 {
     char line[64];
 
+    g_snprintf(line, sizeof(line), "%s %s%s\n",
+               p->listens ? "LISTEN" : "CONNECT", port, p->keep ? " KEEP" : "");
+    if (!write_all(p->fd, line, strlen(line)) ||
+        (p->listens && (!read_line(p->fd, line, sizeof(line)) ||
+                        !g_str_has_prefix(line, "LISTENING "))))
+        return false;
+    return read_line(p->fd, line, sizeof(line)) &&
+           g_str_has_prefix(line, "OK ") &&
+           (!p->keep || sscanf(line, "OK %*u %24[0-9a-f]", p->token) == 1);
+}
+
+static bool connect_to(struct pipe *p, const char *port, GError **error)
+{
     p->fd = unix_socket_connect(p->path, SOCK_STREAM, error);
     if (p->fd < 0)
         return false;
-    g_snprintf(line, sizeof(line), "CONNECT %s%s\n", port,
-               p->keep ? " KEEP" : "");
-    if (write_all(p->fd, line, strlen(line)) &&
-        read_line(p->fd, line, sizeof(line)) && g_str_has_prefix(line, "OK ") &&
-        (sscanf(line, "OK %*u %24[0-9a-f]", p->token) == 1 || !p->keep))
+    if (greet(p, port))
         return true;
-    vm_fail(error, VM_ERROR_RUN, "nobody in the guest listens on port %s",
+    vm_fail(error, VM_ERROR_RUN,
+            p->listens ? "the machine has gone before its guest connected to "
+                         "port %s"
+                       : "nobody in the guest listens on port %s",
             port);
     close(p->fd);
     return false;
@@ -250,35 +264,41 @@ static int run(struct pipe *p)
 
 /* --- the command ----------------------------------------------------------*/
 
-/* False after a complaint. */
-static bool parse(int argc, char **argv, struct pipe *p)
+/* The port; NULL after a complaint. */
+static const char *parse(int argc, char **argv, struct pipe *p)
 {
     guint64 value;
 
-    if (argc == 3 && strcmp(argv[0], "--keep") == 0) {
-        if (!g_ascii_string_to_unsigned(argv[1], 10, 1, 86400, &value, NULL)) {
-            cli_complain("--keep needs a number of seconds");
-            return false;
+    for (; argc > 1; argc--, argv++) {
+        if (strcmp(argv[0], "--listen") == 0) {
+            p->listens = true;
+        } else if (strcmp(argv[0], "--keep") == 0 &&
+                   g_ascii_string_to_unsigned(argv[1], 10, 1, 86400, &value,
+                                              NULL)) {
+            p->keep = (unsigned)value;
+            argc--;
+            argv++;
+        } else {
+            cli_complain("hvsock does not take '%s'", argv[0]);
+            return NULL;
         }
-        p->keep = (unsigned)value;
-        argc -= 2;
-        argv += 2;
     }
     if (argc != 1 ||
         !g_ascii_string_to_unsigned(argv[0], 10, 1, 0xfffffffe, &value, NULL)) {
         cli_complain("hvsock needs the number of a port");
-        return false;
+        return NULL;
     }
-    return true;
+    return argv[0];
 }
 
 int ctl_hvsock(struct ctl_link *l, int argc, char **argv)
 {
     struct pipe p = { .fd = -1 };
+    const char *port = parse(argc, argv, &p);
     int status = STATUS_FAILED;
     GError *error = NULL;
 
-    if (!parse(argc, argv, &p))
+    if (!port)
         return STATUS_USAGE;
     signal(SIGPIPE, SIG_IGN);
     JsonNode *answer = ctl_link_ask(l, "query-hvsock", NULL, &error);
@@ -287,7 +307,7 @@ int ctl_hvsock(struct ctl_link *l, int argc, char **argv)
             json_node_get_object(answer), "path", "");
     else if (!error)
         vm_fail(&error, VM_ERROR_RUN, "a strange answer");
-    if (!error && connect_to(&p, argv[argc - 1], &error)) {
+    if (!error && connect_to(&p, port, &error)) {
         make_memory(&p);
         status = run(&p);
     }

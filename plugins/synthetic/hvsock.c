@@ -9,10 +9,12 @@
  * program connects to the Unix socket `path`, writes "CONNECT PORT\n" and
  * reads "OK PORT\n" once the guest has taken the connection; what the guest
  * connects to at port N of the host is the Unix socket "path_N".  That is how
- * other machine monitors do it for vsock, too.
+ * other machine monitors do it for vsock, too.  A program may also write
+ * "LISTEN PORT\n" to `path`, read "LISTENING PORT\n", and wait there for one
+ * connection of the guest to that port, which "OK PORT\n" announces.
  *
  * A machine may be saved and restored in another process, where a connection
- * goes on if its program wants that: it writes "CONNECT PORT KEEP\n" and reads
+ * goes on if its program wants that: it adds " KEEP" to its line and reads
  * "OK PORT TOKEN\n".  At the end of the stream it connects again, until
  * somebody answers, and writes "RESUME TOKEN RECEIVED\n", RECEIVED being the
  * bytes that it has got from the guest since "OK".  The answers:
@@ -147,6 +149,17 @@ static int connect_to_program(struct hvsock *s, uint32_t port)
     return -1;
 }
 
+/* A program that waits for it at our socket. */
+static struct hvsock_connection *listener_of(struct hvsock *s, uint32_t port)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct hvsock_connection *c = s->connection[i];
+        if (c->phase == LISTENING && c->port == port)
+            return c;
+    }
+    return NULL;
+}
+
 static uint32_t join(struct hvsock *s, const struct bp_guid *endpoint,
                      const struct bp_guid *service)
 {
@@ -156,12 +169,15 @@ static uint32_t join(struct hvsock *s, const struct bp_guid *endpoint,
 
     if (hvsock_port(service, &port) || hvsock_port(endpoint, &own))
         return REFUSED;
+    c = listener_of(s, port);
+    if (c)
+        return connection_offer(c, own) ? REFUSED : 0;
     fd = connect_to_program(s, port);
     c = fd >= 0 ? connection_new(s, fd, OFFERED) : NULL;
     if (!c)
         return REFUSED;
     c->port = port;
-    if (connection_offer(c, service, endpoint) == 0)
+    if (connection_offer(c, own) == 0)
         return 0;
     connection_end(c);
     return REFUSED;
@@ -187,7 +203,8 @@ static void look_for_late(void *ctx)
 
     for (uint32_t i = 0; i < s->count; i++) {
         struct hvsock_connection *c = s->connection[i];
-        if (c->phase > OFFERED && !connection_is_absent(c))
+        if (c->phase == LISTENING ||
+            (c->phase > OFFERED && !connection_is_absent(c)))
             continue;
         if (c->deadline <= now)
             connection_end(c);
@@ -202,8 +219,8 @@ static void look_for_late(void *ctx)
 
 static void run_query(void *ctx, struct bp_call *call)
 {
-    static const char *const phases[] = { "greeting", "offered", "joined",
-                                          "lingering", "ending" };
+    static const char *const phases[] = { "greeting", "listening", "offered",
+                                          "joined",   "lingering", "ending" };
     struct hvsock *s = ctx;
 
     s->control->put_string(call, "path", s->path);
@@ -302,8 +319,11 @@ static void hvsock_reset(void *self, uint32_t kind)
     struct hvsock *s = self;
 
     (void)kind;
-    while (s->count)
-        connection_free(s->connection[s->count - 1]);
+    /* Who waits for a guest waits for the next one. */
+    for (uint32_t i = s->count; i > 0; i--) {
+        if (s->connection[i - 1]->phase != LISTENING)
+            connection_free(s->connection[i - 1]);
+    }
     s->timer->cancel(s->patience);
     s->st.last_port = 0;
 }

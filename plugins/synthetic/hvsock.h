@@ -16,10 +16,11 @@
 
 enum {                /* hvsock_connection.phase */
        GREETING = 0,  /* a program says which port it wants */
-       OFFERED = 1,   /* the guest has to open the channel */
-       JOINED = 2,    /* data goes both ways */
-       LINGERING = 3, /* the guest has gone; the rest goes to the program */
-       DYING = 4,     /* reap() comes */
+       LISTENING = 1, /* ... and waits for the guest to connect to it */
+       OFFERED = 2,   /* the guest has to open the channel */
+       JOINED = 3,    /* data goes both ways */
+       LINGERING = 4, /* the guest has gone; the rest goes to the program */
+       DYING = 5,     /* reap() comes */
 };
 
 struct hvsock;
@@ -36,7 +37,8 @@ struct hvsock_connection {
     struct bp_watch_handle *watch;
     struct bp_vmbus_channel *channel; /* NULL: none */
     uint8_t phase;
-    uint8_t from_host;              /* the program is told "OK PORT" */
+    uint8_t by_host;                /* it was a program's wish */
+    uint8_t untold;                 /* the program has to hear "OK PORT" */
     uint8_t hung_up;                /* the program has closed both ways */
     uint8_t program_end, guest_end; /* no more data from there */
     uint8_t end_sent;               /* the guest was told */
@@ -44,7 +46,7 @@ struct hvsock_connection {
     uint32_t port;
     uint64_t deadline; /* of GREETING and OFFERED, and to come back */
     uint8_t kept;
-    uint32_t endpoint; /* a port of the host; of a kept one */
+    uint32_t endpoint; /* the port of the side that began; of a kept one */
     struct hvsock_token token;
     /* Bytes since "OK": that the program's socket took, that the guest's
      * ring did. */
@@ -62,7 +64,7 @@ struct hvsock_connection {
 struct hvsock_saved {
     uint64_t process, given, consumed;
     uint32_t serial, port, endpoint, out_bytes;
-    uint8_t phase, program_end, guest_end, end_sent;
+    uint8_t phase, by_host, program_end, guest_end, end_sent;
 };
 
 /* The tables hold something only while the machine is saved or loaded. */
@@ -107,10 +109,9 @@ int32_t hvsock_port(const struct bp_guid *guid, uint32_t *port);
 /* Takes the descriptor; NULL (and it is closed): there is no room. */
 struct hvsock_connection *connection_new(struct hvsock *s, int fd,
                                          uint8_t phase);
-/* Offers the channel; false: the connection is as it was. */
-int32_t connection_offer(struct hvsock_connection *c,
-                         const struct bp_guid *service,
-                         const struct bp_guid *endpoint);
+/* Offers the channel of its port to the guest, which has this endpoint if it
+ * began; 0, or a negative errno and the connection is as it was. */
+int32_t connection_offer(struct hvsock_connection *c, uint32_t endpoint);
 /* One of a loaded machine, JOINED or LINGERING; NULL: no room or no channel.
  * It waits for its program. */
 struct hvsock_connection *connection_restored(struct hvsock *s,
@@ -136,7 +137,7 @@ int32_t hvsock_loaded(void *self, uint32_t version);
 struct hvsock_token hvsock_new_token(struct hvsock *s);
 /* Room for HVSOCK_TOKEN + 1. */
 void hvsock_print_token(struct hvsock_token token, char *text);
-/* A program has said "RESUME TOKEN RECEIVED". */
-void hvsock_resume(struct hvsock_connection *visitor);
+/* A program has said "RESUME" and this text: "TOKEN RECEIVED". */
+void hvsock_resume(struct hvsock_connection *visitor, const char *text);
 
 #endif

@@ -245,48 +245,62 @@ static void update_watch(struct hvsock_connection *c)
         c->owner->watch->set(c->watch, events);
 }
 
-static uint32_t parse_port(const char *line, uint8_t *kept)
+/* "PORT", or "PORT KEEP"; 0: it is neither. */
+static uint32_t parse_port(const char *text, uint8_t *kept)
 {
-    static const char verb[] = "CONNECT ";
     unsigned long port;
     char *end;
 
-    if (strncmp(line, verb, sizeof(verb) - 1) != 0 ||
-        line[sizeof(verb) - 1] < '0' || line[sizeof(verb) - 1] > '9')
+    if (*text < '0' || *text > '9')
         return 0;
-    port = strtoul(line + sizeof(verb) - 1, &end, 10);
+    port = strtoul(text, &end, 10);
     *kept = strcmp(end, " KEEP") == 0;
     return (*end && !*kept) || port > 0xfffffffeul ? 0 : (uint32_t)port;
 }
 
-static void ask_guest(struct hvsock_connection *c)
+static void ask_guest(struct hvsock_connection *c, const char *text)
 {
     struct hvsock *s = c->owner;
-    struct bp_guid service, endpoint;
 
-    c->port = parse_port(c->line, &c->kept);
-    c->from_host = 1;
-    if (!c->port) {
-        connection_end(c);
-        return;
-    }
+    c->port = parse_port(text, &c->kept);
+    c->by_host = c->untold = 1;
     /* A port of the host that no connection of the guest can have. */
     s->st.last_port = (s->st.last_port + 1) & 0x7fffffffu;
-    service = hvsock_guid(c->port);
-    c->endpoint = s->st.last_port | 0x80000000u;
-    endpoint = hvsock_guid(c->endpoint);
-    if (connection_offer(c, &service, &endpoint))
+    if (!c->port || connection_offer(c, s->st.last_port | 0x80000000u))
+        connection_end(c);
+}
+
+static void wait_for_guest(struct hvsock_connection *c, const char *text)
+{
+    char line[32];
+
+    c->port = parse_port(text, &c->kept);
+    c->untold = 1;
+    c->phase = LISTENING;
+    snprintf(line, sizeof(line), "LISTENING %u\n", c->port);
+    if (!c->port || !connection_say(c->fd, line))
         connection_end(c);
 }
 
 static void greet(struct hvsock_connection *c)
 {
+    static const struct {
+        const char *verb;
+        void (*fn)(struct hvsock_connection *c, const char *text);
+    } verbs[] = { { "CONNECT ", ask_guest },
+                  { "LISTEN ", wait_for_guest },
+                  { "RESUME ", hvsock_resume } };
+
     if (c->line_bytes && c->line[c->line_bytes - 1] == '\r')
         c->line[c->line_bytes - 1] = 0;
-    if (strncmp(c->line, "RESUME ", 7) == 0)
-        hvsock_resume(c);
-    else
-        ask_guest(c);
+    for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        size_t n = strlen(verbs[i].verb);
+        if (strncmp(c->line, verbs[i].verb, n) == 0) {
+            verbs[i].fn(c, c->line + n);
+            return;
+        }
+    }
+    connection_end(c);
 }
 
 /* Byte by byte: what follows the line is the guest's. */
@@ -317,7 +331,7 @@ static void program_ready(void *ctx, uint32_t ready)
         c->hung_up = 1;
     if (c->phase == GREETING) {
         read_greeting(c);
-    } else if (c->phase == OFFERED && c->hung_up) {
+    } else if (c->phase <= OFFERED && c->hung_up) {
         connection_end(c);
     } else if (c->phase >= JOINED && c->phase != DYING) {
         if (c->out_bytes)
@@ -338,9 +352,9 @@ static void begin(void *ctx)
 
     for (uint32_t i = s->count; i > 0; i--) {
         struct hvsock_connection *c = s->connection[i - 1];
-        if (c->phase != JOINED || !c->from_host)
+        if (c->phase != JOINED || !c->untold)
             continue;
-        c->from_host = 0;
+        c->untold = 0;
         if (c->out_bytes)
             flush_out(c);
     }
@@ -369,7 +383,7 @@ static int32_t connection_opened(void *ctx, const struct bp_vmbus_open *open)
     if (c->phase != OFFERED)
         return -EINVAL;
     c->phase = JOINED;
-    if (c->from_host) {
+    if (c->untold) {
         put_ok(c);
         c->owner->lane->post(c->owner->dev, begin, c->owner);
     }
@@ -436,34 +450,40 @@ static uint64_t now(const struct hvsock *s)
     return s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
 }
 
-static int32_t create_channel(struct hvsock_connection *c, int wish_of_host,
-                              const struct bp_guid *service,
-                              const struct bp_guid *endpoint)
+/* Somebody will have been waiting for too long then. */
+static void wait_until(struct hvsock *s, uint64_t deadline)
+{
+    if (s->timer->deadline(s->patience) == UINT64_MAX)
+        s->timer->arm(s->patience, deadline);
+}
+
+static int32_t create_channel(struct hvsock_connection *c)
 {
     struct hvsock *s = c->owner;
     struct bp_vmbus_offer offer = {
         .size = sizeof offer,
         .flags = BP_VMBUS_ENUMERATE | BP_VMBUS_PIPE | BP_VMBUS_HVSOCK,
-        .type = *service,
-        .instance = *endpoint,
+        .type = hvsock_guid(c->port),
+        .instance = hvsock_guid(c->endpoint),
     };
 
     /* A pipe of bytes (0), and whose wish it was */
-    offer.user[4] = (uint8_t)wish_of_host;
+    offer.user[4] = c->by_host;
     c->channel = s->bus->create(s->vmbus, s->dev, &offer, &connection_ops, c);
     return c->channel ? 0 : -EEXIST;
 }
 
-int32_t connection_offer(struct hvsock_connection *c,
-                         const struct bp_guid *service,
-                         const struct bp_guid *endpoint)
+int32_t connection_offer(struct hvsock_connection *c, uint32_t endpoint)
 {
-    int32_t error = create_channel(c, c->from_host, service, endpoint);
+    int32_t error;
 
+    c->endpoint = endpoint;
+    error = create_channel(c);
     if (error)
         return error;
     c->phase = OFFERED;
     c->deadline = now(c->owner) + OFFERED_NS;
+    wait_until(c->owner, c->deadline);
     return 0;
 }
 
@@ -497,8 +517,7 @@ struct hvsock_connection *connection_new(struct hvsock *s, int fd,
         connection_free(c);
         return NULL;
     }
-    if (s->timer->deadline(s->patience) == UINT64_MAX)
-        s->timer->arm(s->patience, c->deadline);
+    wait_until(s, c->deadline);
     update_watch(c);
     return c;
 }
@@ -510,12 +529,11 @@ struct hvsock_connection *connection_restored(struct hvsock *s,
                                               const uint8_t *out)
 {
     struct hvsock_connection *c = add_connection(s);
-    struct bp_guid service = hvsock_guid(from->port);
-    struct bp_guid endpoint = hvsock_guid(from->endpoint);
 
     if (!c)
         return NULL;
     c->phase = from->phase;
+    c->by_host = from->by_host;
     c->kept = 1;
     c->token.process = from->process;
     c->token.serial = from->serial;
@@ -527,7 +545,7 @@ struct hvsock_connection *connection_restored(struct hvsock *s,
     c->guest_end = from->guest_end;
     c->end_sent = from->end_sent;
     put_out(c, out, from->out_bytes);
-    if (c->phase == JOINED && create_channel(c, 1, &service, &endpoint)) {
+    if (c->phase == JOINED && create_channel(c)) {
         connection_free(c);
         return NULL;
     }

@@ -81,10 +81,9 @@ static void turn_away(struct hvsock_connection *visitor, const char *why)
     connection_end(visitor);
 }
 
-void hvsock_resume(struct hvsock_connection *visitor)
+void hvsock_resume(struct hvsock_connection *visitor, const char *text)
 {
     struct hvsock *s = visitor->owner;
-    const char *text = visitor->line + strlen("RESUME ");
     struct hvsock_connection *c;
     struct hvsock_token token;
     uint64_t serial, received;
@@ -116,16 +115,17 @@ const struct bp_field hvsock_saved_fields[] = {
     BP_FIELD(struct hvsock_saved, endpoint, "endpoint"),
     BP_FIELD(struct hvsock_saved, out_bytes, "out_bytes"),
     BP_FIELD(struct hvsock_saved, phase, "phase"),
+    BP_FIELD(struct hvsock_saved, by_host, "by_host"),
     BP_FIELD(struct hvsock_saved, program_end, "program_end"),
     BP_FIELD(struct hvsock_saved, guest_end, "guest_end"),
     BP_FIELD(struct hvsock_saved, end_sent, "end_sent"),
     BP_FIELD_END,
 };
 
-/* from_host: the program does not know its token yet. */
+/* untold: the program does not know its token yet. */
 static int is_kept(const struct hvsock_connection *c)
 {
-    return c->kept && !c->from_host &&
+    return c->kept && !c->untold &&
            (c->phase == JOINED || c->phase == LINGERING);
 }
 
@@ -155,6 +155,7 @@ void hvsock_save(void *self)
             .endpoint = c->endpoint,
             .out_bytes = c->out_bytes,
             .phase = c->phase,
+            .by_host = c->by_host,
             .program_end = c->program_end,
             .guest_end = c->guest_end,
             .end_sent = c->end_sent,
@@ -167,7 +168,7 @@ void hvsock_save(void *self)
 static int makes_sense(const struct hvsock_saved *c)
 {
     return (c->phase == JOINED || c->phase == LINGERING) && c->port &&
-           c->endpoint & 0x80000000u && c->out_bytes <= HVSOCK_MOST &&
+           c->out_bytes <= HVSOCK_MOST && c->by_host <= 1 &&
            c->program_end <= 1 && c->guest_end <= 1 && c->end_sent <= 1 &&
            c->program_end >= c->end_sent;
 }

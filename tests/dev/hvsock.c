@@ -173,6 +173,9 @@ static const char *const bad_lines[] = {
     "CONNECT -1\n",
     "CONNECT 7 7\n",
     "connect 7\n",
+    "LISTEN\n",
+    "LISTEN 0\n",
+    "LISTEN 7 7\n",
     "\n",
     "CONNECT 0000000000000000000000000000000000000000000000000000000000007\n",
 };
@@ -363,6 +366,42 @@ TEST(a_guest_reaches_a_program)
     bench_reset(b, BP_RESET_COLD);
     CHECK(alone());
     CHECK_STR_EQ(said(fd), "");
+    bench_destroy(b);
+}
+
+TEST(a_program_waits_for_the_guest)
+{
+    struct bp_guid endpoint = guid(1024), service = guid(99);
+
+    setup();
+    int fd = program("LISTEN 99\nearly"), other = program("LISTEN 98\n");
+    CHECK_STR_EQ(said(fd), "LISTENING 99\n");
+    CHECK_STR_EQ(said(other), "LISTENING 98\n");
+    bench_step(b, 30 * SECOND);
+    bench_reset(b, BP_RESET_COLD);
+    CHECK(silent(fd));
+    mock_connect(b, &endpoint, &service);
+    CHECK_EQ(mock_connect_status(), 0);
+    struct mock_channel *ch = mock_channel(0);
+    CHECK_MEM_EQ(ch->offer.type.b, service.b, 16);
+    CHECK_MEM_EQ(ch->offer.instance.b, endpoint.b, 16);
+    CHECK_EQ(ch->offer.user[4], 0);
+    CHECK(silent(fd));
+    CHECK(mock_open(b, ch));
+    CHECK_STR_EQ(said(fd), "OK 99\n");
+    expect(ch, "early");
+    CHECK_EQ(put(ch, "hi", 2), 0);
+    CHECK_STR_EQ(said(fd), "hi");
+    /* It was for one. */
+    mock_connect(b, &endpoint, &service);
+    CHECK_EQ(mock_connect_status(), 0xc0000236);
+    close(fd);
+    close(other);
+    expect(ch, "");
+    CHECK(alone());
+    service = guid(98);
+    mock_connect(b, &endpoint, &service);
+    CHECK_EQ(mock_connect_status(), 0xc0000236);
     bench_destroy(b);
 }
 

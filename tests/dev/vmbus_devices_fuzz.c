@@ -375,7 +375,8 @@ static int program_new(struct scene *s)
         g_snprintf(line, sizeof(line), "RESUME %s %u\n", s->token,
                    fuzz_below(&s->f, 3));
     else
-        g_snprintf(line, sizeof(line), "CONNECT 77%s\n",
+        g_snprintf(line, sizeof(line), "%s%s\n",
+                   fuzz_one_in(&s->f, 3) ? "LISTEN 77" : "CONNECT 77",
                    fuzz_one_in(&s->f, 2) ? " KEEP" : "");
     n = strlen(line);
     g_strlcpy(a.sun_path, s->path, sizeof(a.sun_path));
@@ -431,7 +432,8 @@ static void connect_host(struct scene *s)
                                                  0x11, 0xbd, 0x58, 0x64, 0x00,
                                                  0x6a, 0x79, 0x86, 0xd3 } } };
 
-    fuzz_bytes(&s->f, &m.endpoint, sizeof(m.endpoint));
+    m.endpoint = m.service;
+    fuzz_bytes(&s->f, &m.endpoint, fuzz_one_in(&s->f, 4) ? 16 : 4);
     vg_post(s->g, VMBUS_TL_CONNECT, &m, sizeof(m));
     usleep(100);
 }

@@ -256,24 +256,27 @@ def save():
             expect('the echo', again.file.read(), b'hello')
 
 
-class Echo:
-    """`ctl hvsock --keep`, through which data go to the guest and back."""
+class Kept:
+    """`ctl hvsock --keep`: sends data, and has what came."""
 
-    def __init__(self, vm, data):
+    def __init__(self, vm, data, *words):
         self.found = bytearray()
         self.data = data
         self.process = subprocess.Popen(
             [vm.machine.program, 'ctl', '--socket', vm.machine.ctl_path,
-             'hvsock', '--keep', '50', '7000'], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE)
+             'hvsock', '--keep', '50'] + list(words),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.threads = [threading.Thread(target=self.send),
                         threading.Thread(target=self.receive)]
         for thread in self.threads:
             thread.start()
 
     def send(self):
-        self.process.stdin.write(self.data)
-        self.process.stdin.close()
+        try:
+            self.process.stdin.write(self.data)
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass # the status tells
 
     def receive(self):
         while True:
@@ -282,46 +285,74 @@ class Echo:
                 return
             self.found += part
 
-    def has(self, size):
-        return len(self.found) >= size
+    def wait_part(self, size):
+        wait_for('%d bytes' % size, 60, lambda: len(self.found) >= size)
 
     def finish(self):
         for thread in self.threads:
             thread.join(120)
         expect('the status', self.process.wait(10), 0)
-        expect('the echo', self.found == self.data, True)
+        return self.found
 
 
-@caserun.case('hv-sock-keep')
-def keep():
-    """An echo goes on in the processes in which the machine is restored."""
+def kept(begin, end, size):
+    """What goes on in the processes in which the machine is restored."""
     sockets = tempfile.mkdtemp(prefix='bpvm.')
-    state, echo = None, None
-    megabytes = 60
+    state, peer = None, None
     try:
         for stage in range(4):
             vm = machine('hv-sock-keep', 2, restore=state)
             vm.machine.ctl_path = os.path.join(sockets, 'ctl')
             with vm:
-                if not echo:
+                if not peer:
                     vm.login(240)
-                    background(vm, 'socat VSOCK-LISTEN:7000,fork EXEC:cat')
-                    reach(vm, 7000).close()
-                    echo = Echo(vm, os.urandom(megabytes << 20))
+                    peer = begin(vm)
                 if stage == 3:
-                    echo.finish()
+                    end(vm, peer.finish())
                     nothing_left(vm)
-                    return None
-                wait_for('part of the echo', 60, lambda: echo.has(
-                    (stage + 1) * megabytes // 5 << 20))
+                    return
+                peer.wait_part((stage + 1) * size // 5)
                 state = os.path.join(sockets, 'state%d' % stage)
                 vm.save(state)
-                if echo.has(megabytes << 20):
+                if len(peer.found) >= size:
                     raise Failure('it was over before the save')
     finally:
-        if echo:
-            echo.process.kill()
+        if peer:
+            peer.process.kill()
         shutil.rmtree(sockets, ignore_errors=True)
+
+
+@caserun.case('hv-sock-keep-echo')
+def keep_echo():
+    data = os.urandom(60 << 20)
+
+    def begin(vm):
+        background(vm, 'socat VSOCK-LISTEN:7000,fork EXEC:cat')
+        reach(vm, 7000).close()
+        return Kept(vm, data, '7000')
+
+    kept(begin, lambda vm, found: expect('the echo', found == data, True),
+         len(data))
+
+
+@caserun.case('hv-sock-keep-guest')
+def keep_guest():
+    """The guest begins, and sends."""
+    size = 60 << 20
+
+    def begin(vm):
+        vm.run('dd if=/dev/urandom of=/root/data bs=1M count=60', 120)
+        peer = Kept(vm, b'', '--listen', '6000')
+        wait_for('listener', 20, lambda: answer(
+            vm, 'query-hvsock')['connections'])
+        background(vm, 'socat -u FILE:/root/data VSOCK-CONNECT:2:6000')
+        return peer
+
+    def end(vm, found):
+        expect('the checksum', vm.run('sha256sum /root/data', 60).split()[0],
+               hashlib.sha256(found).hexdigest())
+
+    kept(begin, end, size)
 
 
 if __name__ == '__main__':
