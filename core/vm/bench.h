@@ -181,6 +181,10 @@ void bench_add_firmware(struct bench *b, uint32_t key, const char *name,
 uint8_t *bench_save(struct bench *b, size_t *bytes);
 bool bench_try_load(struct bench *b, const uint8_t *data, size_t bytes,
                     GError **error);
+/* Makes all devices anew, loads and starts them; false: they hold what was
+ * loaded up to the error, and are not started. */
+bool bench_try_load_anew(struct bench *b, const uint8_t *data, size_t bytes,
+                         GError **error);
 /*
  * Saves, makes all devices anew and loads: what follows must behave as if
  * nothing had happened.  RAM, clock and back ends stay.

@@ -98,23 +98,44 @@ static void make_devices_anew(struct bench *b)
     }
 }
 
-void bench_save_load(struct bench *b)
+static bool stop(struct bench *b)
 {
     struct device *first = b->vm.devices->len ? b->vm.devices->pdata[0] : NULL;
     bool started = first && first->started;
-    GError *error = NULL;
-    size_t bytes;
 
     if (started)
         board_stop_devices(&b->vm);
-    uint8_t *data = bench_save(b, &bytes);
+    return started;
+}
+
+static bool load_anew(struct bench *b, const uint8_t *data, size_t bytes,
+                      bool start, GError **error)
+{
     b->quiet = true;
     make_devices_anew(b);
-    if (!bench_try_load(b, data, bytes, &error))
+    bool ok = bench_try_load(b, data, bytes, error);
+    if (ok && start)
+        board_start_devices(&b->vm);
+    return ok;
+}
+
+bool bench_try_load_anew(struct bench *b, const uint8_t *data, size_t bytes,
+                         GError **error)
+{
+    stop(b);
+    return load_anew(b, data, bytes, true, error);
+}
+
+void bench_save_load(struct bench *b)
+{
+    bool started = stop(b);
+    GError *error = NULL;
+    size_t bytes;
+
+    uint8_t *data = bench_save(b, &bytes);
+    if (!load_anew(b, data, bytes, started, &error))
         bench_die("%s", error->message);
     g_free(data);
-    if (started)
-        board_start_devices(&b->vm);
 }
 
 char *bench_hash(struct bench *b)
