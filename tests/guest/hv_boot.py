@@ -36,10 +36,11 @@ DRIVERS = {
 }
 
 
-def machine(name, generation, cpus, append='', disks=(), memory=512, **more):
+def machine(name, generation, cpus, append='', disks=(), memory=512,
+            flavour='amd64', **more):
     return VM(name, memory=memory, cpus=cpus, disks=disks,
-              kernel=guest('kernel-amd64', 'vmlinuz'),
-              initrd=guest('initramfs-amd64', 'initrd.img'),
+              kernel=guest('kernel-' + flavour, 'vmlinuz'),
+              initrd=guest('initramfs-' + flavour, 'initrd.img'),
               append=CONSOLE + ' ' + append,
               options=['--gen', str(generation)], **more)
 
@@ -73,9 +74,9 @@ def check_hyperv(vm):
             raise Failure('%s is driven by %s' % (interface, driver))
 
 
-def shell(generation, cpus):
-    with machine('hv-gen%d-cpus-%d' % (generation, cpus), generation,
-                 cpus) as vm:
+def shell(generation, cpus, **more):
+    with machine('hv-gen%d-cpus-%d' % (generation, cpus), generation, cpus,
+                 **more) as vm:
         vm.expect('BACKPLANE-GUEST-OK', 240)
         vm.expect('# ', 20)
         check_hyperv(vm)
@@ -91,6 +92,13 @@ def short(generation, cpus):
 @caserun.case('hv-gen%d-cpus-%d', rows=[(1, 1), (1, 2), (2, 1), (2, 4)])
 def others(generation, cpus):
     shell(generation, cpus)
+
+
+@caserun.case('hv-%s-gen%d-cpus-%d', rows=[
+    ('686-pae', 1, 2), ('686-pae', 2, 1), ('686', 1, 1), ('686', 2, 2)])
+def of_32_bits(flavour, generation, cpus):
+    """These call the hypervisor in another way."""
+    shell(generation, cpus, flavour=flavour)
 
 
 @caserun.case('hv-disk-gen%d-cpus-%d', rows=[
