@@ -268,11 +268,6 @@ int32_t ic_realize(struct ic *ic)
     return ic->channel ? 0 : -EBUSY;
 }
 
-void ic_reset(struct ic *ic)
-{
-    clear(ic);
-}
-
 int32_t ic_loaded(struct ic *ic)
 {
     const struct ic_state *st = ic->st;

@@ -89,7 +89,6 @@ struct ic {
 int32_t ic_create(struct ic *ic, struct bp_dev *dev, const struct bp_host *host,
                   const struct ic_desc *desc, struct ic_state *st, void *ctx);
 int32_t ic_realize(struct ic *ic);
-void ic_reset(struct ic *ic);
 int32_t ic_loaded(struct ic *ic);
 
 int32_t ic_is_ready(const struct ic *ic);

@@ -107,11 +107,6 @@ uint64_t page_ranges_take(struct page_ranges *set, uint64_t most,
     return n;
 }
 
-void page_ranges_clear(struct page_ranges *set)
-{
-    memset(set, 0, sizeof(*set));
-}
-
 int32_t page_ranges_valid(const struct page_ranges *set)
 {
     uint64_t end = 0, pages = 0;

@@ -30,7 +30,6 @@ int32_t page_ranges_add(struct page_ranges *set, uint64_t first,
 /* Takes out up to `most` pages of the last range; 0: the set is empty. */
 uint64_t page_ranges_take(struct page_ranges *set, uint64_t most,
                           uint64_t *first);
-void page_ranges_clear(struct page_ranges *set);
 /* Loaded from a file: sorted, apart, and as many pages as it says. */
 int32_t page_ranges_valid(const struct page_ranges *set);
 
