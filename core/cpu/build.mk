@@ -23,7 +23,7 @@ core-y += core/cpu/decode.o core/cpu/disasm.o
 
 # --- processor state, execution environment, system instructions
 core-y += $(addprefix core/cpu/,access.o cpuid.o except.o far.o features.o \
-	iret.o mmu.o mode.o msr.o segment.o sync.o task.o tlb.o)
+	iret.o mmu.o mode.o msr.o segment.o sync.o task.o tlb.o tsc.o)
 core-y += $(addprefix core/cpu/interp/,blocks.o engine.o run.o sys_ctl.o \
 	sys_desc.o sys_far.o sys_info.o sys_io.o sys_xsave.o)
 

@@ -181,7 +181,7 @@ bool msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
     int n;
 
     switch (msr) {
-    case 0x10: *value = tsc_read(cpu); return true;
+    case 0x10: *value = tsc_shown(cpu); return true;
     case 0x1b: *value = cpu->st.apic_base; return x86_has(f, X86_F_apic);
     case 0x3b: *value = cpu->st.tsc_adjust; return x86_has(f, X86_F_tsc_adjust);
     case 0x277: *value = cpu->st.pat; return x86_has(f, X86_F_pat);

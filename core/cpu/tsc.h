@@ -50,6 +50,13 @@ static inline uint64_t tsc_read(struct vcpu *cpu)
     return tsc_virtual(cpu) + cpu->st.tsc_offset;
 }
 
+/*
+ * What RDTSC shows on this processor: never less than before, in translated
+ * code or here.  That may be up to a microsecond ahead of tsc_read().
+ * [vcpu thread]
+ */
+uint64_t tsc_shown(struct vcpu *cpu);
+
 /* The virtual time at which the counter reaches `tsc`; past: 0 */
 static inline uint64_t tsc_to_virtual(struct vcpu *cpu, uint64_t tsc)
 {

@@ -188,6 +188,9 @@ void hv_page_done(struct hv *hv, const void *host, uint64_t bytes);
 
 /* reftime.c */
 bool hv_reference_tsc_write(struct vcpu *cpu, uint64_t value);
+/* The reference time as this processor computes it from the page: never back
+ * there.  [vcpu thread] */
+uint64_t hv_reference_count(struct vcpu *cpu);
 /* Writes the page anew, with the next sequence.  Outside of guest code. */
 void hv_reference_tsc_renew(struct hv *hv);
 uint64_t hv_run_time(struct vcpu *cpu);

@@ -96,7 +96,7 @@ bool hv_msr_read(struct vcpu *cpu, uint32_t msr, uint64_t *value)
         *value = lapic_tpr_read(cpu->lapic);
         return hv_has(hv, HV_F_APIC);
     case HV_MSR_TIME_REF_COUNT:
-        *value = virtual_now(cpu) / 100;
+        *value = hv_reference_count(cpu);
         return hv_has(hv, HV_F_REF_COUNT);
     case HV_MSR_TSC_FREQUENCY:
         *value = cpu->vm->tsc_hz;

@@ -26,6 +26,27 @@ static uint64_t scale(uint64_t tsc_hz)
     return (uint64_t)((one * TICKS_PER_SEC + tsc_hz - 1) / tsc_hz);
 }
 
+/* The part of the counter that the guest moved, in ticks */
+static int64_t moved(uint64_t offset, uint64_t mult)
+{
+    return (int64_t)(((__int128)(int64_t)offset * mult) >> 64);
+}
+
+/*
+ * By the same rule as guests compute it from the page, and from the same
+ * counter: one that reads both sees time go on.
+ */
+uint64_t hv_reference_count(struct vcpu *cpu)
+{
+    uint64_t mult = scale(cpu->vm->tsc_hz), tsc = tsc_shown(cpu);
+    uint64_t offset = cpu->st.tsc_offset;
+
+    if ((int64_t)tsc < 0) /* the guest has set it so far */
+        return virtual_now(cpu) / 100;
+    return (uint64_t)(((unsigned __int128)tsc * mult) >> 64) -
+           (uint64_t)moved(offset, mult);
+}
+
 /* What all TSCs are ahead of the virtual clock's; false: not the same. */
 static bool common_offset(const struct vm *vm, uint64_t *offset)
 {
@@ -51,12 +72,9 @@ static void page_fill(struct hv *hv, uint8_t *host)
         sequence = 1;
     __atomic_store_n(&page->sequence, 0, __ATOMIC_SEQ_CST);
     if (common_offset(hv->vm, &offset)) {
-        __int128 ahead = (__int128)(int64_t)offset * mult;
-
         hv->st.tsc_sequence = sequence;
         __atomic_store_n(&page->scale, mult, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&page->offset, -(int64_t)(ahead >> 64),
-                         __ATOMIC_SEQ_CST);
+        __atomic_store_n(&page->offset, -moved(offset, mult), __ATOMIC_SEQ_CST);
         __atomic_store_n(&page->sequence, sequence, __ATOMIC_SEQ_CST);
     }
     hv_page_done(hv, page, sizeof *page);

@@ -523,8 +523,8 @@ static bool control_read(struct tr *t)
 /* --- the time-stamp counter ---------------------------------------------- */
 
 /*
- * From the host's counter, by what the handler measured; see tsc_anchor() in
- * interp/sys_info.c.  The handler needs neither RAX nor RDX and cannot fault
+ * From the host's counter, by what the handler measured; see tsc_shown() in
+ * cpu/tsc.c.  The handler needs neither RAX nor RDX and cannot fault
  * where TSD was looked at.
  */
 static bool rdtsc(struct tr *t, bool aux)
