@@ -32,10 +32,10 @@ def text(arch):
 
 # What the first page looks like, by the mean brightness of 16 x 12 tiles.
 GTK_PAGE = ('800x600 '
-            '35744554433344558aa99999a99999aaddddddddddddddde'
-            'ddeeeefffffffffeddefdefffffffffeefffeffffffffffe'
-            'deffeefffffffffecbbbbbbbbbbbbbbddeffdffffffffffe'
-            'deffdffffffffffeeeffeefffffffffeeeeeeeeeeeeeeeee')
+            '356435544333445589999999999999aaddccddddddddddde'
+            'dddedeeeeeeeeeeedddedefffffffffedeffeffffffffffe'
+            'deffdefffffffffecabbbabbbbbbbbbddeffdffffffffffe'
+            'deffdefffffffffedeeedeeeeeeeeeeeddeeeeeeeeeededd')
 
 
 @caserun.case('installer-gtk')

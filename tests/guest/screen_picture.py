@@ -77,7 +77,8 @@ def tiles(path):
 
 
 def alike(one, other):
-    """The same size, and the same brightness in nearly all tiles."""
+    """The same size, and about the same brightness in nearly all tiles."""
     (size, these), (other_size, those) = one.split(), other.split()
     return size == other_size and sum(
-        a != b for a, b in zip(these, those)) <= 12
+        abs(int(a, 16) - int(b, 16)) > 1
+        for a, b in zip(these, those)) <= 12
