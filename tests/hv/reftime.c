@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The reference TSC page against TIME_REF_COUNT: never back, not between the
- * two either; over processors never more than 1 us off.  "seconds=" of the command line says how long.
+ * two either; over processors never more than 1 us off.  "seconds=" of the
+ * command line says how long.
  */
 #include "guest.h"
 
