@@ -134,6 +134,7 @@ struct phys_range {
 #define REQ_SLOW      0x0200 /* own: TF, shadows, breakpoints: one step */
 #define REQ_LATE_CODE 0x0400 /* own: look again at late_code */
 #define REQ_CODE      0x1000 /* code that has been translated was written */
+#define REQ_NMI_AGAIN 0x2000 /* with REQ_NMI: two of them */
 #define REQ_TIMER     0x0800 /* own: APIC timer changed (deterministic) */
 
 /* vcpu.deny: why a floating-point or vector instruction cannot run now */

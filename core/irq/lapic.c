@@ -199,6 +199,20 @@ static void accept_fixed(struct lapic *a, uint8_t vector, bool level)
     vcpu_request(a->cpu, REQ_INTR);
 }
 
+/* A second one before the first was delivered is not lost: a processor takes
+ * the first at once and keeps the second until that one's IRET. */
+static void accept_nmi(struct lapic *a)
+{
+    uint32_t *requests = &a->cpu->requests;
+    uint32_t old = __atomic_load_n(requests, __ATOMIC_SEQ_CST), add;
+
+    do {
+        add = old & REQ_NMI ? REQ_NMI_AGAIN : REQ_NMI;
+    } while (!__atomic_compare_exchange_n(requests, &old, old | add, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    vcpu_request(a->cpu, 0);
+}
+
 static void accept(struct lapic *a, unsigned mode, uint8_t vector, bool level)
 {
     switch (mode) {
@@ -208,7 +222,7 @@ static void accept(struct lapic *a, unsigned mode, uint8_t vector, bool level)
             accept_fixed(a, vector, level);
         break;
     case APIC_SMI: vcpu_request(a->cpu, REQ_SMI); break;
-    case APIC_NMI: vcpu_request(a->cpu, REQ_NMI); break;
+    case APIC_NMI: accept_nmi(a); break;
     case APIC_INIT: /* a start-up message before it is void */
         __atomic_fetch_and(&a->cpu->requests, ~REQ_SIPI, __ATOMIC_SEQ_CST);
         vcpu_request(a->cpu, REQ_INIT);
@@ -310,7 +324,7 @@ void vcpu_nmi(struct vm *vm)
 
         if (is_enabled(a) ? !(lint1 & LVT_MASKED) && LVT_MODE(lint1) == APIC_NMI
                           : n == 0)
-            vcpu_request(a->cpu, REQ_NMI);
+            accept_nmi(a);
     }
 }
 
@@ -449,14 +463,22 @@ static uint32_t timer_count(struct lapic *a)
     return left > a->st.timer_init ? a->st.timer_init : (uint32_t)left;
 }
 
+/* [vcpu thread] */
 void lapic_deadline_write(struct lapic *a, uint64_t tsc)
 {
-    if (LVT_TIMER_MODE(a->st.lvt_timer) != TIMER_DEADLINE)
+    uint32_t lvt = a->st.lvt_timer;
+    bool past = tsc && (int64_t)(tsc_shown(a->cpu) - tsc) >= 0;
+
+    if (LVT_TIMER_MODE(lvt) != TIMER_DEADLINE)
         return;
+    if (past)
+        tsc = 0;
     pthread_mutex_lock(&a->lock);
     a->cpu->st.tsc_deadline = tsc;
     timer_set(a, tsc ? tsc_to_virtual(a->cpu, tsc) | 1 : 0);
     pthread_mutex_unlock(&a->lock);
+    if (past && !(lvt & LVT_MASKED))
+        accept(a, APIC_FIXED, (uint8_t)lvt, false);
 }
 
 uint64_t lapic_deadline_read(struct lapic *a)
@@ -786,7 +808,7 @@ void lapic_take_sipi(struct vcpu *cpu)
     mode_segment(cpu, SEG_CS);
 }
 
-#define SIGNALS (REQ_NMI | REQ_SMI | REQ_INIT | REQ_SIPI)
+#define SIGNALS (REQ_NMI | REQ_NMI_AGAIN | REQ_SMI | REQ_INIT | REQ_SIPI)
 
 struct lapic_state *lapic_get_state(struct lapic *a)
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Bare-metal guests, each of 32 and 64 bits, and the script that runs them.
-hv-guests := multiboot parts synic hypercall stimer reftime fuzz saved reset speed startup
+hv-guests := multiboot parts synic hypercall stimer reftime fuzz saved reset speed startup apic
 script-tests-y += hv/guests
 long-tests-y += hv/guests_long
 

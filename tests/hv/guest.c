@@ -149,17 +149,27 @@ void apic_write(unsigned reg, uint32_t v)
 
 unsigned cpu_index(void)
 {
-    return apic_read(0x20) >> 24;
+    unsigned id = apic_read(0x20) >> 24;
+
+    /* all bits are set where it is switched off */
+    return id < CPUS ? id : 0;
 }
 
 /* Where an instruction that may fault goes on; one a processor. */
 static uintptr_t resume[CPUS];
 static unsigned fault[CPUS];
 
+volatile uintptr_t nmi_at;
+
 void interrupt(struct frame *f)
 {
     unsigned cpu = cpu_index();
 
+    if (f->vector == 2) {
+        irqs[cpu][2]++;
+        nmi_at = f->ip;
+        return;
+    }
     if (f->vector >= 32) {
         irqs[cpu][f->vector]++;
         if (!no_eoi[f->vector])

@@ -122,6 +122,8 @@ unsigned cpu_index(void);
 
 /* So often a vector came, by processor. */
 extern volatile uint32_t irqs[CPUS][256];
+/* Where the last NMI came. */
+extern volatile uintptr_t nmi_at;
 /* Vectors that interrupt() does not end. */
 extern volatile bool no_eoi[256];
 /* Waits until it came n times, at most this long; true: it did. */

@@ -130,7 +130,7 @@ def main():
             for bits in 64, 32:
                 run('multiboot', bits, 1,
                     ('--gen', gen, '--initrd', module.name), 'answer=42')
-    for name in 'synic', 'hypercall', 'stimer', 'reftime':
+    for name in 'synic', 'hypercall', 'stimer', 'reftime', 'apic':
         for bits in 64, 32:
             for cpus in 1, 2:
                 run(name, bits, cpus)

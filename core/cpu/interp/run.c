@@ -171,6 +171,24 @@ static void clear_request(struct vcpu *cpu, uint32_t req)
     __atomic_fetch_and(&cpu->requests, ~req, __ATOMIC_SEQ_CST);
 }
 
+/* STI keeps NMIs off for an instruction, too, as many processors do. */
+static void take_nmi(struct vcpu *cpu)
+{
+    uint32_t req =
+        __atomic_fetch_and(&cpu->requests, ~(uint32_t)(REQ_NMI | REQ_NMI_AGAIN),
+                           __ATOMIC_SEQ_CST);
+
+    if (cpu->st.nmi_blocked || cpu->st.activity == X86_WAIT_SIPI) {
+        cpu->st.nmi_pending = 1;
+    } else if (cpu->st.movss_shadow || cpu->st.sti_shadow) {
+        cpu_attend(cpu, req & (REQ_NMI | REQ_NMI_AGAIN));
+    } else {
+        cpu->st.nmi_pending = (req & REQ_NMI_AGAIN) != 0;
+        cpu->st.activity = X86_RUNNING;
+        except_nmi(cpu);
+    }
+}
+
 /* INIT, SIPI, SMI and NMI, in the order of their priority.  SDM 3A 6.9 */
 static void take_signals(struct vcpu *cpu, uint32_t req)
 {
@@ -185,18 +203,8 @@ static void take_signals(struct vcpu *cpu, uint32_t req)
         clear_request(cpu, REQ_SIPI);
         lapic_take_sipi(cpu);
     }
-    if (req & REQ_NMI) {
-        clear_request(cpu, REQ_NMI);
-        if (cpu->st.nmi_blocked || cpu->st.activity == X86_WAIT_SIPI) {
-            cpu->st.nmi_pending = 1;
-        } else if (cpu->st.movss_shadow) {
-            cpu_attend(cpu, REQ_NMI);
-        } else {
-            cpu->st.nmi_pending = 0;
-            cpu->st.activity = X86_RUNNING;
-            except_nmi(cpu);
-        }
-    }
+    if (req & REQ_NMI)
+        take_nmi(cpu);
 }
 
 static void take_interrupt(struct vcpu *cpu)

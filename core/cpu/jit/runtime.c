@@ -147,6 +147,7 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
     unsigned k = what & 0xff, last = k + (what >> 8 & 0xff), undone;
     uint64_t at, key = cpu->key;
     const struct jit_part *p = unit_part(jb, k);
+    uint32_t leave = cpu->jit->exact ? REQ_CODE : REQ_CODE | REQ_NMI | REQ_INTR;
     bool stays;
 
     flags_set(cpu, cpu->jit_flags);
@@ -158,9 +159,11 @@ static uint64_t jit_slow(struct vcpu *cpu, struct jit_block *jb, uint32_t what)
         slot_missed(cpu, jb, what & 0xff);
     else if ((what >> 8 & 0xff) > 1)
         window_missed(cpu, jb);
-    /* frames may lead to code that was written */
+    /* Frames may lead to code that was written.  And who has sent itself an
+     * interrupt, by a store to its APIC, gets it before it looks: units are
+     * longer than the interpreter's blocks. */
     stays = !undone && cpu->st.rip == at && cpu->key == key && !jb->patched &&
-            !(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) & REQ_CODE);
+            !(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED) & leave);
     if (undone && cpu->jit->exact)
         uncount(cpu, unit_part(jb, last - undone - 1), last - undone);
     if (last - k > 1)
