@@ -165,7 +165,7 @@ static bool mtrr_variable(struct vcpu *cpu, uint32_t msr, uint64_t **p)
 
 static bool tsc_write(struct vcpu *cpu, uint64_t value)
 {
-    uint64_t delta = value - tsc_read(cpu);
+    uint64_t delta = value - tsc_shown(cpu);
 
     cpu->st.tsc_offset += delta;
     cpu->st.tsc_adjust += delta;

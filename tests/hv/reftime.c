@@ -134,6 +134,22 @@ CASE(counter_by_instruction_and_by_register)
     CHECK_EQ(back, 0);
 }
 
+/* TSC_ADJUST tells what the counter was when it was written. */
+CASE(the_counter_is_written_where_it_was)
+{
+    uint64_t back = 0, before, adjust, first = rdmsr(0x3b);
+
+    for (unsigned n = 0; n < 1000; n++) {
+        adjust = rdmsr(0x3b);
+        before = rdtsc();
+        wrmsr(0x10, 100000000000ull);
+        back += 100000000000ull - (rdmsr(0x3b) - adjust) < before;
+        back += rdtsc() < 100000000000ull;
+    }
+    CHECK_EQ(back, 0);
+    wrmsr(0x3b, first);
+}
+
 CASE(writing_the_tsc_renews_the_page)
 {
     uint32_t sequence = page.sequence;
