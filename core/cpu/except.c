@@ -372,6 +372,14 @@ void except_debug_trap(struct vcpu *cpu, uint32_t dr6)
     cpu->delivering = false;
 }
 
+void except_icebp(struct vcpu *cpu)
+{
+    if (cpu->db_pending)
+        dr6_set(cpu, cpu->db_pending);
+    cpu->db_pending = 0;
+    event_deliver(cpu, EXC_DB, EVENT_ICEBP, false, 0);
+}
+
 void except_debug_fault(struct vcpu *cpu, uint32_t dr6)
 {
     dr6_set(cpu, dr6);

@@ -39,6 +39,8 @@ void except_external(struct vcpu *cpu, unsigned vector);
 void except_nmi(struct vcpu *cpu);
 /* #DB as a trap, with bits for DR6 */
 void except_debug_trap(struct vcpu *cpu, uint32_t dr6);
+/* INT1: its #DB takes along what MOV SS held back. */
+void except_icebp(struct vcpu *cpu);
 
 /* #DB as a fault of an instruction breakpoint */
 _Noreturn void except_debug_fault(struct vcpu *cpu, uint32_t dr6);

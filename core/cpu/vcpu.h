@@ -296,6 +296,7 @@ struct vcpu {
     bool bp_data;        /* ... that data accesses can hit */
     bool intr_waiting;   /* an interrupt waits for IF or TPR */
     uint32_t db_pending; /* DB_* of a trap after this instruction */
+    bool no_step;        /* this instruction is not traced */
     uint8_t bus_locked;
 
     /* --- identity and surroundings --------------------------------------- */

@@ -139,6 +139,25 @@ TEST(syscall_and_sysret)
     guest_destroy(g);
 }
 
+GUEST_CODE(traced, 64, "pushf; orl $0x100,(%rsp); popf; syscall; nop; ud2");
+/* TF is off in the kernel, and counts when SYSRET brings it back. */
+TEST(syscall_and_sysret_are_traced_by_their_ends)
+{
+    struct guest *g = start(GUEST_BYTES(traced));
+
+    guest_load(g, 0x18000, GUEST_BYTES(serve));
+    g->st->star = (uint64_t)SEL_CODE0 << 32 | (uint64_t)(SEL_DATA3 - 11) << 48;
+    g->st->lstar = 0x18000;
+    g->st->sfmask = FL_IF | FL_TF;
+    guest_user(g);
+    guest_expect(g, EXC_DB);
+    CHECK_EQ(g->st->gpr[RSI], GUEST_CODE_AT + 11);
+    CHECK_EQ(guest_stack(g, 0), GUEST_CODE_AT + 11);
+    CHECK_EQ(guest_stack(g, 1) & 3, 3);
+    CHECK_EQ(g->st->dr[6] & DB_STEP, DB_STEP);
+    guest_destroy(g);
+}
+
 GUEST_CODE(swap, 64, "swapgs; mov %gs:8,%rax; swapgs; mov %gs:8,%rbx; hlt");
 TEST(swapgs_swaps)
 {

@@ -277,6 +277,53 @@ TEST(rep_traps_after_each_iteration)
     guest_destroy(g);
 }
 
+GUEST_CODE(step_int, 32, "pushf; orl $0x100,(%esp); popf; int $0x40; hlt");
+TEST(software_interrupts_are_not_traced)
+{
+    struct guest *g = start(GUEST_BYTES(step_int));
+
+    guest_expect(g, 0x40);
+    CHECK_EQ(guest_stack(g, 0), GUEST_CODE_AT + 11);
+    CHECK_EQ(guest_stack(g, 2) & FL_TF, FL_TF);
+    guest_destroy(g);
+}
+
+GUEST_CODE(step_icebp, 32, "pushf; orl $0x100,(%esp); popf; .byte 0xf1; hlt");
+TEST(icebp_is_not_traced_either)
+{
+    struct guest *g = start(GUEST_BYTES(step_icebp));
+
+    guest_expect(g, EXC_DB);
+    CHECK_EQ(guest_stack(g, 0), GUEST_CODE_AT + 10);
+    CHECK_EQ(g->st->dr[6] & DB_STEP, 0);
+    guest_destroy(g);
+}
+
+GUEST_CODE(icebp_ss, 32,
+           "mov %ss,%eax; mov %eax,0x20000; mov $0x20000,%eax;"
+           "mov %eax,%dr1; mov $0x00f00008,%eax; mov %eax,%dr7;"
+           "mov 0x20000,%ss; .byte 0xf1; hlt");
+TEST(icebp_takes_along_what_mov_ss_held_back)
+{
+    struct guest *g = start(GUEST_BYTES(icebp_ss));
+
+    guest_expect(g, EXC_DB);
+    CHECK_EQ(guest_stack(g, 0), GUEST_CODE_AT + 30);
+    CHECK_EQ(g->st->dr[6] & 15, 2);
+    guest_destroy(g);
+}
+
+GUEST_CODE(step_hlt, 32, "pushf; orl $0x100,(%esp); popf; hlt; nop; hlt");
+TEST(a_traced_hlt_does_not_wait)
+{
+    struct guest *g = start(GUEST_BYTES(step_hlt));
+
+    guest_expect(g, EXC_DB);
+    CHECK_EQ(guest_stack(g, 0), GUEST_CODE_AT + 10);
+    CHECK_EQ(g->st->dr[6] & DB_STEP, DB_STEP);
+    guest_destroy(g);
+}
+
 GUEST_CODE(breakpoint, 32,
            "mov $0x10011,%eax; mov %eax,%dr0;"
            "mov $1,%eax; mov %eax,%dr7; nop; nop; hlt");

@@ -235,7 +235,10 @@ CASE(no_nmi_right_behind_sti)
     for (uint64_t end = hv_time() + 5000000; hv_time() < end;) {
         __asm__ volatile("cli\n\tsti\n"
                          ".globl behind_sti\nbehind_sti:\n\t"
-                         "nop\n\tcli" : : : "memory");
+                         "nop\n\tcli"
+                         :
+                         :
+                         : "memory");
         if (nmi_at == (uintptr_t)behind_sti)
             wrong++;
         irq_on();

@@ -159,8 +159,9 @@ static void step(struct vcpu *cpu)
     cpu->st.sti_shadow = 0;
     cpu->st.movss_shadow = 0;
     cpu->st.rflags &= ~(uint64_t)FL_RF;
+    cpu->no_step = false;
     execute(cpu, b, 1);
-    if (trap && !cpu->st.movss_shadow)
+    if (trap && !cpu->st.movss_shadow && !cpu->no_step)
         cpu->db_pending |= DB_STEP;
 }
 
@@ -259,10 +260,11 @@ static int attend(struct vcpu *cpu)
     if (cpu->st.event_pending)
         take_pending_event(cpu);
     if (cpu->db_pending && !cpu->st.movss_shadow &&
-        cpu->st.activity == X86_RUNNING) {
+        cpu->st.activity <= X86_HALTED) {
         uint32_t dr6 = cpu->db_pending;
 
         cpu->db_pending = 0;
+        cpu->st.activity = X86_RUNNING; /* HLT was traced */
         except_debug_trap(cpu, dr6);
     }
     /* not earlier: the trap is no part of the state that can be saved */

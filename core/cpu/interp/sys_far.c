@@ -179,33 +179,43 @@ static bool redirected(struct vcpu *cpu, unsigned vector)
     return true;
 }
 
+/* Its delivery clears TF, and that is the end of tracing: no trap waits at the
+ * handler.  SDM 3B 17.3.1.4 */
+static void software_interrupt(struct vcpu *cpu, unsigned vector)
+{
+    cpu->no_step = true;
+    event_deliver(cpu, vector, EVENT_SOFT, false, 0);
+}
+
 void h_int_n(struct vcpu *cpu, const struct x86_insn *i)
 {
     unsigned vector = (uint8_t)i->imm;
 
     if (is_v86(cpu)) {
+        cpu->no_step = true;
         if (redirected(cpu, vector))
             return;
         if (iopl(cpu) < 3)
             cpu_gp0(cpu);
     }
-    event_deliver(cpu, vector, EVENT_SOFT, false, 0);
+    software_interrupt(cpu, vector);
 }
 
 void h_int3(struct vcpu *cpu, const struct x86_insn *i)
 {
-    event_deliver(cpu, EXC_BP, EVENT_SOFT, false, 0);
+    software_interrupt(cpu, EXC_BP);
 }
 
 void h_into(struct vcpu *cpu, const struct x86_insn *i)
 {
     if (cpu->st.rflags & FL_OF)
-        event_deliver(cpu, EXC_OF, EVENT_SOFT, false, 0);
+        software_interrupt(cpu, EXC_OF);
 }
 
 void h_int1(struct vcpu *cpu, const struct x86_insn *i)
 {
-    event_deliver(cpu, EXC_DB, EVENT_ICEBP, false, 0);
+    cpu->no_step = true;
+    except_icebp(cpu);
 }
 
 void h_bound(struct vcpu *cpu, const struct x86_insn *i)
@@ -258,6 +268,14 @@ static void flat_stack(struct vcpu *cpu, unsigned sel, unsigned cpl)
     };
 }
 
+/* SYSCALL and SYSRET are traced if TF is set at their end. */
+static void trace_by_end(struct vcpu *cpu)
+{
+    cpu->no_step = true;
+    if (cpu->st.rflags & FL_TF)
+        cpu->db_pending |= DB_STEP; /* mode_set_flags() has it looked at */
+}
+
 /* Outside 64-bit mode as AMD defines it; Intel has it in 64-bit mode only. */
 void h_syscall(struct vcpu *cpu, const struct x86_insn *i)
 {
@@ -274,6 +292,7 @@ void h_syscall(struct vcpu *cpu, const struct x86_insn *i)
         flat_stack(cpu, sel + 8, 0);
         mode_segments(cpu);
         mode_set_flags(cpu, 0, st->sfmask | FL_RF);
+        trace_by_end(cpu);
         return;
     }
     st->gpr[RCX] = (uint32_t)st->rip;
@@ -282,6 +301,7 @@ void h_syscall(struct vcpu *cpu, const struct x86_insn *i)
     flat_stack(cpu, sel + 8, 0);
     mode_segments(cpu);
     mode_set_flags(cpu, 0, FL_VM | FL_IF | FL_RF);
+    trace_by_end(cpu);
 }
 
 void h_sysret(struct vcpu *cpu, const struct x86_insn *i)
@@ -307,6 +327,7 @@ void h_sysret(struct vcpu *cpu, const struct x86_insn *i)
         mode_set_flags(cpu, st->gpr[R11], mask);
     else
         mode_set_flags(cpu, FL_IF, FL_IF);
+    trace_by_end(cpu);
 }
 
 void h_sysenter(struct vcpu *cpu, const struct x86_insn *i)
