@@ -257,10 +257,11 @@ def save():
 
 
 class Kept:
-    """`ctl hvsock --keep`: sends data, and has what came."""
+    """`ctl hvsock --keep`: sends data, and has what came, up to a limit."""
 
     def __init__(self, vm, data, *words):
         self.found = bytearray()
+        self.limit = 0
         self.data = data
         self.process = subprocess.Popen(
             [vm.machine.program, 'ctl', '--socket', vm.machine.ctl_path,
@@ -280,15 +281,19 @@ class Kept:
 
     def receive(self):
         while True:
-            part = self.process.stdout.read1(1 << 20)
+            while self.limit is not None and len(self.found) >= self.limit:
+                time.sleep(0.01)
+            part = self.process.stdout.read1(1 << 16)
             if not part:
                 return
             self.found += part
 
     def wait_part(self, size):
+        self.limit = size
         wait_for('%d bytes' % size, 60, lambda: len(self.found) >= size)
 
     def finish(self):
+        self.limit = None
         for thread in self.threads:
             thread.join(120)
         expect('the status', self.process.wait(10), 0)
@@ -318,6 +323,7 @@ def kept(begin, end, size):
                     raise Failure('it was over before the save')
     finally:
         if peer:
+            peer.limit = None
             peer.process.kill()
         shutil.rmtree(sockets, ignore_errors=True)
 
