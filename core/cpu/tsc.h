@@ -45,14 +45,9 @@ static inline uint64_t tsc_virtual(struct vcpu *cpu)
     return ns / NS_PER_SEC * hz + ns % NS_PER_SEC * hz / NS_PER_SEC;
 }
 
-static inline uint64_t tsc_read(struct vcpu *cpu)
-{
-    return tsc_virtual(cpu) + cpu->st.tsc_offset;
-}
-
 /*
  * What RDTSC shows on this processor: never less than before, in translated
- * code or here.  That may be up to a microsecond ahead of tsc_read().
+ * code or here.  That may be up to a microsecond ahead of the virtual clock.
  * [vcpu thread]
  */
 uint64_t tsc_shown(struct vcpu *cpu);

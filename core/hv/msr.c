@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cpu/sync.h"
-#include "cpu/tsc.h"
 #include "cpu/vcpu.h"
 #include "hv/hv.h"
 #include "irq/lapic.h"

@@ -295,8 +295,8 @@ static void wait_for_absent(struct hvsock *s)
         s->connection[i]->deadline = deadline;
         absent++;
     }
-    if (absent && s->timer->deadline(s->patience) == UINT64_MAX)
-        s->timer->arm(s->patience, deadline);
+    if (absent)
+        connection_wait(s, deadline);
 }
 
 /* Not before the control socket beside it was found to be free. */

@@ -124,6 +124,8 @@ int connection_is_absent(const struct hvsock_connection *c);
 /* Sends a short line, which a new socket always has room for; false: the
  * program has gone. */
 int connection_say(int fd, const char *line);
+/* Somebody will have been waiting for too long then. */
+void connection_wait(struct hvsock *s, uint64_t deadline);
 /* From now on it does nothing, and goes soon. */
 void connection_end(struct hvsock_connection *c);
 /* At once: the machine was reset, or the device goes. */

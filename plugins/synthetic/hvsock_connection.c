@@ -450,8 +450,7 @@ static uint64_t now(const struct hvsock *s)
     return s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
 }
 
-/* Somebody will have been waiting for too long then. */
-static void wait_until(struct hvsock *s, uint64_t deadline)
+void connection_wait(struct hvsock *s, uint64_t deadline)
 {
     if (s->timer->deadline(s->patience) == UINT64_MAX)
         s->timer->arm(s->patience, deadline);
@@ -483,7 +482,7 @@ int32_t connection_offer(struct hvsock_connection *c, uint32_t endpoint)
         return error;
     c->phase = OFFERED;
     c->deadline = now(c->owner) + OFFERED_NS;
-    wait_until(c->owner, c->deadline);
+    connection_wait(c->owner, c->deadline);
     return 0;
 }
 
@@ -517,7 +516,7 @@ struct hvsock_connection *connection_new(struct hvsock *s, int fd,
         connection_free(c);
         return NULL;
     }
-    wait_until(s, c->deadline);
+    connection_wait(s, c->deadline);
     update_watch(c);
     return c;
 }
