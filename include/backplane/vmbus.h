@@ -194,6 +194,10 @@ struct bp_vmbus {
                           bp_vmbus_connect_fn *fn, void *ctx);
     void (*connect_result)(void *vmbus, const struct bp_guid *endpoint,
                            const struct bp_guid *service, uint32_t status);
+    /* Bytes of the ring that the guest has not read: packets sent, each with
+     * 24 bytes around its payload padded to 8; -EAGAIN: the machine is
+     * stopped; -ENOTCONN. */
+    int32_t (*unread)(struct bp_vmbus_channel *ch);
 };
 
 #ifdef __cplusplus

@@ -204,9 +204,9 @@ static void look_for_late(void *ctx)
     for (uint32_t i = 0; i < s->count; i++) {
         struct hvsock_connection *c = s->connection[i];
         if (c->phase == LISTENING ||
-            (c->phase > OFFERED && !connection_is_absent(c)))
+            (c->phase > OFFERED && !connection_is_absent(c) && !c->ending))
             continue;
-        if (c->deadline <= now)
+        if (connection_is_over(c, now))
             connection_end(c);
         else
             waiting++;
@@ -231,6 +231,7 @@ static void run_query(void *ctx, struct bp_call *call)
         s->control->put_integer(call, "port", c->port);
         s->control->put_string(call, "state",
                                connection_is_absent(c) ? "absent"
+                               : c->ending             ? "ending"
                                                        : phases[c->phase]);
         s->control->end(call);
     }

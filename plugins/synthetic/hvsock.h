@@ -42,9 +42,10 @@ struct hvsock_connection {
     uint8_t hung_up;                /* the program has closed both ways */
     uint8_t program_end, guest_end; /* no more data from there */
     uint8_t end_sent;               /* the guest was told */
+    uint8_t ending; /* when the guest has read it all, or closes it */
     uint8_t reaping;
     uint32_t port;
-    uint64_t deadline; /* of GREETING and OFFERED, and to come back */
+    uint64_t deadline; /* of GREETING and OFFERED, to come back, to end */
     uint8_t kept;
     uint32_t endpoint; /* the port of the side that began; of a kept one */
     struct hvsock_token token;
@@ -126,6 +127,8 @@ int connection_is_absent(const struct hvsock_connection *c);
 int connection_say(int fd, const char *line);
 /* Somebody will have been waiting for too long then. */
 void connection_wait(struct hvsock *s, uint64_t deadline);
+/* Its time is up, and there is nothing in it that the guest has yet to read. */
+int connection_is_over(const struct hvsock_connection *c, uint64_t now);
 /* From now on it does nothing, and goes soon. */
 void connection_end(struct hvsock_connection *c);
 /* At once: the machine was reset, or the device goes. */

@@ -5,9 +5,12 @@
  *
  * Each direction ends by itself: a packet without data says so to the other
  * side of a channel, shutdown() to a program.  When both have ended, or the
- * program has closed its socket and the guest was told, the channel is taken
- * back, which ends the connection in the guest.  A guest that has closed its
- * socket closes the channel, at once or after eight seconds.
+ * program has closed its socket and the guest was told, the connection is
+ * over and its channel is taken back, which ends it in the guest.  What is in
+ * the ring is lost with the channel, and Linux does not hear of the end when
+ * it is still busy with the beginning: that waits for two seconds and for the
+ * guest to read.  A guest that has closed its socket closes the channel, at
+ * once or after eight seconds.
  *
  * Nothing waits without bound: what one side does not take stops the other.
  */
@@ -23,10 +26,24 @@
 
 #define GREETING_NS 10000000000ull
 #define OFFERED_NS  10000000000ull
+#define ENDING_NS   2000000000ull
+/* Of the packet that tells the guest of the end, which Linux leaves there. */
+#define END_BYTES 32u
 /* Packets to the guest at one call: other devices' lanes wait meanwhile. */
 #define ROUNDS 16u
 
 static void update_watch(struct hvsock_connection *c);
+
+static uint64_t now(const struct hvsock *s)
+{
+    return s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
+}
+
+void connection_wait(struct hvsock *s, uint64_t deadline)
+{
+    if (s->timer->deadline(s->patience) > deadline)
+        s->timer->arm(s->patience, deadline);
+}
 
 /* --- the end --------------------------------------------------------------*/
 
@@ -98,6 +115,17 @@ int connection_is_absent(const struct hvsock_connection *c)
     return c->fd < 0 && (c->phase == JOINED || c->phase == LINGERING);
 }
 
+/* A guest that does not read stops its own, until the table is full. */
+int connection_is_over(const struct hvsock_connection *c, uint64_t time)
+{
+    int32_t unread = 0;
+
+    if (c->ending)
+        unread = c->owner->bus->unread(c->channel);
+    return c->deadline <= time && unread != -EAGAIN &&
+           unread <= (int32_t)END_BYTES;
+}
+
 /* Its program has to hear that nothing is missing before it goes. */
 static void look_for_end(struct hvsock_connection *c)
 {
@@ -105,9 +133,12 @@ static void look_for_end(struct hvsock_connection *c)
         return;
     if (c->phase == LINGERING && !c->out_bytes)
         connection_end(c);
-    else if (c->phase == JOINED && c->end_sent && !c->out_bytes &&
-             (c->guest_end || c->hung_up))
-        connection_end(c);
+    else if (c->phase == JOINED && c->end_sent && !c->out_bytes && !c->ending &&
+             (c->guest_end || c->hung_up)) {
+        c->ending = 1;
+        c->deadline = now(c->owner) + ENDING_NS;
+        connection_wait(c->owner, c->deadline);
+    }
 }
 
 /* --- to the guest ---------------------------------------------------------*/
@@ -399,6 +430,7 @@ static void connection_closing(void *ctx)
     if (c->phase == JOINED && (c->out_bytes || connection_is_absent(c))) {
         c->phase = LINGERING;
         c->guest_end = 1;
+        c->ending = 0;
         reap_soon(c);
         update_watch(c);
     } else {
@@ -445,17 +477,6 @@ static const struct bp_vmbus_channel_ops connection_ops = {
 
 /* --- the beginning --------------------------------------------------------*/
 
-static uint64_t now(const struct hvsock *s)
-{
-    return s->timer->now(s->dev, BP_CLOCK_VIRTUAL);
-}
-
-void connection_wait(struct hvsock *s, uint64_t deadline)
-{
-    if (s->timer->deadline(s->patience) == UINT64_MAX)
-        s->timer->arm(s->patience, deadline);
-}
-
 static int32_t create_channel(struct hvsock_connection *c)
 {
     struct hvsock *s = c->owner;
@@ -486,11 +507,27 @@ int32_t connection_offer(struct hvsock_connection *c, uint32_t endpoint)
     return 0;
 }
 
+/* The one goes that the guest has had the longest time for. */
+static void make_room(struct hvsock *s)
+{
+    struct hvsock_connection *first = NULL;
+
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct hvsock_connection *c = s->connection[i];
+        if (c->ending && (!first || c->deadline < first->deadline))
+            first = c;
+    }
+    if (first)
+        connection_free(first);
+}
+
 static struct hvsock_connection *add_connection(struct hvsock *s)
 {
-    struct hvsock_connection *c =
-        s->count < HVSOCK_CONNECTIONS ? calloc(1, sizeof(*c)) : NULL;
+    struct hvsock_connection *c;
 
+    if (s->count == HVSOCK_CONNECTIONS)
+        make_room(s);
+    c = s->count < HVSOCK_CONNECTIONS ? calloc(1, sizeof(*c)) : NULL;
     if (!c)
         return NULL;
     c->owner = s;

@@ -190,18 +190,27 @@ static uint32_t room(const struct ring *r)
     return r->bytes - distance(r, r->seen, r->own);
 }
 
+/* An index that makes no sense: a guest that stops its own ring. */
+static void see_reader(struct ring *r)
+{
+    uint32_t out = fetch(&r->control->out);
+
+    if (is_index(r, out))
+        r->seen = out;
+}
+
 bool ring_has_room(struct ring *r, uint32_t need)
 {
-    uint32_t out;
-
     if (room(r) > need)
         return true;
-    out = fetch(&r->control->out);
-    /* An index that makes no sense: a guest that stops its own ring. */
-    if (!is_index(r, out))
-        return false;
-    r->seen = out;
+    see_reader(r);
     return room(r) > need;
+}
+
+uint32_t ring_unread(struct ring *r)
+{
+    see_reader(r);
+    return r->bytes - room(r);
 }
 
 void ring_put(struct ring *r, const struct ring_descriptor *d,

@@ -102,6 +102,8 @@ static inline bool ring_may_fit(const struct ring *r, uint64_t need)
     return need < r->bytes;
 }
 bool ring_has_room(struct ring *r, uint32_t need);
+/* Bytes that the reader has not given back. */
+uint32_t ring_unread(struct ring *r);
 /*
  * Writes a packet; there is room for it.  `header` follows the descriptor,
  * its length is a multiple of 8.  The descriptor's lengths are filled in.

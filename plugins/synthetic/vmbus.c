@@ -226,6 +226,7 @@ static const struct bp_vmbus vmbus_ops = {
     .buffer_ranges = buffer_ranges,
     .on_connect = vmbus_on_connect,
     .connect_result = vmbus_connect_result,
+    .unread = channel_unread,
 };
 
 /* --- the device ----------------------------------------------------------*/

@@ -541,3 +541,12 @@ int32_t channel_can_send(struct bp_vmbus_channel *ch, uint32_t bytes)
     return bytes <= RING_MAX_PACKET && is_live(ch) && !ch->kept &&
            !ch->wanted && ring_has_room(&ch->out, ring_need(0, bytes));
 }
+
+int32_t channel_unread(struct bp_vmbus_channel *ch)
+{
+    if (ch->state != OWNER_SERVING || ch->broken)
+        return -ENOTCONN;
+    if (!is_live(ch))
+        return ch->broken ? -ENOTCONN : -EAGAIN;
+    return (int32_t)ring_unread(&ch->out);
+}

@@ -329,6 +329,7 @@ int32_t channel_send(struct bp_vmbus_channel *ch,
 void channel_complete(struct bp_vmbus_channel *ch, uint64_t transaction,
                       const void *data, uint32_t bytes);
 int32_t channel_can_send(struct bp_vmbus_channel *ch, uint32_t bytes);
+int32_t channel_unread(struct bp_vmbus_channel *ch);
 
 /* vmbus_gpadl.c */
 /* Messages of the guest, without their head. */

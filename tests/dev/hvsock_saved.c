@@ -178,6 +178,8 @@ TEST(a_kept_connection_goes_on)
     CHECK(put(ch, "", 0));
     CHECK_STR_EQ(said(fd), "");
     close(fd);
+    bench_step(b, 3 * SECOND);
+    settle();
     CHECK(vg_is_rescinded(g, ch->offer.relid));
     fd = resume(18);
     CHECK_STR_EQ(said(fd), "ENDED\n");
@@ -269,6 +271,8 @@ TEST(ends_are_kept)
     fd = resumed(0, 0);
     CHECK_STR_EQ(said(fd), "last");
     CHECK_STR_EQ(said(fd), "");
+    bench_step(b, 3 * SECOND);
+    settle();
     CHECK_EQ(offers(), 0);
     close(fd);
     teardown();

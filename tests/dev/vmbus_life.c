@@ -308,6 +308,33 @@ TEST(writable_comes_once_there_is_room)
     end(&s);
 }
 
+static void count_unread(struct echo *e, void *arg)
+{
+    *(int32_t *)arg = e->vmbus->unread(e->ch);
+}
+
+TEST(unread_is_what_the_guest_left)
+{
+    struct scene s = begin();
+    struct vg_packet p;
+    int32_t bytes;
+    unsigned n = 0;
+
+    echo_do(s.b, 0, count_unread, &bytes);
+    CHECK_EQ(bytes, 0);
+    echo_do(s.b, 0, fill, &n);
+    echo_do(s.b, 0, count_unread, &bytes);
+    CHECK_EQ(bytes, n * (16 + 104 + 8));
+    CHECK(vg_receive(s.ch, &p));
+    echo_do(s.b, 0, count_unread, &bytes);
+    CHECK_EQ(bytes, (n - 1) * (16 + 104 + 8));
+    /* An index that makes no sense changes nothing. */
+    vg_ring_in(s.ch)->out = 0x7ffffff8;
+    echo_do(s.b, 0, count_unread, &bytes);
+    CHECK_EQ(bytes, (n - 1) * (16 + 104 + 8));
+    end(&s);
+}
+
 static void too_large(struct echo *e, void *arg)
 {
     struct bp_iovec iov = { e->data, 3 * 4096 };

@@ -116,6 +116,16 @@ static int32_t bus_can_send(struct bp_vmbus_channel *ch, uint32_t bytes)
     return mock_of(ch)->open && mock_of(ch)->room > 0;
 }
 
+static int32_t bus_unread(struct bp_vmbus_channel *ch)
+{
+    struct mock_channel *c = mock_of(ch);
+    gsize bytes = 0;
+
+    for (GList *i = c->sent.head; i; i = i->next)
+        bytes += 24 + ((g_bytes_get_size(i->data) + 7) & ~(gsize)7);
+    return c->open ? (int32_t)bytes : -ENOTCONN;
+}
+
 static int32_t bus_on_connect(void *vmbus, struct bp_dev *dev,
                               bp_vmbus_connect_fn *fn, void *ctx)
 {
@@ -143,6 +153,7 @@ static const struct bp_vmbus bus = {
     .can_send = bus_can_send,
     .on_connect = bus_on_connect,
     .connect_result = bus_connect_result,
+    .unread = bus_unread,
 };
 
 static int32_t mock_create(void *self, struct bp_dev *dev,
