@@ -202,13 +202,22 @@ static void end_to_program(const struct hvsock_connection *c)
         shutdown(c->fd, SHUT_WR);
 }
 
+/* What the guest says is lost; what the program has said is not. */
+static void lose_program(struct hvsock_connection *c)
+{
+    if (c->phase == LINGERING)
+        connection_end(c);
+    c->hung_up = 1;
+    c->out_bytes = 0;
+}
+
 static void flush_out(struct hvsock_connection *c)
 {
     while (c->out_bytes) {
         int64_t n = give(c, c->out + c->out_at, c->out_bytes);
         if (n < 0) {
-            connection_end(c);
-            return;
+            lose_program(c);
+            break;
         }
         if (!n)
             return;
@@ -239,10 +248,9 @@ static int32_t guest_data(struct hvsock_connection *c, const uint8_t *data,
         return -EAGAIN;
     n = give(c, data, bytes);
     if (n < 0) {
-        connection_end(c);
-        return 0;
-    }
-    if (n < bytes) {
+        lose_program(c);
+        look_for_end(c);
+    } else if (n < bytes) {
         put_out(c, data + n, bytes - (uint32_t)n);
         c->owner->bus->pause(c->channel);
         update_watch(c);

@@ -261,6 +261,32 @@ TEST(a_program_that_closes_ends_it)
     bench_destroy(b);
 }
 
+TEST(a_program_that_closes_is_heard_to_its_end)
+{
+    static char block[50000];
+    struct mock_channel *ch;
+    uint32_t received = 0;
+
+    setup();
+    int fd = joined(&ch);
+    ch->room = 1;
+    memset(block, 'x', sizeof(block));
+    CHECK_EQ(write(fd, block, sizeof(block)), sizeof(block));
+    close(fd);
+    settle();
+    /* Nobody hears that, and the guest has still to read. */
+    CHECK_EQ(put(ch, "lost", 4), 0);
+    settle();
+    while (mock_channel(0) == ch && take(ch) && got_bytes) {
+        received += got_bytes;
+        CHECK_EQ(put(ch, "lost, too", 9), 0);
+        mock_make_room(b, ch, 1);
+    }
+    CHECK_EQ(received, sizeof(block));
+    CHECK(alone());
+    bench_destroy(b);
+}
+
 TEST(a_guest_that_closes_ends_it)
 {
     struct mock_channel *ch;

@@ -149,6 +149,17 @@ def ends(vm):
     wait_for('end in the guest', 20, lambda: vm.run(
         'ls /root/e1 2>/dev/null', check=False))
     expect('what arrived', vm.run('cat /root/ends'), 'last words')
+    # It does not listen to the answers either.
+    data = os.urandom(150000)
+    background(vm, 'socat VSOCK-LISTEN:7106 SYSTEM:"tee /root/ends"; '
+               'touch /root/e2')
+    port = reach(vm, 7106)
+    port.socket.sendall(data)
+    port.close()
+    wait_for('end in the guest', 20, lambda: vm.run(
+        'ls /root/e2 2>/dev/null', check=False))
+    expect('the checksum', vm.run('sha256sum /root/ends').split()[0],
+           hashlib.sha256(data).hexdigest())
     # The guest closes first; what it has said arrives.
     background(vm, 'echo guest first | socat -u - VSOCK-LISTEN:7101')
     port = reach(vm, 7101)
