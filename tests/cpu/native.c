@@ -98,7 +98,12 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     out->vector = (int32_t)g[REG_TRAPNO];
     out->error = (uint32_t)g[REG_ERR];
     out->cr2 = (uint64_t)g[REG_CR2];
-    if (out->vector == TRAP_BP) {
+    if (rip >> 63) {
+        /* A jump to the kernel: at the page vsyscall it sends the signal
+         * with the trap number of an older one. */
+        out->error = 0;
+        out->vector = -1;
+    } else if (out->vector == TRAP_BP) {
         out->error = 0;
         if (rip - 1 != NATIVE_INSN) { /* a jump to an INT3 */
             out->rip = rip - 1;
