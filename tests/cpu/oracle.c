@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "compare.h"
@@ -21,6 +22,7 @@
 #include "cpu/disasm.h"
 #include "cpu/insn.h"
 #include "flat.h"
+#include "mem/map.h"
 #include "native.h"
 #include "trial.h"
 
@@ -76,14 +78,29 @@ static bool jumped_into_itself(unsigned len, const struct native_regs *ours)
            ours->rip != NATIVE_INSN + len;
 }
 
+static bool is_mapped(uint64_t addr)
+{
+    unsigned char resident;
+
+    return !mincore((void *)(addr & ~(uint64_t)(PAGE_BYTES - 1)), PAGE_BYTES,
+                    &resident);
+}
+
 /*
  * What is at the kernel's addresses, and what it says of them, is its own;
- * and the guest has nothing where our way into native code is.
+ * and the guest has only the trial's pages of what this process has.
  */
 static bool is_elsewhere(const struct native_regs *ours)
 {
-    return ours->vector == EXC_PF &&
-           (ours->cr2 >> 63 || ours->cr2 - NATIVE_BASE < NATIVE_BYTES);
+    uint64_t addr = ours->cr2;
+
+    if (ours->vector != EXC_PF)
+        return false;
+    if (addr >> 63)
+        return true;
+    return addr - NATIVE_WINDOW >= NATIVE_WINDOW_BYTES &&
+           addr - NATIVE_CODE_PAGE >= NATIVE_CODE_PAGES * PAGE_BYTES &&
+           is_mapped(addr);
 }
 
 /* Says which bits of MXCSR there are, which is a matter of the model. */
@@ -134,15 +151,16 @@ static void add_access(struct code *c, unsigned bits, bool store)
 /*
  * The instruction alone, or with others around it, so that its flags come
  * from the code before it and are needed, or not, behind it, or have to
- * survive an access.  Where it may go elsewhere, or find itself by rip, it is
- * left alone.
+ * survive an access.  Where it may go elsewhere, or needs a certain operand
+ * in memory, which rip or the access may change, it is left alone.
  */
 static void surround(struct code *c, const struct trial *t, struct random *r)
 {
     static const uint8_t compare[] = { 0x3c, 0x5a }; /* cmp al, 5a */
     static const uint8_t compare_dl[] = { 0x80, 0xfa, 0xc3 };
     static const uint8_t set_dl[] = { 0x0f, 0x96, 0xc2 }; /* setbe dl */
-    bool alone = (t->row->attrs & X86_A_END) || t->row->jit == X86_JIT_BRANCH;
+    bool alone = (t->row->attrs & X86_A_END) || t->row->jit == X86_JIT_BRANCH ||
+                 (t->has_mem && trial_takes_selector(t->row));
     /* what reads flags must not come behind undefined ones */
     unsigned kinds = t->row->fl_undefined ? 6 : 8;
     unsigned kind = alone || !r ? 0 : random_below(r, kinds);
