@@ -117,3 +117,18 @@ TEST(code_that_changes_itself_passes)
     CHECK(g->cpu->jit->check->n_skipped[SKIP_CODE] > 0);
     guest_destroy(g);
 }
+
+/* Each turn writes to a page table in which the walk then marks an entry. */
+GUEST_CODE(tables, 64,
+           "mov $200,%ecx; 1: mov %rcx,0x7ff8; mov %ecx,%eax; shl $12,%eax;"
+           "mov 0x100000(%rax),%edx; dec %ecx; jnz 1b; hlt");
+TEST(walks_that_mark_a_written_table_pass)
+{
+    struct guest *g = start(GUEST_BYTES(tables));
+
+    for (unsigned n = 0x100; n < 0x1ff; n++)
+        guest_write64(g, GUEST_PT + n * 8, n << 12 | 3);
+    CHECK_EQ(guest_run(g, 100000), ACCEL_HALTED);
+    CHECK(g->cpu->jit->check->n_skipped[SKIP_TABLES] > 0);
+    guest_destroy(g);
+}

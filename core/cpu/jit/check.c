@@ -444,6 +444,11 @@ bool check_execute(struct vcpu *cpu, struct block *b)
     shadow_clear(c->shadow);
     check_interpret(cpu, window(c, b));
     c->tracing = false;
+    if (shadow_is_stale(c->shadow)) {
+        c->ref.insns = 0;
+        c->ref.fault = false;
+        c->skip = SKIP_TABLES;
+    }
     c->jit.insns = 0;
     c->jit.fault = false;
     if (c->ref.insns || c->ref.fault)
@@ -520,6 +525,7 @@ void check_counters(const struct check *c, accel_counter_fn *put, void *opaque)
         [SKIP_SYSTEM] = "not compared: system instruction",
         [SKIP_FLAGS] = "not compared: undefined flags",
         [SKIP_CODE] = "not compared: code written",
+        [SKIP_TABLES] = "not compared: page tables written",
         [SKIP_FAULT] = "not compared: fault after stores",
         [SKIP_ROOM] = "not compared: many pages",
         [SKIP_REQUEST] = "not compared: request",

@@ -20,6 +20,7 @@ enum check_skip {
     SKIP_SYSTEM,  /* instruction that must not be done twice */
     SKIP_FLAGS,   /* flags that are undefined were read */
     SKIP_CODE,    /* code was written */
+    SKIP_TABLES,  /* page tables were, and something else marked them */
     SKIP_FAULT,   /* fault after stores, or inside another event */
     SKIP_ROOM,    /* too many pages */
     SKIP_REQUEST, /* an interrupt or the like came in between */

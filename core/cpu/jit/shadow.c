@@ -13,7 +13,8 @@
  * something was written, for the page tables could be what was written.  (A
  * translation that is found although its entry has just been changed is one
  * that a processor might have had in its TLB.)  Accessed and dirty bits are
- * set in the real page tables; twice is as good as once.
+ * set in the real page tables; twice is as good as once, but for a table of
+ * which there is a copy already: shadow_is_stale().
  */
 #include "cpu/jit/shadow.h"
 
@@ -193,5 +194,13 @@ bool shadow_has_code(const struct shadow *s)
                 return true;
         }
     }
+    return false;
+}
+
+bool shadow_is_stale(const struct shadow *s)
+{
+    for (unsigned n = 0; n < s->pages; n++)
+        if (memcmp(s->page[n].orig, s->page[n].host, PAGE_BYTES))
+            return true;
     return false;
 }

@@ -53,6 +53,8 @@ void shadow_rewind(struct shadow *s);
 void shadow_clear(struct shadow *s);
 /* Has code of the machine been written? */
 bool shadow_has_code(const struct shadow *s);
+/* Has something else written to a page that the vCPU has written to? */
+bool shadow_is_stale(const struct shadow *s);
 /* Out of it, by the jump. */
 _Noreturn void shadow_leave(struct vcpu *cpu, enum shadow_stop why);
 
