@@ -414,6 +414,12 @@ static void timer_set(struct lapic *a, uint64_t deadline)
     turn_until(a->cpu, deadline);
 }
 
+static void timer_interrupt(struct lapic *a, uint32_t lvt)
+{
+    if (!(lvt & LVT_MASKED))
+        accept(a, APIC_FIXED, (uint8_t)lvt, false);
+}
+
 /* [timer thread]; lock protects the timer's registers */
 static void timer_fired(void *opaque)
 {
@@ -437,8 +443,8 @@ static void timer_fired(void *opaque)
         a->cpu->st.tsc_deadline = 0;
     }
     pthread_mutex_unlock(&a->lock);
-    if (fire && !(lvt & LVT_MASKED))
-        accept(a, APIC_FIXED, (uint8_t)lvt, false);
+    if (fire)
+        timer_interrupt(a, lvt);
 }
 
 static void timer_start(struct lapic *a)
@@ -477,8 +483,8 @@ void lapic_deadline_write(struct lapic *a, uint64_t tsc)
     a->cpu->st.tsc_deadline = tsc;
     timer_set(a, tsc ? tsc_to_virtual(a->cpu, tsc) | 1 : 0);
     pthread_mutex_unlock(&a->lock);
-    if (past && !(lvt & LVT_MASKED))
-        accept(a, APIC_FIXED, (uint8_t)lvt, false);
+    if (past)
+        timer_interrupt(a, lvt);
 }
 
 uint64_t lapic_deadline_read(struct lapic *a)

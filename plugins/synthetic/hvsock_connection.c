@@ -205,10 +205,9 @@ static void end_to_program(const struct hvsock_connection *c)
 /* What the guest says is lost; what the program has said is not. */
 static void lose_program(struct hvsock_connection *c)
 {
-    if (c->phase == LINGERING)
-        connection_end(c);
     c->hung_up = 1;
     c->out_bytes = 0;
+    look_for_end(c);
 }
 
 static void flush_out(struct hvsock_connection *c)
@@ -249,7 +248,6 @@ static int32_t guest_data(struct hvsock_connection *c, const uint8_t *data,
     n = give(c, data, bytes);
     if (n < 0) {
         lose_program(c);
-        look_for_end(c);
     } else if (n < bytes) {
         put_out(c, data + n, bytes - (uint32_t)n);
         c->owner->bus->pause(c->channel);

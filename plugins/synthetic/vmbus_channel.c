@@ -544,9 +544,7 @@ int32_t channel_can_send(struct bp_vmbus_channel *ch, uint32_t bytes)
 
 int32_t channel_unread(struct bp_vmbus_channel *ch)
 {
-    if (ch->state != OWNER_SERVING || ch->broken)
-        return -ENOTCONN;
-    if (!is_live(ch))
-        return ch->broken ? -ENOTCONN : -EAGAIN;
-    return (int32_t)ring_unread(&ch->out);
+    if (is_live(ch))
+        return (int32_t)ring_unread(&ch->out);
+    return ch->state == OWNER_SERVING && !ch->broken ? -EAGAIN : -ENOTCONN;
 }

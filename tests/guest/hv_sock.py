@@ -67,6 +67,12 @@ def background(vm, command):
     vm.run('( (%s) >/dev/null 2>&1 & )' % command)
 
 
+def wait_for_file(vm, path, seconds):
+    """Which the last command in the background makes."""
+    wait_for(path, seconds, lambda: vm.run(
+        'ls %s 2>/dev/null' % path, check=False))
+
+
 def nothing_left(vm):
     wait_for('end of all connections', 30, lambda: not answer(
         vm, 'query-hvsock')['connections'])
@@ -81,8 +87,7 @@ def to_guest(vm, data):
     port.finish()
     expect('what came back', port.file.read(), b'')
     taken = time.monotonic() - begin
-    wait_for('checksum', 30, lambda: vm.run(
-        'ls /root/summed 2>/dev/null', check=False))
+    wait_for_file(vm, '/root/summed', 30)
     expect('the checksum', vm.run('cat /root/sum').split()[0],
            hashlib.sha256(data).hexdigest())
     port.close()
@@ -146,8 +151,7 @@ def ends(vm):
     port = reach(vm, 7100)
     port.socket.sendall(b'last words')
     port.close()
-    wait_for('end in the guest', 20, lambda: vm.run(
-        'ls /root/e1 2>/dev/null', check=False))
+    wait_for_file(vm, '/root/e1', 20)
     expect('what arrived', vm.run('cat /root/ends'), 'last words')
     # It does not listen to the answers either.
     data = os.urandom(150000)
@@ -156,8 +160,7 @@ def ends(vm):
     port = reach(vm, 7106)
     port.socket.sendall(data)
     port.close()
-    wait_for('end in the guest', 20, lambda: vm.run(
-        'ls /root/e2 2>/dev/null', check=False))
+    wait_for_file(vm, '/root/e2', 20)
     expect('the checksum', vm.run('sha256sum /root/ends').split()[0],
            hashlib.sha256(data).hexdigest())
     # The guest closes first; what it has said arrives.
